@@ -1,0 +1,32 @@
+#include "base/interrupt.h"
+
+#include <csignal>
+
+#include "base/error.h"
+
+namespace crossover {
+namespace {
+
+// A signal handler can reach nothing but a global; this is the only one.
+volatile std::sig_atomic_t interrupted = 0;
+
+void OnSignal(int signal) {
+  interrupted = 1;
+  std::signal(signal, SIG_DFL);
+}
+
+}  // namespace
+
+void InstallInterruptHandlers() {
+  std::signal(SIGINT, OnSignal);
+  std::signal(SIGTERM, OnSignal);
+}
+
+bool Interrupted() { return interrupted != 0; }
+
+void ThrowIfInterrupted() {
+  if (Interrupted())
+    throw Error(ErrorCode::kInterrupted, "interrupted; nothing was left half written");
+}
+
+}  // namespace crossover

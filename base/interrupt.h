@@ -1,0 +1,15 @@
+// Ctrl-C as a flag that long loops look at, so that destructors run and nothing is left half
+// written.
+#pragma once
+
+namespace crossover {
+
+/// Installs handlers for SIGINT and SIGTERM; a second signal ends the process at once.
+void InstallInterruptHandlers();
+
+bool Interrupted();
+
+/// Throws Error(kInterrupted) if a signal came.
+void ThrowIfInterrupted();
+
+}  // namespace crossover

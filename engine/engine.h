@@ -1,0 +1,79 @@
+// Runs a model: sequences in a paged KV cache, batches that mix prefill and decode, logits where
+// asked.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/kv_cache.h"
+#include "engine/model.h"
+#include "tokenizer/tokenizer.h"
+
+namespace crossover::engine {
+
+using tokenizer::TokenId;
+
+struct EngineOptions {
+  size_t threads = 1;
+  kernels::Activations activations = kernels::Activations::kAuto;
+  quant::Format kv_format{1};  // F16; also F32, BF16, Q8_0, Q4_0
+  size_t page_tokens = 16;
+  size_t kv_capacity = 0;  // tokens over all sequences; 0: the model's context length
+  size_t max_batch = 512;  // tokens in one forward pass
+};
+
+/// Consecutive tokens that extend one sequence.
+struct Chunk {
+  SequenceId sequence;
+  std::span<const TokenId> tokens;
+  /// Logits are returned for tokens[logits_from …]; tokens.size() or more: for none.
+  size_t logits_from = 0;
+};
+
+/// Row-major float32 [rows][vocab]: the chunks' rows in order. Valid until the next Forward.
+struct Logits {
+  const float* data = nullptr;
+  size_t rows = 0;
+  size_t vocab = 0;
+  std::span<const float> row(size_t i) const { return {data + i * vocab, vocab}; }
+};
+
+class Engine {
+ public:
+  /// Error(kOutOfMemory, kInvalidArgument).
+  Engine(std::shared_ptr<const Model> model, const EngineOptions& options);
+  ~Engine();
+
+  /// A new empty sequence; Free gives its pages back.
+  SequenceId CreateSequence();
+  void FreeSequence(SequenceId sequence);
+  /// Forgets all from position `length` on (to score another continuation of the same prefix).
+  void Truncate(SequenceId sequence, size_t length);
+  size_t length(SequenceId sequence) const;
+
+  /// One pass over all chunks. Each sequence at most once in a batch; at most max_batch tokens in
+  /// all; positions must stay below the KV capacity. Error(kInvalidArgument) for a batch that
+  /// breaks this or an id outside the vocabulary, Error(kOutOfMemory) when pages run out (nothing
+  /// is changed then).
+  Logits Forward(std::span<const Chunk> batch);
+
+  const Model& model() const { return *model_; }
+  const EngineOptions& options() const { return options_; }
+  const KvCache& kv() const;
+  /// Bytes of scratch this engine holds beside the weights and the KV pages.
+  size_t scratch_bytes() const;
+
+ private:
+  struct State;
+  std::shared_ptr<const Model> model_;
+  EngineOptions options_;
+  std::unique_ptr<State> state_;
+};
+
+/// Feeds `tokens` in passes of max_batch, keeping the logits of the last token only.
+Logits Prefill(Engine& engine, SequenceId sequence, std::span<const TokenId> tokens);
+
+}  // namespace crossover::engine

@@ -1,0 +1,49 @@
+// GGUF in, GGUF with other weight formats out: streaming, all threads, temporary file and rename.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "quant/recipe.h"
+
+namespace crossover::engine {
+
+struct QuantizeOptions {
+  quant::RecipeOptions recipe;
+  std::filesystem::path importance;  // imatrix file (GGUF or legacy .dat); empty: none
+  bool allow_requantize = false;     // accept input that is quantised already
+  size_t threads = 1;
+  /// Called after each tensor with bytes of input done and in all; may be null.
+  std::function<void(uint64_t done, uint64_t total)> progress;
+};
+
+struct QuantizedTensor {
+  std::string name;
+  quant::Format source;
+  quant::Format format;
+  quant::Format wanted;  // differs from format when the row length forced a fallback
+  bool copied = false;
+  uint64_t elements = 0;
+  uint64_t bytes = 0;
+  double rmse = 0;           // sqrt(mean (w - ŵ)²), measured by decoding what was written
+  double relative_rmse = 0;  // / sqrt(mean w²)
+};
+
+struct QuantizeReport {
+  uint64_t input_bytes = 0;
+  uint64_t file_bytes = 0;
+  double effective_bpw = 0;
+  double seconds = 0;
+  std::vector<QuantizedTensor> tensors;
+};
+
+/// Errors: those of GgufFile::Open; kInvalidArgument if input and output are one file; kUnsupported
+/// for a quantised input without allow_requantize; kNonFinite names the tensor and row; kIo;
+/// kInterrupted. Nothing but a complete file ever stands under `out`.
+QuantizeReport QuantizeFile(const std::filesystem::path& in, const std::filesystem::path& out,
+                            const quant::Recipe& recipe, const QuantizeOptions& options);
+
+}  // namespace crossover::engine

@@ -1,0 +1,59 @@
+// Softmax attention over a paged KV cache, with grouped queries.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "kernels/team.h"
+#include "quant/format.h"
+
+namespace crossover::kernels {
+
+/// Where K and V of a token lie. The pool is an array of pages; a page holds `page_tokens` slots
+/// for all layers:  page → layer → {K, V} → kv head → slot → head_dim values as blocks of `format`.
+struct KvLayout {
+  quant::Format format{};
+  size_t layers = 0;
+  size_t kv_heads = 0;
+  size_t head_dim = 0;  // a multiple of the format's block_weights
+  size_t page_tokens = 16;
+
+  size_t row_bytes() const;  // one head of one token
+  size_t layer_bytes() const { return 2 * kv_heads * page_tokens * row_bytes(); }
+  size_t page_bytes() const { return layers * layer_bytes(); }
+  size_t bytes_per_token() const { return page_bytes() / page_tokens; }
+  /// Offsets inside a page.
+  size_t key_offset(size_t layer, size_t head, size_t slot) const;
+  size_t value_offset(size_t layer, size_t head, size_t slot) const;
+};
+
+/// A run of consecutive tokens of one sequence inside a batch.
+struct AttentionSpan {
+  const uint32_t*
+      block_table;   // page ids; entry i holds positions [i·page_tokens, (i+1)·page_tokens)
+  size_t first_row;  // row in q, out, k, v of the first token
+  size_t rows;
+  size_t first_position;  // position of the first token; token i attends to 0 … first_position + i
+};
+
+struct AttentionArgs {
+  const KvLayout* layout = nullptr;
+  std::byte* pool = nullptr;
+  size_t layer = 0;
+  size_t heads = 0;       // query heads; a multiple of layout->kv_heads
+  float scale = 1.0f;     // usually 1/sqrt(head_dim)
+  float soft_cap = 0.0f;  // s ← cap · tanh(s / cap); 0: none
+  size_t window = 0;      // attends to the last `window` positions only, itself included; 0: all
+  std::span<const AttentionSpan> spans;
+};
+
+/// Stores k, v (float32 [row][kv_heads][head_dim]) of every span's tokens into their pages. Called
+/// by all workers; no barrier at the end.
+void StoreKv(const Worker& worker, const AttentionArgs& args, const float* k, const float* v);
+
+/// out[row][heads][head_dim] = softmax(scale · q·Kᵀ) · V, float32. Called by all workers; no
+/// barrier at the end. Results do not depend on the number of workers.
+void Attention(const Worker& worker, const AttentionArgs& args, const float* q, float* out);
+
+}  // namespace crossover::kernels

@@ -1,0 +1,87 @@
+// Matrix products with quantised weights: y[t][r] = Σ_k W[r][k] · x[t][k] (+ bias[r]) (+ y[t][r]).
+// The weights are read in their stored form and decoded on the way (dequant-fused).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/team.h"
+#include "quant/format.h"
+
+namespace crossover::kernels {
+
+/// A weight matrix W[rows][cols] as it lies in the file: row-major, each row a run of blocks.
+struct Matrix {
+  quant::Format format{};
+  const void* data = nullptr;
+  size_t rows = 0;
+  size_t cols = 0;  // a multiple of the format's block_weights
+};
+
+/// The form that activations take before they meet the weights: a choice to study.
+///   kF32   float32: isolates the weights' error from the activations'
+///   kBF16  both operands rounded to bfloat16, sums in float32
+///   kQ8    8-bit blocks as long as the weight format's, with a float32 scale; integer dot
+///   products.
+///          Weights that are not quantised (F32, F16, BF16) are read as with kF32.
+///   kAuto  kQ8 for up to kMaxGemvTokens tokens, kF32 beyond
+enum class Activations : uint8_t { kAuto, kF32, kBF16, kQ8 };
+
+/// Up to this many tokens weights stream once through the GEMV kernels; beyond, the GEMM ones
+/// decode a panel and reuse it.
+inline constexpr size_t kMaxGemvTokens = 16;
+
+/// Right operand x[tokens][cols], kept in each form that a reader needs.
+class MatMulInput {
+ public:
+  MatMulInput();
+  ~MatMulInput();
+  MatMulInput(MatMulInput&&) noexcept;
+  MatMulInput& operator=(MatMulInput&&) noexcept;
+
+  /// Makes room; Error(kOutOfMemory). Not inside a team.
+  void Reserve(size_t max_tokens, size_t max_cols);
+
+  /// Called by all workers with the same arguments: each converts its share into the forms that
+  /// matrices of the formats `readers` will read; all return after a barrier. `x` must stay alive
+  /// and unchanged until the last MatMul on it. Precondition: tokens × cols fit the reservation.
+  void Assign(const Worker& worker, const float* x, size_t tokens, size_t cols,
+              std::span<const quant::Format> readers, Activations activations);
+
+  struct Rows;
+  const Rows& rows() const { return *rows_; }
+
+ private:
+  std::unique_ptr<Rows> rows_;
+};
+
+struct MatMulOptions {
+  const float* bias = nullptr;  // [rows], added once
+  bool accumulate = false;      // add to what y holds (the residual)
+};
+
+/// Called by all workers; each computes its share of the rows for all tokens. y is float32
+/// [tokens][y_stride]. No barrier at the end. Results do not depend on the number of workers.
+/// Preconditions: input.Assign() was last called with W's format among the readers and W.cols.
+void MatMul(const Worker& worker, const Matrix& w, const MatMulInput& input, float* y,
+            size_t y_stride, const MatMulOptions& options = {});
+
+/// Decodes one row of any format to float32 with the selected ISA (embedding lookup, KV pages).
+void DecodeRow(quant::Format format, const void* blocks, size_t weights, float* out);
+
+/// Encodes float32 to a KV format: F32, F16, BF16, Q8_0 or Q4_0, with the selected ISA.
+void EncodeRow(quant::Format format, const float* row, size_t weights, void* blocks);
+
+/// A line of `crossover info --machine`: which kernel serves an operation.
+struct KernelName {
+  std::string name;  // "gemv_q8/Q4_K"
+  std::string_view isa;
+};
+std::vector<KernelName> MatMulKernels();
+
+}  // namespace crossover::kernels

@@ -1,0 +1,38 @@
+// Elementwise and row-wise steps of a transformer layer, on float32. Each works on one row and is
+// called for a worker's own rows.
+#pragma once
+
+#include <cstddef>
+
+namespace crossover::kernels {
+
+/// out[i] = x[i] · weight[i] / sqrt(mean(x²) + eps). `out` may be `x`.
+void RmsNorm(const float* x, const float* weight, size_t n, float eps, float* out);
+
+/// y[i] += x[i].
+void Add(const float* x, size_t n, float* y);
+
+/// x[i] *= factor.
+void Scale(float factor, size_t n, float* x);
+
+/// gate[i] = silu(gate[i]) · up[i], silu(z) = z / (1 + e^-z).
+void SwiGlu(const float* up, size_t n, float* gate);
+
+/// How the rotated pairs lie in a head: (2i, 2i+1) in llama files, (i, i + rotary_dim/2) elsewhere.
+enum class RopeStyle { kInterleaved, kNeox };
+
+/// cos_sin[i] for pair i < rotary_dim/2 at `position`: angle = position · base^(-2i/rotary_dim) /
+/// factor[i]; `factors` may be null (all 1). Writes rotary_dim/2 cosines, then as many sines, each
+/// times `magnitude`.
+void RopeTable(size_t position, size_t rotary_dim, float base, const float* factors,
+               float magnitude, float* cos_sin);
+
+/// Rotates `heads` heads of `head_dim` floats in place; the first rotary_dim values of each turn.
+void Rope(float* x, size_t heads, size_t head_dim, size_t rotary_dim, RopeStyle style,
+          const float* cos_sin);
+
+/// Max and log-sum-exp of a row of logits in the order and precision of llama-perplexity's protocol
+/// is the evals' business; this is the plain fast one: x ← softmax(x).
+void Softmax(size_t n, float* x);
+
+}  // namespace crossover::kernels

@@ -1,0 +1,38 @@
+// What the tests of all folders share.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace crossover::test {
+
+/// Marks the running test case as skipped, for example where the CPU lacks a unit. Return right after.
+void Skip(const std::string& reason);
+
+/// The repository's root (models/, tests/data), found from the build.
+std::filesystem::path SourceRoot();
+
+/// A file under ../shared, or nothing where that folder is not there.
+std::optional<std::filesystem::path> SharedFile(const std::string& relative);
+
+/// A directory of its own that goes with the object.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory();
+  ~TemporaryDirectory();
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// For the reporter.
+bool TakeSkip(std::string& reason);
+
+}  // namespace crossover::test

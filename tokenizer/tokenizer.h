@@ -1,0 +1,81 @@
+// Text ↔ token ids. Knows vocabularies, not files: the engine fills a Vocabulary from GGUF
+// metadata.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace crossover::tokenizer {
+
+using TokenId = int32_t;
+
+/// GGUF's tokenizer.ggml.token_type.
+enum class TokenType : int32_t {
+  kUndefined = 0,
+  kNormal = 1,
+  kUnknown = 2,
+  kControl = 3,
+  kUserDefined = 4,
+  kUnused = 5,
+  kByte = 6,
+};
+
+/// What a GGUF file says of its tokenizer (keys tokenizer.ggml.*), unchecked.
+struct Vocabulary {
+  std::string model;  // "gpt2" (byte-level BPE) or "llama" (SentencePiece BPE)
+  std::string pre;    // "gpt-2", "llama-bpe", "qwen2", "default" …
+  std::vector<std::string> tokens;
+  std::vector<float> scores;        // SentencePiece only
+  std::vector<TokenType> types;     // empty: all normal
+  std::vector<std::string> merges;  // "left right", best first; byte-level BPE only
+  std::optional<TokenId> bos, eos, unknown, padding, eot;
+  std::optional<bool> add_bos, add_eos, add_space_prefix;  // absent: the model's default
+  std::string chat_template;
+};
+
+struct EncodeOptions {
+  bool add_special = true;    // prepend BOS / append EOS if the vocabulary asks for it
+  bool parse_special = true;  // "<|eot_id|>" in the text becomes its id, not its characters
+};
+
+class Tokenizer {
+ public:
+  /// Checks the vocabulary (sizes, ids in range, merges well-formed); Error(kCorruptFile) says what
+  /// is off, Error(kUnsupported) names an unknown model or pre-tokenizer and lists the known ones.
+  static std::unique_ptr<const Tokenizer> Create(Vocabulary vocabulary);
+  virtual ~Tokenizer() = default;
+
+  /// Any bytes are accepted; invalid UTF-8 is encoded bytewise. Thread-safe.
+  std::vector<TokenId> Encode(std::string_view text, const EncodeOptions& options = {}) const;
+
+  /// The bytes of one token (may be part of a UTF-8 character); control tokens are empty unless
+  /// `special`. Error(kInvalidArgument) for an id out of range.
+  std::string Decode(TokenId id, bool special = false) const;
+  std::string Decode(std::span<const TokenId> ids, bool special = false) const;
+
+  const Vocabulary& vocabulary() const { return vocabulary_; }
+  size_t size() const { return vocabulary_.tokens.size(); }
+  bool adds_bos() const { return adds_bos_; }
+  bool adds_eos() const { return adds_eos_; }
+  /// EOS, EOT and what else ends a turn.
+  bool IsEndOfGeneration(TokenId id) const;
+
+ protected:
+  explicit Tokenizer(Vocabulary vocabulary);
+  /// Text without special tokens; `first` says that it opens the input (SentencePiece's space
+  /// prefix).
+  virtual void EncodePlain(std::string_view text, bool first, std::vector<TokenId>& out) const = 0;
+  virtual std::string DecodePlain(TokenId id) const = 0;
+
+ private:
+  Vocabulary vocabulary_;
+  bool adds_bos_ = false;
+  bool adds_eos_ = false;
+};
+
+}  // namespace crossover::tokenizer

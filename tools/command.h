@@ -1,0 +1,45 @@
+// What the subcommands share: the global flags, and how a subcommand puts itself on the command
+// line.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "engine/engine.h"
+
+namespace crossover::tools {
+
+/// --threads --isa --activations --kv-type --load --json --quiet.
+struct GlobalOptions {
+  size_t threads = 0;  // 0: physical cores
+  std::string isa = "auto";
+  std::string activations = "auto";
+  std::string kv_type = "f16";
+  std::string load = "mmap";
+  bool json = false;
+  bool quiet = false;
+
+  engine::LoadMode load_mode() const;
+  /// Threads, activations and KV type filled in; the rest is the caller's.
+  engine::EngineOptions engine_options() const;
+  size_t thread_count() const;
+};
+
+/// One per file tools/cmd_NAME.cc: adds the subcommand with its flags, help and examples, and a
+/// callback that does the work. `globals` outlives the app and is parsed by the time a callback
+/// runs.
+void AddInfo(CLI::App& app, const GlobalOptions& globals);
+void AddTokenize(CLI::App& app, const GlobalOptions& globals);
+void AddGenerate(CLI::App& app, const GlobalOptions& globals);
+void AddLogits(CLI::App& app, const GlobalOptions& globals);
+void AddQuantize(CLI::App& app, const GlobalOptions& globals);
+void AddPerplexity(CLI::App& app, const GlobalOptions& globals);
+void AddEval(CLI::App& app, const GlobalOptions& globals);
+void AddBench(CLI::App& app, const GlobalOptions& globals);
+void AddStudy(CLI::App& app, const GlobalOptions& globals);
+void AddReport(CLI::App& app, const GlobalOptions& globals);
+
+/// Puts "Examples:" behind a subcommand's help.
+void SetExamples(CLI::App& command, const std::string& examples);
+
+}  // namespace crossover::tools
