@@ -1,0 +1,74 @@
+// THE list of formats: a new one is a folder and a row here. Run-time tables, names on the command
+// line, kernels and tests are generated from it.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+#include "quant/bf16/bf16.h"
+#include "quant/f16/f16.h"
+#include "quant/f32/f32.h"
+#include "quant/format.h"
+#include "quant/iq4_nl/iq4_nl.h"
+#include "quant/iq4_xs/iq4_xs.h"
+#include "quant/q2_k/q2_k.h"
+#include "quant/q3_k/q3_k.h"
+#include "quant/q4_0/q4_0.h"
+#include "quant/q4_1/q4_1.h"
+#include "quant/q4_k/q4_k.h"
+#include "quant/q5_0/q5_0.h"
+#include "quant/q5_1/q5_1.h"
+#include "quant/q5_k/q5_k.h"
+#include "quant/q6_k/q6_k.h"
+#include "quant/q8_0/q8_0.h"
+
+namespace crossover::quant {
+
+/// What a format struct has to offer.
+template <class T>
+concept WeightFormat = requires(const typename T::Block& in, typename T::Block* blocks,
+                                std::span<const float> row, const float* importance, float* out) {
+  { T::kName } -> std::convertible_to<std::string_view>;
+  { T::kFormat } -> std::convertible_to<Format>;
+  { T::kBlockWeights } -> std::convertible_to<size_t>;
+  { T::kQuantized } -> std::convertible_to<bool>;
+  T::Decode(in, out);
+  T::EncodeRow(row, importance, blocks);
+  requires alignof(typename T::Block) <= 2;
+};
+
+template <WeightFormat... Ts>
+struct TypeList {
+  static constexpr size_t kSize = sizeof...(Ts);
+
+  /// f.template operator()<T>() for every T, in order.
+  template <class F>
+  static constexpr void ForEach(F&& f) {
+    (f.template operator()<Ts>(), ...);
+  }
+
+  /// f.template operator()<T>() for the T of that format; false if it is not in the list.
+  template <class F>
+  static constexpr bool Visit(Format format, F&& f) {
+    return ((Ts::kFormat == format ? (f.template operator()<Ts>(), true) : false) || ...);
+  }
+};
+
+using AllFormats = TypeList<F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K,
+                            Q6_K, IQ4_NL, IQ4_XS>;
+
+/// For example: ForEachFormat([]<class T>() { Register<T>(T::kName); });
+template <class F>
+constexpr void ForEachFormat(F&& f) {
+  AllFormats::ForEach(f);
+}
+
+/// Turns a run-time format into a type: VisitFormat(format, [&]<class T>() { Run<T>(…); });
+template <class F>
+constexpr bool VisitFormat(Format format, F&& f) {
+  return AllFormats::Visit(format, f);
+}
+
+}  // namespace crossover::quant
