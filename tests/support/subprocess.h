@@ -14,10 +14,13 @@
 namespace crossover::test {
 
 struct ProcessOptions {
-  std::string input;                                             // stdin, to its end
-  std::chrono::milliseconds timeout{120'000};                    // then it is killed
-  std::filesystem::path directory;                               // empty: this process's
-  std::vector<std::pair<std::string, std::string>> environment;  // added to this process's
+  std::string input = {};                                             // stdin, to its end
+  std::chrono::milliseconds timeout{120'000};                         // then it is killed
+  std::filesystem::path directory = {};                               // empty: this process's
+  std::vector<std::pair<std::string, std::string>> environment = {};  // added to this process's
+};                                                                    // then it is killed
+std::filesystem::path directory;                                      // empty: this process's
+std::vector<std::pair<std::string, std::string>> environment;         // added to this process's
 };
 
 struct ProcessResult {
