@@ -18,9 +18,6 @@ struct ProcessOptions {
   std::chrono::milliseconds timeout{120'000};                         // then it is killed
   std::filesystem::path directory = {};                               // empty: this process's
   std::vector<std::pair<std::string, std::string>> environment = {};  // added to this process's
-};                                                                    // then it is killed
-std::filesystem::path directory;                                      // empty: this process's
-std::vector<std::pair<std::string, std::string>> environment;         // added to this process's
 };
 
 struct ProcessResult {
