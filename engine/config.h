@@ -23,7 +23,8 @@ struct ModelConfig {
   size_t context = 0;  // tokens the model was trained for
   float norm_eps = 1e-5f;
   float rope_base = 10000.0f;
-  float rope_scale = 1.0f;  // linear scaling: positions are divided by it
+  float rope_scale =
+      1.0f;  // linear scaling: positions are divided by it; the binder folds it into the factors
   kernels::RopeStyle rope_style = kernels::RopeStyle::kInterleaved;
 };
 

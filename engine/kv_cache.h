@@ -40,7 +40,9 @@ class KvCache {
     bool alive = false;
   };
   struct Unmap {
-    size_t bytes = 0;
+    Unmap() : bytes(0) {}
+    explicit Unmap(size_t n) : bytes(n) {}
+    size_t bytes;
     void operator()(std::byte* p) const;
   };
   Sequence& At(SequenceId sequence);

@@ -28,7 +28,7 @@ struct Weights {
   std::vector<LayerWeights> layers;
   std::span<const float> output_norm;   // [dim]
   kernels::Matrix output;               // [vocab][dim]; the embedding if tied
-  std::span<const float> rope_factors;  // [rotary_dim / 2]; empty: all 1
+  std::span<const float> rope_factors;  // [rotary_dim / 2], divisors; empty: all 1
 };
 
 class Model {

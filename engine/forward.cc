@@ -1,0 +1,187 @@
+#include "engine/forward.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+
+#include "kernels/rows.h"
+
+namespace crossover::engine {
+namespace {
+
+using kernels::Matrix;
+using kernels::Range;
+using kernels::Worker;
+
+/// The pass as one worker sees it.
+class Pass {
+ public:
+  Pass(const Worker& worker, const Model& model, kernels::Activations activations,
+       const FlatBatch& batch, const KvTarget& kv, Activity& activity)
+      : worker_(worker),
+        config_(model.config()),
+        weights_(model.weights()),
+        activations_(activations),
+        batch_(batch),
+        kv_(kv),
+        a_(activity),
+        tokens_(batch.tokens.size()) {}
+
+  void Run() {
+    Embed();
+    for (size_t i = 0; i < config_.layers; ++i) {
+      AttentionBlock(weights_.layers[i], i);
+      FeedForwardBlock(weights_.layers[i]);
+    }
+    Output();
+  }
+
+ private:
+  // x[t] = E[token_t], and the angles of every position.
+  void Embed() {
+    const size_t row_bytes = quant::Info(weights_.embedding.format).row_bytes(config_.dim);
+    const auto* table = static_cast<const std::byte*>(weights_.embedding.data);
+    const float* factors = weights_.rope_factors.empty() ? nullptr : weights_.rope_factors.data();
+    const Range rows = worker_.Split(tokens_);
+    for (size_t t = rows.begin; t < rows.end; ++t) {
+      const auto token = static_cast<size_t>(batch_.tokens[t]);
+      kernels::DecodeRow(weights_.embedding.format, table + token * row_bytes, config_.dim,
+                         &a_.x[t * config_.dim]);
+      kernels::RopeTable(batch_.positions[t], config_.rotary_dim, config_.rope_base, factors, 1.0f,
+                         &a_.rope[t * config_.rotary_dim]);
+    }
+    worker_.Sync();
+  }
+
+  // x += W_o · softmax(rope(q) · rope(K)ᵀ / √d) · V, with q, k, v = W · rms_norm(x) + b.
+  void AttentionBlock(const LayerWeights& layer, size_t index) {
+    Norm(layer.attention_norm);
+    Assign(a_.normed, config_.dim, std::array{layer.q.format, layer.k.format, layer.v.format});
+    Project(layer.q, a_.q, layer.q_bias);
+    Project(layer.k, a_.k, layer.k_bias);
+    Project(layer.v, a_.v, layer.v_bias);
+    worker_.Sync();
+    Rotate(a_.q, config_.heads);
+    Rotate(a_.k, config_.kv_heads);
+    worker_.Sync();
+    kernels::AttentionArgs args;
+    args.layout = kv_.layout;
+    args.pool = kv_.pool;
+    args.layer = index;
+    args.heads = config_.heads;
+    args.scale = 1.0f / std::sqrt(static_cast<float>(config_.head_dim));
+    args.spans = batch_.spans;
+    kernels::StoreKv(worker_, args, a_.k.data(), a_.v.data());
+    worker_.Sync();
+    kernels::Attention(worker_, args, a_.q.data(), a_.attention.data());
+    worker_.Sync();
+    Assign(a_.attention, config_.heads * config_.head_dim, std::array{layer.attention_out.format});
+    AddProjection(layer.attention_out);
+  }
+
+  // x += W_down · (silu(W_gate · h) ⊙ W_up · h), h = rms_norm(x).
+  void FeedForwardBlock(const LayerWeights& layer) {
+    Norm(layer.ffn_norm);
+    Assign(a_.normed, config_.dim, std::array{layer.gate.format, layer.up.format});
+    Project(layer.gate, a_.gate, {});
+    Project(layer.up, a_.up, {});
+    worker_.Sync();
+    const Range all = worker_.Split(tokens_ * config_.ffn_dim, 16);
+    kernels::SwiGlu(&a_.up[all.begin], all.size(), &a_.gate[all.begin]);
+    worker_.Sync();
+    Assign(a_.gate, config_.ffn_dim, std::array{layer.down.format});
+    AddProjection(layer.down);
+  }
+
+  // logits[i] = W_out · rms_norm(x[row_i]), for the rows that are wanted.
+  void Output() {
+    const size_t wanted = batch_.logit_rows.size();
+    if (wanted == 0) return;
+    const Range rows = worker_.Split(wanted);
+    for (size_t i = rows.begin; i < rows.end; ++i) {
+      kernels::RmsNorm(&a_.x[batch_.logit_rows[i] * config_.dim], weights_.output_norm.data(),
+                       config_.dim, config_.norm_eps, &a_.normed[i * config_.dim]);
+    }
+    worker_.Sync();
+    a_.input.Assign(worker_, a_.normed.data(), wanted, config_.dim,
+                    std::array{weights_.output.format}, activations_);
+    kernels::MatMul(worker_, weights_.output, a_.input, a_.logits.data(), config_.vocab);
+  }
+
+  void Norm(std::span<const float> weight) {
+    const Range rows = worker_.Split(tokens_);
+    for (size_t t = rows.begin; t < rows.end; ++t) {
+      kernels::RmsNorm(&a_.x[t * config_.dim], weight.data(), config_.dim, config_.norm_eps,
+                       &a_.normed[t * config_.dim]);
+    }
+    worker_.Sync();
+  }
+
+  void Assign(const std::vector<float>& x, size_t cols, std::span<const quant::Format> readers) {
+    a_.input.Assign(worker_, x.data(), tokens_, cols, readers, activations_);
+  }
+
+  void Project(const Matrix& w, std::vector<float>& y, std::span<const float> bias) {
+    kernels::MatMulOptions options;
+    options.bias = bias.empty() ? nullptr : bias.data();
+    kernels::MatMul(worker_, w, a_.input, y.data(), w.rows, options);
+  }
+
+  void AddProjection(const Matrix& w) {
+    kernels::MatMulOptions options;
+    options.accumulate = true;
+    kernels::MatMul(worker_, w, a_.input, a_.x.data(), config_.dim, options);
+    worker_.Sync();
+  }
+
+  // Heads of all tokens are shared out, so that one token too is work for every thread.
+  void Rotate(std::vector<float>& x, size_t heads) {
+    const Range all = worker_.Split(tokens_ * heads);
+    for (size_t i = all.begin; i < all.end; ++i) {
+      kernels::Rope(&x[i * config_.head_dim], 1, config_.head_dim, config_.rotary_dim,
+                    config_.rope_style, &a_.rope[i / heads * config_.rotary_dim]);
+    }
+  }
+
+  const Worker& worker_;
+  const ModelConfig& config_;
+  const Weights& weights_;
+  const kernels::Activations activations_;
+  const FlatBatch& batch_;
+  const KvTarget& kv_;
+  Activity& a_;
+  const size_t tokens_;
+};
+
+}  // namespace
+
+Activity::Activity(const ModelConfig& config, size_t max_rows)
+    : max_tokens(max_rows),
+      x(max_rows * config.dim),
+      normed(max_rows * config.dim),
+      q(max_rows * config.heads * config.head_dim),
+      k(max_rows * config.kv_heads * config.head_dim),
+      v(max_rows * config.kv_heads * config.head_dim),
+      attention(max_rows * config.heads * config.head_dim),
+      gate(max_rows * config.ffn_dim),
+      up(max_rows * config.ffn_dim),
+      rope(max_rows * config.rotary_dim) {
+  input.Reserve(max_rows, std::max({config.dim, config.heads * config.head_dim, config.ffn_dim}));
+}
+
+size_t Activity::bytes() const {
+  size_t floats = 0;
+  for (const auto* buffer : {&x, &normed, &q, &k, &v, &attention, &gate, &up, &rope, &logits}) {
+    floats += buffer->capacity();
+  }
+  return floats * sizeof(float);
+}
+
+void RunForward(kernels::Team& team, const Model& model, kernels::Activations activations,
+                const FlatBatch& batch, const KvTarget& kv, Activity& activity) {
+  team.Run(
+      [&](const Worker& worker) { Pass(worker, model, activations, batch, kv, activity).Run(); });
+}
+
+}  // namespace crossover::engine

@@ -1,0 +1,55 @@
+// One forward pass over a batch: the transformer as the papers write it. Runs inside one team; all
+// steps are SPMD, each worker doing its share, with a barrier where a step reads what others wrote.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/model.h"
+#include "kernels/attention.h"
+#include "kernels/team.h"
+#include "tokenizer/tokenizer.h"
+
+namespace crossover::engine {
+
+/// Every intermediate, for up to max_tokens rows.
+struct Activity {
+  /// Error(kOutOfMemory).
+  Activity(const ModelConfig& config, size_t max_tokens);
+  size_t bytes() const;
+
+  size_t max_tokens;
+  std::vector<float> x;          // [tokens][dim]: the residual stream
+  std::vector<float> normed;     // [tokens][dim]
+  std::vector<float> q;          // [tokens][heads · head_dim]
+  std::vector<float> k, v;       // [tokens][kv_heads · head_dim]
+  std::vector<float> attention;  // [tokens][heads · head_dim]
+  std::vector<float> gate, up;   // [tokens][ffn_dim]
+  std::vector<float> rope;       // [tokens][rotary_dim]: cosines, then sines
+  std::vector<float> logits;     // [rows][vocab], grown on demand
+  kernels::MatMulInput input;
+};
+
+/// A batch, flattened.
+struct FlatBatch {
+  std::vector<tokenizer::TokenId> tokens;
+  std::vector<size_t> positions;              // [tokens]
+  std::vector<size_t> logit_rows;             // which tokens' logits are wanted, ascending
+  std::vector<kernels::AttentionSpan> spans;  // one per chunk
+};
+
+/// Where K and V go.
+struct KvTarget {
+  const kernels::KvLayout* layout;
+  std::byte* pool;
+};
+
+/// Fills activity.logits[0 … logit_rows).
+/// Preconditions: ids and positions are in range, activity has room, the spans' pages are
+/// allocated.
+void RunForward(kernels::Team& team, const Model& model, kernels::Activations activations,
+                const FlatBatch& batch, const KvTarget& kv, Activity& activity);
+
+}  // namespace crossover::engine

@@ -1,0 +1,65 @@
+#include "engine/model.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <string_view>
+#include <utility>
+
+#include "base/error.h"
+#include "engine/arch/architecture.h"
+
+namespace crossover::engine {
+namespace {
+
+const Architecture& FindArchitecture(const GgufFile& file) {
+  const std::string_view name = file.String("general.architecture");
+  std::vector<std::string_view> known;
+  for (const Architecture& architecture : Architectures()) {
+    if (architecture.name == name) return architecture;
+    known.push_back(architecture.name);
+  }
+  throw Error(ErrorCode::kUnsupported, fmt::format("{}: architecture '{}' cannot be run; known: {}",
+                                                   file.path(), name, fmt::join(known, ", ")));
+}
+
+uint64_t Bytes(const kernels::Matrix& matrix) {
+  return matrix.rows * quant::Info(matrix.format).row_bytes(matrix.cols);
+}
+
+}  // namespace
+
+std::shared_ptr<const Model> Model::Load(const std::filesystem::path& path, LoadMode mode) {
+  return FromFile(GgufFile::Open(path, mode));
+}
+
+std::shared_ptr<const Model> Model::FromFile(std::shared_ptr<const GgufFile> file) {
+  const Architecture& architecture = FindArchitecture(*file);
+  std::shared_ptr<Model> model(new Model);
+  model->config_ = architecture.read_config(*file);
+  TensorBinder tensors(*file);
+  model->weights_ = architecture.bind(tensors, model->config_);
+  model->converted_ = tensors.TakeConverted();
+  model->file_ = std::move(file);
+  return model;
+}
+
+uint64_t Model::parameters() const {
+  uint64_t total = 0;
+  for (const GgufTensor& tensor : file_->tensors()) total += tensor.elements();
+  return total;
+}
+
+uint64_t Model::bytes_per_token() const {
+  uint64_t total = Bytes(weights_.output);
+  total += quant::Info(weights_.embedding.format).row_bytes(weights_.embedding.cols);
+  for (const LayerWeights& layer : weights_.layers) {
+    for (const kernels::Matrix* matrix : {&layer.q, &layer.k, &layer.v, &layer.attention_out,
+                                          &layer.gate, &layer.up, &layer.down}) {
+      total += Bytes(*matrix);
+    }
+  }
+  return total;
+}
+
+}  // namespace crossover::engine

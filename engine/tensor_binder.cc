@@ -1,0 +1,63 @@
+#include "engine/tensor_binder.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+#include "base/error.h"
+
+namespace crossover::engine {
+namespace {
+
+// A trailing dimension of 1 says nothing: [n, 1] is [n].
+std::span<const uint64_t> Significant(std::span<const uint64_t> shape) {
+  while (shape.size() > 1 && shape.back() == 1) shape = shape.first(shape.size() - 1);
+  return shape;
+}
+
+}  // namespace
+
+const GgufTensor& TensorBinder::Find(const std::string& name,
+                                     std::span<const uint64_t> shape) const {
+  const GgufTensor* tensor = file_.FindTensor(name);
+  if (tensor == nullptr) {
+    throw Error(ErrorCode::kCorruptFile, fmt::format("{}: tensor {} is missing (expected [{}])",
+                                                     file_.path(), name, fmt::join(shape, ", ")));
+  }
+  const auto expected = Significant(shape);
+  const auto found = Significant(tensor->shape);
+  if (!std::equal(expected.begin(), expected.end(), found.begin(), found.end())) {
+    throw Error(
+        ErrorCode::kCorruptFile,
+        fmt::format("{}: tensor {} has shape [{}], but the metadata asks for [{}]", file_.path(),
+                    name, fmt::join(tensor->shape, ", "), fmt::join(shape, ", ")));
+  }
+  return *tensor;
+}
+
+kernels::Matrix TensorBinder::Matrix(const std::string& name, size_t rows, size_t cols) const {
+  const GgufTensor& tensor = Find(name, std::array<uint64_t, 2>{cols, rows});
+  return {tensor.format, tensor.data.data(), rows, cols};
+}
+
+std::span<const float> TensorBinder::Vector(const std::string& name, size_t n) {
+  const GgufTensor& tensor = Find(name, std::array<uint64_t, 1>{n});
+  const quant::FormatInfo& info = quant::Info(tensor.format);
+  const bool aligned = reinterpret_cast<uintptr_t>(tensor.data.data()) % alignof(float) == 0;
+  if (info.name == "F32" && aligned) {
+    return {reinterpret_cast<const float*>(tensor.data.data()), n};
+  }
+  converted_.emplace_back(n);
+  info.decode(tensor.data.data(), n, converted_.back().data());
+  return converted_.back();
+}
+
+std::span<const float> TensorBinder::OptionalVector(const std::string& name, size_t n) {
+  if (!Has(name)) return {};
+  return Vector(name, n);
+}
+
+}  // namespace crossover::engine
