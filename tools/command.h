@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "bench/settings.h"
 #include "engine/engine.h"
 
 namespace crossover::tools {
@@ -23,7 +24,15 @@ struct GlobalOptions {
   /// Threads, activations and KV type filled in; the rest is the caller's.
   engine::EngineOptions engine_options() const;
   size_t thread_count() const;
+  /// The same as text, for records and for child processes.
+  bench::Settings settings() const;
 };
+
+/// Puts the global flags on the app; subcommands reach them too because the app falls through.
+void AddGlobalOptions(CLI::App& app, GlobalOptions& globals);
+
+/// --isa, else CROSSOVER_ISA, else the best. CLI::ValidationError lists the levels there are.
+void ApplyIsa(const CLI::App& app, const GlobalOptions& globals);
 
 /// One per file tools/cmd_NAME.cc: adds the subcommand with its flags, help and examples, and a
 /// callback that does the work. `globals` outlives the app and is parsed by the time a callback

@@ -1,0 +1,145 @@
+#include "bench/system.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+
+namespace crossover::bench {
+namespace {
+
+namespace fs = std::filesystem;
+
+template <class T>
+std::optional<T> ReadValue(const fs::path& path) {
+  std::ifstream in(path);
+  T value;
+  if (in >> value) return value;
+  return std::nullopt;
+}
+
+/// Distinct cores among the CPUs for which `allowed` holds.
+template <class Allowed>
+size_t DistinctCores(const fs::path& root, size_t cpus, const Allowed& allowed) {
+  std::set<std::pair<int, int>> cores;
+  for (size_t cpu = 0; cpu < cpus; ++cpu) {
+    if (!allowed(cpu)) continue;
+    const fs::path topology = root / fmt::format("sys/devices/system/cpu/cpu{}/topology", cpu);
+    const auto core = ReadValue<int>(topology / "core_id");
+    const auto package = ReadValue<int>(topology / "physical_package_id");
+    if (core && package) cores.emplace(*package, *core);
+  }
+  return cores.size();
+}
+
+/// cgroup v2's "QUOTA PERIOD" in whole CPUs, rounded up: spinning threads beyond it would stall
+/// each other. Nothing if there is no limit.
+std::optional<size_t> QuotaCpus(const fs::path& root) {
+  std::ifstream in(root / "sys/fs/cgroup/cpu.max");
+  double quota = 0;
+  double period = 0;
+  if (!(in >> quota >> period) || quota <= 0 || period <= 0) return std::nullopt;
+  return static_cast<size_t>(std::ceil(quota / period));
+}
+
+size_t AtLeastOneWithinQuota(const fs::path& root, size_t cores) {
+  if (const auto quota = QuotaCpus(root)) cores = std::min(cores, *quota);
+  return std::max<size_t>(cores, 1);
+}
+
+}  // namespace
+
+size_t PhysicalCores() {
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  if (sched_getaffinity(0, sizeof(mask), &mask) != 0) {
+    return static_cast<size_t>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
+  }
+  const auto allowed = [&](size_t cpu) { return CPU_ISSET(cpu, &mask) != 0; };
+  const size_t cores = DistinctCores("/", CPU_SETSIZE, allowed);
+  // Some containers hide the topology: every allowed CPU then counts.
+  return AtLeastOneWithinQuota("/", cores > 0 ? cores : static_cast<size_t>(CPU_COUNT(&mask)));
+}
+
+size_t CountCores(const fs::path& root, size_t cpus) {
+  const size_t cores = DistinctCores(root, cpus, [](size_t) { return true; });
+  return cores == 0 ? 0 : AtLeastOneWithinQuota(root, cores);
+}
+
+std::string CpuName() {
+  std::ifstream in("/proc/cpuinfo");
+  for (std::string line; std::getline(in, line);) {
+    if (line.rfind("model name", 0) != 0 && line.rfind("Model\t", 0) != 0) continue;
+    const size_t colon = line.find(':');
+    if (colon != std::string::npos && colon + 2 <= line.size()) return line.substr(colon + 2);
+  }
+  return "unknown";
+}
+
+uint64_t MemoryBytes() {
+  const long pages = sysconf(_SC_PHYS_PAGES);
+  const long page = sysconf(_SC_PAGE_SIZE);
+  return pages > 0 && page > 0 ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(page) : 0;
+}
+
+std::optional<uint64_t> PeakRssBytes() {
+  std::ifstream in("/proc/self/status");
+  for (std::string word; in >> word;) {
+    uint64_t kib = 0;
+    if (word == "VmHWM:" && in >> kib) return kib * 1024;
+  }
+  return std::nullopt;
+}
+
+bool ResetPeakRss() {
+  std::ofstream out("/proc/self/clear_refs");
+  out << "5\n";
+  out.flush();
+  return out.good();
+}
+
+std::string UtcTimestamp() {
+  const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now));
+}
+
+fs::path DataPath(const std::string& relative) {
+  std::vector<fs::path> roots;
+  if (const char* data = std::getenv("CROSSOVER_DATA")) roots.emplace_back(data);
+  roots.push_back(ExecutablePath().parent_path().parent_path() / "share" / "crossover");
+  roots.emplace_back(CROSSOVER_SOURCE_DIR);
+  std::string tried;
+  for (const fs::path& root : roots) {
+    if (fs::exists(root / relative)) return root / relative;
+    tried += (tried.empty() ? "" : ", ") + root.string();
+  }
+  throw Error(ErrorCode::kNotFound, fmt::format("{} is not under {}; CROSSOVER_DATA may name the "
+                                                "folder that holds it",
+                                                relative, tried));
+}
+
+fs::path ExecutablePath() {
+  std::error_code failed;
+  const fs::path path = fs::read_symlink("/proc/self/exe", failed);
+  if (failed) throw Error(ErrorCode::kIo, "cannot read /proc/self/exe: " + failed.message());
+  return path;
+}
+
+std::string Fingerprint(std::string_view bytes) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  return fmt::format("{:016x}", hash);
+}
+
+}  // namespace crossover::bench

@@ -1,0 +1,47 @@
+// What the operating system says of the machine, the process and the build's data files.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace crossover::bench {
+
+/// Physical cores that this process may use: distinct (package, core) pairs of the CPUs in its
+/// affinity mask, at most the cgroup's CPU quota. At least 1.
+size_t PhysicalCores();
+
+/// The same from another root than "/" and for CPUs 0 … cpus - 1; 0 where the topology is missing.
+size_t CountCores(const std::filesystem::path& root, size_t cpus);
+
+/// "model name" of /proc/cpuinfo, or "unknown".
+std::string CpuName();
+
+/// Bytes of RAM; 0 if unknown.
+uint64_t MemoryBytes();
+
+/// Largest resident size of this process so far (VmHWM), or nothing where /proc does not tell.
+/// Unlike getrusage's, it starts anew at exec, so that a child does not inherit its parent's.
+std::optional<uint64_t> PeakRssBytes();
+
+/// Makes the next PeakRssBytes() count from now on; false where the kernel has no clear_refs.
+bool ResetPeakRss();
+
+/// Now, "2026-11-21T09:30:00Z".
+std::string UtcTimestamp();
+
+/// A file or folder that comes with the program, for example "models/reference-m.gguf": under
+/// $CROSSOVER_DATA, beside the executable as installed (../share/crossover), or in the source tree
+/// it was built from. Error(kNotFound) lists the places.
+std::filesystem::path DataPath(const std::string& relative);
+
+/// The running executable.
+std::filesystem::path ExecutablePath();
+
+/// 16 hex digits of 64-bit FNV-1a: names a content, secures nothing.
+std::string Fingerprint(std::string_view bytes);
+
+}  // namespace crossover::bench

@@ -1,0 +1,82 @@
+#include "bench/system.h"
+
+#include <cstddef>
+#include <filesystem>
+#include <vector>
+
+#include "base/error.h"
+#include "base/output_file.h"
+#include "tests/support/test_support.h"
+
+namespace crossover::bench {
+namespace {
+
+void AddCpu(const std::filesystem::path& root, int cpu, int package, int core) {
+  const auto topology =
+      root / "sys/devices/system/cpu" / ("cpu" + std::to_string(cpu)) / "topology";
+  std::filesystem::create_directories(topology);
+  WriteFile(topology / "core_id", std::to_string(core) + "\n");
+  WriteFile(topology / "physical_package_id", std::to_string(package) + "\n");
+}
+
+TEST_CASE("hyper-threads of one core count once, equal core ids of two packages twice") {
+  const test::TemporaryDirectory root;
+  CHECK(CountCores(root.path(), 8) == 0);
+  AddCpu(root.path(), 0, 0, 0);
+  AddCpu(root.path(), 1, 0, 1);
+  AddCpu(root.path(), 2, 0, 0);
+  AddCpu(root.path(), 3, 0, 1);
+  CHECK(CountCores(root.path(), 8) == 2);
+  AddCpu(root.path(), 4, 1, 0);
+  CHECK(CountCores(root.path(), 8) == 3);
+}
+
+TEST_CASE("a CPU quota limits the cores, and no limit does not") {
+  const test::TemporaryDirectory root;
+  for (int cpu = 0; cpu < 4; ++cpu) AddCpu(root.path(), cpu, 0, cpu);
+  std::filesystem::create_directories(root / "sys/fs/cgroup");
+  WriteFile(root / "sys/fs/cgroup/cpu.max", "max 100000\n");
+  CHECK(CountCores(root.path(), 8) == 4);
+  WriteFile(root / "sys/fs/cgroup/cpu.max", "150000 100000\n");
+  CHECK(CountCores(root.path(), 8) == 2);
+}
+
+TEST_CASE("the peak resident size follows what is touched") {
+  const auto before = PeakRssBytes();
+  if (!before) {
+    test::Skip("/proc/self/status has no VmHWM");
+    return;
+  }
+  constexpr size_t kBytes = size_t{64} << 20;
+  {
+    std::vector<char> touched(kBytes, 1);
+    CHECK(touched[kBytes / 2] == 1);
+    CHECK(*PeakRssBytes() >= *before);
+    CHECK(*PeakRssBytes() >= kBytes);
+  }
+  if (ResetPeakRss()) CHECK(*PeakRssBytes() < *before + kBytes);
+}
+
+TEST_CASE("data files come from CROSSOVER_DATA first, and a missing one names the places") {
+  const test::TemporaryDirectory root;
+  WriteFile(root / "only-here.txt", "x");
+  REQUIRE(setenv("CROSSOVER_DATA", root.path().c_str(), 1) == 0);
+  CHECK(DataPath("only-here.txt") == root / "only-here.txt");
+  try {
+    (void)DataPath("nowhere.txt");
+    FAIL("found");
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::kNotFound);
+    CHECK(std::string(error.what()).find(root.path().string()) != std::string::npos);
+  }
+  unsetenv("CROSSOVER_DATA");
+  CHECK(std::filesystem::exists(DataPath("meson_options.txt")));
+}
+
+TEST_CASE("fingerprints are FNV-1a") {
+  CHECK(Fingerprint("") == "cbf29ce484222325");
+  CHECK(Fingerprint("a") == "af63dc4c8601ec8c");
+}
+
+}  // namespace
+}  // namespace crossover::bench

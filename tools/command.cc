@@ -1,0 +1,71 @@
+#include "tools/command.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "bench/system.h"
+#include "kernels/isa.h"
+
+namespace crossover::tools {
+
+engine::LoadMode GlobalOptions::load_mode() const { return settings().load_mode(); }
+
+engine::EngineOptions GlobalOptions::engine_options() const { return settings().engine_options(); }
+
+size_t GlobalOptions::thread_count() const {
+  return threads > 0 ? threads : bench::PhysicalCores();
+}
+
+bench::Settings GlobalOptions::settings() const {
+  return {.threads = thread_count(),
+          .isa = std::string(kernels::SelectedIsa()),
+          .activations = activations,
+          .kv_type = kv_type,
+          .load = load};
+}
+
+void AddGlobalOptions(CLI::App& app, GlobalOptions& globals) {
+  const auto one_of = [](std::vector<std::string> values) {
+    return CLI::IsMember(std::move(values), CLI::ignore_case);
+  };
+  app.add_option("--threads", globals.threads, "Threads (default: physical cores)")
+      ->check(CLI::Range(size_t{1}, size_t{1024}))
+      ->type_name("N");
+  app.add_option("--isa", globals.isa,
+                 "Instruction-set level of the kernels (default: CROSSOVER_ISA, else the best)")
+      ->type_name("LEVEL");
+  app.add_option("--activations", globals.activations, "Form of activations in matrix products")
+      ->transform(one_of({"auto", "f32", "bf16", "q8"}))
+      ->type_name("")
+      ->capture_default_str();
+  app.add_option("--kv-type", globals.kv_type, "Format of the KV cache")
+      ->transform(one_of({"f16", "bf16", "f32", "q8_0", "q4_0"}))
+      ->type_name("")
+      ->capture_default_str();
+  app.add_option("--load", globals.load, "Map the weights from the file or read them into RAM")
+      ->transform(one_of({"mmap", "ram"}))
+      ->type_name("")
+      ->capture_default_str();
+  app.add_flag("--json", globals.json, "Print JSON instead of tables");
+  app.add_flag("--quiet", globals.quiet, "No progress bars");
+}
+
+void ApplyIsa(const CLI::App& app, const GlobalOptions& globals) {
+  try {
+    if (app.get_option("--isa")->count() > 0) {
+      kernels::SelectIsa(globals.isa);
+    } else {
+      kernels::SelectIsaFromEnvironment();
+    }
+  } catch (const Error& error) {
+    throw CLI::ValidationError(error.what());
+  }
+}
+
+void SetExamples(CLI::App& command, const std::string& examples) {
+  command.footer("\nExamples:\n" + examples);
+}
+
+}  // namespace crossover::tools
