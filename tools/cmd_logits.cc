@@ -1,0 +1,109 @@
+// crossover logits: one forward pass over given token ids, raw float32 out. For comparing engines.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/output_file.h"
+#include "tools/command.h"
+
+namespace crossover::tools {
+namespace {
+
+struct LogitsFlags {
+  std::string model;
+  std::string tokens_file;
+  std::string out;
+  size_t last = 1;
+};
+
+/// Ids separated by white space or commas.
+std::vector<engine::TokenId> ParseTokens(const std::string& path) {
+  const std::string text = ReadFile(path);
+  std::vector<engine::TokenId> ids;
+  const char* p = text.data();
+  const char* const end = p + text.size();
+  constexpr std::string_view kSeparators = " \t\r\n,[]";
+  while (true) {
+    while (p != end && kSeparators.find(*p) != std::string_view::npos) ++p;
+    if (p == end) break;
+    engine::TokenId id = 0;
+    const auto [next, error] = std::from_chars(p, end, id);
+    if (error != std::errc()) {
+      throw Error(ErrorCode::kCorruptFile,
+                  fmt::format("{}: offset {}: expected token ids separated by white space", path,
+                              p - text.data()));
+    }
+    ids.push_back(id);
+    p = next;
+  }
+  if (ids.empty()) {
+    throw Error(ErrorCode::kCorruptFile, fmt::format("{}: no token ids in it", path));
+  }
+  return ids;
+}
+
+/// One pass after another; the rows wanted are written as they come.
+void WriteLogits(engine::Engine& engine, std::span<const engine::TokenId> ids, size_t last,
+                 OutputFile& out) {
+  const engine::SequenceId sequence = engine.CreateSequence();
+  const size_t first_row = ids.size() - last;
+  const size_t step = engine.options().max_batch;
+  for (size_t begin = 0; begin < ids.size(); begin += step) {
+    const size_t n = std::min(step, ids.size() - begin);
+    const engine::Chunk chunk{sequence, ids.subspan(begin, n),
+                              first_row > begin ? std::min(first_row - begin, n) : 0};
+    const engine::Logits logits = engine.Forward({&chunk, 1});
+    out.Write(std::as_bytes(std::span(logits.data, logits.rows * logits.vocab)));
+  }
+  engine.FreeSequence(sequence);
+}
+
+void Run(const LogitsFlags& flags, const GlobalOptions& globals) {
+  const std::vector<engine::TokenId> ids = ParseTokens(flags.tokens_file);
+  if (flags.last == 0 || flags.last > ids.size()) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("--last {}: the file has {} tokens", flags.last, ids.size()));
+  }
+  const auto model = engine::Model::Load(flags.model, globals.load_mode());
+  engine::EngineOptions options = globals.engine_options();
+  options.kv_capacity = ids.size();
+  options.max_batch = std::min(options.max_batch, ids.size());
+  engine::Engine engine(model, options);
+  OutputFile out(flags.out);
+  WriteLogits(engine, ids, flags.last, out);
+  out.Commit();
+
+  const size_t vocab = model->config().vocab;
+  if (globals.json) {
+    fmt::print("{}\n",
+               nlohmann::json{{"rows", flags.last}, {"vocab", vocab}, {"out", flags.out}}.dump(2));
+  } else if (!globals.quiet) {
+    fmt::print(stderr, "{} rows × {} logits, float32, in {}\n", flags.last, vocab, flags.out);
+  }
+}
+
+}  // namespace
+
+void AddLogits(CLI::App& app, const GlobalOptions& globals) {
+  auto flags = std::make_shared<LogitsFlags>();
+  CLI::App* command =
+      app.add_subcommand("logits", "One forward pass over token ids; the last rows as float32");
+  command->add_option("model", flags->model, "GGUF file")->required();
+  command->add_option("--tokens", flags->tokens_file, "File of token ids")->required();
+  command->add_option("--last", flags->last, "Rows to write: those of the last K tokens")
+      ->capture_default_str();
+  command->add_option("--out", flags->out, "File of row-major little-endian float32")->required();
+  SetExamples(*command,
+              "crossover logits model.gguf --tokens ids.txt --last 8 --out logits.f32 \\\n"
+              "    --activations f32 --kv-type f32");
+  command->callback([flags, &globals] { Run(*flags, globals); });
+}
+
+}  // namespace crossover::tools
