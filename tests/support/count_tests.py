@@ -1,0 +1,51 @@
+"""Sums the test cases of all test binaries: count_tests.py TESTLOG.json...
+
+Each binary ends its output with a line of its own, "N passed, N failed, N skipped". One that
+crashed or ran out of time before it got there counts as a failure. Prints what failed and what was
+skipped and why, then the same line for all; exits with 1 if anything failed or nothing ran.
+"""
+
+import json
+import re
+import sys
+
+COUNTS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.MULTILINE)
+SKIPPED = re.compile(r"^skipped: .*$", re.MULTILINE)
+
+
+def main(logs):
+    passed = failed = skipped = 0
+    for log in logs:
+        try:
+            lines = open(log, encoding="utf-8").read().splitlines()
+        except OSError as error:
+            print(f"no test log: {error}")
+            failed += 1
+            continue
+        for line in lines:
+            test = json.loads(line)
+            output = test.get("stdout", "")
+            counts = COUNTS.findall(output)
+            if counts:
+                case_passed, case_failed, case_skipped = map(int, counts[-1])
+            else:
+                case_passed = case_failed = case_skipped = 0
+            # A binary's status must agree with its line, and one without a line did not finish.
+            if case_failed == 0 and (test["result"] != "OK" or not counts):
+                case_failed = 1
+            if case_failed:
+                print(f"failed: {test['name']} ({test['result']}, {log})")
+            for reason in SKIPPED.findall(output):
+                print(reason)
+            passed += case_passed
+            failed += case_failed
+            skipped += case_skipped
+    if passed == 0:
+        failed = max(failed, 1)
+    sys.stdout.flush()
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
