@@ -64,6 +64,8 @@ class GgufFile {
   /// off.
   static std::shared_ptr<const GgufFile> Open(const std::filesystem::path& path,
                                               LoadMode mode = LoadMode::kMmap);
+  /// A file of one part that is in memory or mapped already. Error as Open.
+  static std::shared_ptr<const GgufFile> Parse(std::shared_ptr<const MappedFile> mapping);
 
   const std::string& path() const { return path_; }
   uint32_t version() const { return version_; }

@@ -1,0 +1,226 @@
+#include "engine/gguf.h"
+
+#include <fmt/format.h>
+
+#include <cctype>
+#include <cmath>
+#include <limits>
+#include <new>
+
+#include "base/error.h"
+#include "engine/gguf_reader.h"
+
+namespace crossover::engine {
+namespace {
+
+constexpr uint64_t kMaxParts = 99999;  // what the five digits of the name hold
+constexpr size_t kPartDigits = 5;
+
+// NAME of NAME-00001-of-00003.gguf, with the two numbers.
+struct PartName {
+  std::filesystem::path prefix;
+  uint64_t number = 0;  // from 1
+  uint64_t count = 0;
+
+  std::filesystem::path Sibling(uint64_t i) const {
+    return prefix.string() + fmt::format("-{:05}-of-{:05}.gguf", i, count);
+  }
+};
+
+std::optional<uint64_t> Digits(std::string_view text) {
+  uint64_t value = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9') return std::nullopt;
+    value = value * 10 + static_cast<uint64_t>(c - '0');
+  }
+  return value;
+}
+
+std::optional<PartName> ParsePartName(const std::string& path) {
+  constexpr std::string_view kPattern = "-00000-of-00000.gguf";
+  if (path.size() <= kPattern.size()) return std::nullopt;
+  const std::string_view tail = std::string_view(path).substr(path.size() - kPattern.size());
+  if (tail[0] != '-' || tail.substr(6, 4) != "-of-" || tail.substr(15) != ".gguf") {
+    return std::nullopt;
+  }
+  const auto number = Digits(tail.substr(1, kPartDigits));
+  const auto count = Digits(tail.substr(10, kPartDigits));
+  if (!number || !count) return std::nullopt;
+  return PartName{path.substr(0, path.size() - kPattern.size()), *number, *count};
+}
+
+[[noreturn]] void Fail(ErrorCode code, const GgufFile& file, const std::string& what) {
+  throw Error(code, fmt::format("{}: {}", file.path(), what));
+}
+
+// split.no counts from 0, the file names from 1.
+PartName CheckFirstPart(const GgufFile& first, uint64_t count) {
+  const auto name = ParsePartName(first.path());
+  if (count > kMaxParts || !name || name->count != count) {
+    Fail(ErrorCode::kInvalidArgument, first,
+         fmt::format(
+             "is one of {} parts, but is not called NAME-00001-of-{:05}.gguf; give the parts "
+             "the names they were made with",
+             count, count));
+  }
+  const uint64_t number = first.FindUint("split.no").value_or(0);
+  if (number != 0) {
+    Fail(ErrorCode::kInvalidArgument, first,
+         fmt::format("is part {} of {}; open the first: {}", number + 1, count,
+                     name->Sibling(1).string()));
+  }
+  if (name->number != 1) {
+    Fail(ErrorCode::kCorruptFile, first,
+         fmt::format("is the first of {} parts by split.no, but the name says {}; rename the parts",
+                     count, name->number));
+  }
+  return *name;
+}
+
+void OpenSiblings(GgufFile& whole, uint64_t count, LoadMode mode) {
+  const PartName name = CheckFirstPart(whole, count);
+  for (uint64_t i = 2; i <= count; ++i) {
+    const std::filesystem::path path = name.Sibling(i);
+    if (!std::filesystem::exists(path)) {
+      Fail(ErrorCode::kNotFound, whole,
+           fmt::format("part {} of {} is missing; put it at {}", i, count, path.string()));
+    }
+    const auto part = GgufReader::Read(MappedFile::Open(path, mode));
+    if (part->FindUint("split.no").value_or(0) != i - 1 ||
+        part->FindUint("split.count").value_or(0) != count) {
+      Fail(ErrorCode::kCorruptFile, *part,
+           fmt::format("does not say that it is part {} of {}; the parts do not belong together", i,
+                       count));
+    }
+    GgufReader::AppendPart(whole, *part);
+  }
+  const auto tensors = whole.FindUint("split.tensors.count");
+  if (tensors && *tensors != whole.tensors().size()) {
+    Fail(
+        ErrorCode::kCorruptFile, whole,
+        fmt::format("split.tensors.count is {}, but the {} parts hold {} tensors; fetch them again",
+                    *tensors, count, whole.tensors().size()));
+  }
+}
+
+// Metadata may be as large as the file; what does not fit into memory is still one clear line.
+template <typename F>
+auto WithMemoryError(const std::filesystem::path& path, F&& f) {
+  try {
+    return f();
+  } catch (const std::bad_alloc&) {
+    throw Error(
+        ErrorCode::kOutOfMemory,
+        fmt::format("{}: no memory for the file's metadata; close other programs", path.string()));
+  }
+}
+
+[[noreturn]] void FailType(const GgufFile& file, std::string_view key, std::string_view wanted) {
+  Fail(ErrorCode::kCorruptFile, file,
+       fmt::format("metadata key {} is not {}; the file is damaged", Quoted(key), wanted));
+}
+
+[[noreturn]] void FailMissing(const GgufFile& file, std::string_view key) {
+  Fail(ErrorCode::kCorruptFile, file,
+       fmt::format("metadata key {} is missing; convert the model anew", Quoted(key)));
+}
+
+}  // namespace
+
+uint64_t GgufTensor::elements() const {
+  if (shape.empty()) return 0;
+  uint64_t product = 1;
+  for (const uint64_t size : shape) product *= size;
+  return product;
+}
+
+std::shared_ptr<const GgufFile> GgufFile::Open(const std::filesystem::path& path, LoadMode mode) {
+  return WithMemoryError(path, [&] {
+    auto file = GgufReader::Read(MappedFile::Open(path, mode));
+    const uint64_t count = file->FindUint("split.count").value_or(0);
+    if (count > 1) OpenSiblings(*file, count, mode);
+    return std::shared_ptr<const GgufFile>(std::move(file));
+  });
+}
+
+std::shared_ptr<const GgufFile> GgufFile::Parse(std::shared_ptr<const MappedFile> mapping) {
+  const std::string path = mapping->path();
+  return WithMemoryError(path, [&] {
+    std::shared_ptr<const GgufFile> file = GgufReader::Read(std::move(mapping));
+    if (file->FindUint("split.count").value_or(0) > 1) {
+      Fail(ErrorCode::kUnsupported, *file, "is a part of a split model; open it by its file name");
+    }
+    return file;
+  });
+}
+
+const GgufValue* GgufFile::FindValue(std::string_view key) const {
+  const auto it = key_index_.find(key);
+  return it == key_index_.end() ? nullptr : &metadata_[it->second].second;
+}
+
+const GgufTensor* GgufFile::FindTensor(std::string_view name) const {
+  const auto it = tensor_index_.find(name);
+  return it == tensor_index_.end() ? nullptr : &tensors_[it->second];
+}
+
+std::optional<uint64_t> GgufFile::FindUint(std::string_view key) const {
+  const GgufValue* value = FindValue(key);
+  if (value == nullptr) return std::nullopt;
+  if (const auto* u = std::get_if<uint64_t>(&value->value)) return *u;
+  if (const auto* i = std::get_if<int64_t>(&value->value); i != nullptr && *i >= 0) {
+    return static_cast<uint64_t>(*i);
+  }
+  FailType(*this, key, "a non-negative integer");
+}
+
+std::optional<double> GgufFile::FindFloat(std::string_view key) const {
+  const GgufValue* value = FindValue(key);
+  if (value == nullptr) return std::nullopt;
+  if (const auto* d = std::get_if<double>(&value->value); d != nullptr && std::isfinite(*d)) {
+    return *d;
+  }
+  // Some converters write 10000 where 10000.0 is due.
+  if (const auto* u = std::get_if<uint64_t>(&value->value)) return static_cast<double>(*u);
+  if (const auto* i = std::get_if<int64_t>(&value->value)) return static_cast<double>(*i);
+  FailType(*this, key, "a finite number");
+}
+
+std::optional<bool> GgufFile::FindBool(std::string_view key) const {
+  const GgufValue* value = FindValue(key);
+  if (value == nullptr) return std::nullopt;
+  if (const auto* b = std::get_if<bool>(&value->value)) return *b;
+  FailType(*this, key, "a bool");
+}
+
+std::optional<std::string_view> GgufFile::FindString(std::string_view key) const {
+  const GgufValue* value = FindValue(key);
+  if (value == nullptr) return std::nullopt;
+  if (const auto* s = std::get_if<std::string>(&value->value)) return *s;
+  FailType(*this, key, "a string");
+}
+
+uint64_t GgufFile::Uint(std::string_view key) const {
+  const auto value = FindUint(key);
+  if (!value) FailMissing(*this, key);
+  return *value;
+}
+
+std::string_view GgufFile::String(std::string_view key) const {
+  const auto value = FindString(key);
+  if (!value) FailMissing(*this, key);
+  return *value;
+}
+
+double EffectiveBpw(const GgufFile& file) {
+  double bits = 0;
+  double weights = 0;
+  for (const GgufTensor& tensor : file.tensors()) {
+    if (tensor.shape.size() < 2) continue;
+    bits += 8.0 * static_cast<double>(tensor.data.size());
+    weights += static_cast<double>(tensor.elements());
+  }
+  return weights > 0 ? bits / weights : 0;
+}
+
+}  // namespace crossover::engine
