@@ -1,0 +1,135 @@
+// The executable's logits against goldens: those of tests/data come from make_tiny.py's forward
+// pass in double precision, those of ../shared from another engine in float32.
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/isa.h"
+#include "tests/support/subprocess.h"
+#include "tests/support/test_support.h"
+
+namespace crossover {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kRows = 8;  // of every golden
+// Of the golden's standard deviation. A pass in float32 stays below 1e-5; a forgotten bias or
+// frequency factor, or a wrong rotation, epsilon or head group, is a hundred times the bound.
+constexpr double kTolerance = 0.002;
+
+struct Golden {
+  fs::path model, tokens, logits;
+};
+
+std::vector<float> ReadFloats(const fs::path& path) {
+  std::vector<float> values(fs::file_size(path) / sizeof(float));
+  std::ifstream file(path, std::ios::binary);
+  file.read(reinterpret_cast<char*>(values.data()),
+            static_cast<std::streamsize>(values.size() * sizeof(float)));
+  return values;
+}
+
+double StandardDeviation(const std::vector<float>& values) {
+  double sum = 0;
+  double squares = 0;
+  for (const float v : values) {
+    sum += v;
+    squares += double{v} * v;
+  }
+  const auto n = static_cast<double>(values.size());
+  return std::sqrt(squares / n - (sum / n) * (sum / n));
+}
+
+/// The largest difference, infinite where one is not a number.
+double MaxDifference(const std::vector<float>& a, const std::vector<float>& b) {
+  double worst = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    const double difference = std::abs(double{a[i]} - b[i]);
+    if (std::isnan(difference)) return std::numeric_limits<double>::infinity();
+    worst = std::max(worst, difference);
+  }
+  return worst;
+}
+
+void CheckGolden(const Golden& golden, std::string_view isa, size_t threads) {
+  const test::TemporaryDirectory directory;
+  const fs::path out = directory / "logits.f32";
+  INFO("model ", golden.model.string(), ", level ", isa, ", threads ", threads);
+  const test::ProcessResult run = test::RunCrossover(
+      {"logits", golden.model.string(), "--tokens", golden.tokens.string(), "--last",
+       std::to_string(kRows), "--out", out.string(), "--activations", "f32", "--kv-type", "f32",
+       "--isa", std::string(isa), "--threads", std::to_string(threads)});
+  INFO(run.err);
+  REQUIRE(run.ok());
+  const std::vector<float> expected = ReadFloats(golden.logits);
+  const std::vector<float> actual = ReadFloats(out);
+  REQUIRE(actual.size() == expected.size());
+  CHECK(MaxDifference(actual, expected) <= kTolerance * StandardDeviation(expected));
+}
+
+Golden OwnGolden(const std::string& name) {
+  const fs::path data = test::SourceRoot() / "tests" / "data";
+  return {data / (name + ".gguf"), data / "tiny.tokens.txt", data / (name + ".logits.f32")};
+}
+
+bool Available(std::string_view name) {
+  for (const kernels::IsaLevel& level : kernels::IsaLevels()) {
+    if (level.name == name) return level.available;
+  }
+  return false;
+}
+
+/// All own goldens at one level, on one thread and on two.
+void CheckLevel(std::string_view level) {
+  if (!Available(level)) {
+    test::Skip("this CPU or this build has no " + std::string(level));
+    return;
+  }
+  for (const char* name : {"tiny-llama", "tiny-llama3", "tiny-qwen2"}) {
+    for (const size_t threads : {1, 2}) CheckGolden(OwnGolden(name), level, threads);
+  }
+}
+
+TEST_CASE("logits are the golden's at level scalar") { CheckLevel("scalar"); }
+TEST_CASE("logits are the golden's at level sse4") { CheckLevel("sse4"); }
+TEST_CASE("logits are the golden's at level avx2") { CheckLevel("avx2"); }
+TEST_CASE("logits are the golden's at level avx512") { CheckLevel("avx512"); }
+TEST_CASE("logits are the golden's at level avx512_vnni") { CheckLevel("avx512_vnni"); }
+TEST_CASE("logits are the golden's at level neon") { CheckLevel("neon"); }
+
+TEST_CASE("no level of this build goes untested") {
+  const std::vector<std::string_view> tested = {"scalar", "sse4",        "avx2",
+                                                "avx512", "avx512_vnni", "neon"};
+  for (const kernels::IsaLevel& level : kernels::IsaLevels()) {
+    INFO("add a test case for ", level.name);
+    CHECK(std::find(tested.begin(), tested.end(), level.name) != tested.end());
+  }
+}
+
+/// A model of ../shared with 96 tokens, more than a KV page and a prefill block, at every level.
+void CheckShared(const std::string& name) {
+  const auto model = test::SharedFile("data/models/tiny/" + name + ".gguf");
+  const auto tokens = test::SharedFile("data/models/tiny/tokens.txt");
+  const auto logits = test::SharedFile("data/models/tiny/" + name + ".logits.f32");
+  if (!model || !tokens || !logits) {
+    test::Skip("../shared/data/models/tiny is not here");
+    return;
+  }
+  for (const kernels::IsaLevel& level : kernels::IsaLevels()) {
+    if (level.available) CheckGolden({*model, *tokens, *logits}, level.name, 2);
+  }
+}
+
+TEST_CASE("logits of a shared llama model are another engine's") { CheckShared("tiny-llama"); }
+TEST_CASE("logits of a shared llama 3 model are another engine's") { CheckShared("tiny-llama3"); }
+TEST_CASE("logits of a shared qwen2 model are another engine's") { CheckShared("tiny-qwen2"); }
+
+}  // namespace
+}  // namespace crossover
