@@ -23,12 +23,10 @@ std::string Quoted(std::string_view text) {
   return out + "'";
 }
 
-std::string_view GgufCursor::ReadString(std::string_view what) {
-  const uint64_t at = offset_;
-  const auto length = Read<uint64_t>(what);
+std::string_view GgufCursor::ReadBytes(uint64_t length, std::string_view what) {
   if (length > remaining()) {
     Fail(
-        ErrorCode::kCorruptFile, at,
+        ErrorCode::kCorruptFile, offset_,
         fmt::format("{} has {} bytes, but only {} are left in the file; the file is damaged or cut "
                     "short: fetch it again",
                     what, length, remaining()));
@@ -36,6 +34,11 @@ std::string_view GgufCursor::ReadString(std::string_view what) {
   const std::string_view text(reinterpret_cast<const char*>(bytes_.data() + offset_), length);
   offset_ += length;
   return text;
+}
+
+std::string_view GgufCursor::ReadString(std::string_view what) {
+  const auto length = Read<uint64_t>(what);
+  return ReadBytes(length, what);
 }
 
 void GgufCursor::Fail(ErrorCode code, uint64_t at, const std::string& what) const {

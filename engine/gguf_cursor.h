@@ -41,7 +41,9 @@ class GgufCursor {
     return value;
   }
 
-  /// u64 length and that many bytes; a view into the file.
+  /// A view into the file.
+  std::string_view ReadBytes(uint64_t length, std::string_view what);
+  /// u64 length and that many bytes.
   std::string_view ReadString(std::string_view what);
 
   /// "FILE: offset N: what", the offset being `at`.

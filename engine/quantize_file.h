@@ -16,7 +16,7 @@ struct QuantizeOptions {
   std::filesystem::path importance;  // imatrix file (GGUF or legacy .dat); empty: none
   bool allow_requantize = false;     // accept input that is quantised already
   size_t threads = 1;
-  /// Called after each tensor with bytes of input done and in all; may be null.
+  /// Called as work goes on with bytes of input done and in all, from one thread; may be null.
   std::function<void(uint64_t done, uint64_t total)> progress;
 };
 
@@ -24,9 +24,11 @@ struct QuantizedTensor {
   std::string name;
   quant::Format source;
   quant::Format format;
-  quant::Format wanted;  // differs from format when the row length forced a fallback
-  bool copied = false;
+  quant::Format wanted;     // differs from format when the row length forced a fallback
+  bool copied = false;      // the input's own bytes
+  bool importance = false;  // errors were weighed by the importance matrix
   uint64_t elements = 0;
+  size_t dimensions = 0;
   uint64_t bytes = 0;
   double rmse = 0;           // sqrt(mean (w - ŵ)²), measured by decoding what was written
   double relative_rmse = 0;  // / sqrt(mean w²)
@@ -40,9 +42,13 @@ struct QuantizeReport {
   std::vector<QuantizedTensor> tensors;
 };
 
-/// Errors: those of GgufFile::Open; kInvalidArgument if input and output are one file; kUnsupported
-/// for a quantised input without allow_requantize; kNonFinite names the tensor and row; kIo;
-/// kInterrupted. Nothing but a complete file ever stands under `out`.
+/// Tensors are written in llama-quantize's order (those of no layer first, then by layer and name),
+/// each padded to the alignment; metadata keeps its order. The bytes written do not depend on the
+/// number of threads.
+///
+/// Errors: those of GgufFile::Open and Importance::Load; kInvalidArgument if input and output are
+/// one file; kUnsupported for a quantised input without allow_requantize; kNonFinite names the
+/// tensor and row; kIo; kInterrupted. Nothing but a complete file ever stands under `out`.
 QuantizeReport QuantizeFile(const std::filesystem::path& in, const std::filesystem::path& out,
                             const quant::Recipe& recipe, const QuantizeOptions& options);
 

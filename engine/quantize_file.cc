@@ -1,0 +1,255 @@
+#include "engine/quantize_file.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include "base/error.h"
+#include "engine/gguf.h"
+#include "engine/gguf_cursor.h"
+#include "engine/gguf_writer.h"
+#include "engine/importance.h"
+#include "engine/tensor_encoder.h"
+
+namespace crossover::engine {
+namespace {
+
+using Metadata = std::vector<std::pair<std::string, GgufValue>>;
+
+constexpr uint64_t kQuantizationVersion = 2;  // the block layouts of ggml since 2023
+// llama.cpp's readers keep these keys in fixed 128-byte strings.
+constexpr size_t kMaxProvenance = 127;
+constexpr std::string_view kTokenEmbedding = "token_embd.weight";
+
+// Through links of any kind too: reading a file that is being written over would ruin both.
+void CheckOutputIsNoInput(const GgufFile& file, const std::filesystem::path& out) {
+  std::set<std::string> inputs{file.path()};
+  for (const GgufTensor& tensor : file.tensors()) inputs.insert(tensor.file->path());
+  for (const std::string& input : inputs) {
+    std::error_code error;  // no such output yet: nothing to compare
+    if (std::filesystem::equivalent(input, out, error) && !error) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  fmt::format("{}: is the input itself; name another output", out.string()));
+    }
+  }
+}
+
+// The number in "blk.N.…"; -1 for tensors of no layer.
+int LayerOf(const std::string& name) {
+  int layer = -1;
+  std::sscanf(name.c_str(), "blk.%d.", &layer);
+  return layer;
+}
+
+std::vector<const GgufTensor*> InOutputOrder(const GgufFile& file) {
+  std::vector<const GgufTensor*> order;
+  for (const GgufTensor& tensor : file.tensors()) order.push_back(&tensor);
+  std::sort(order.begin(), order.end(), [](const GgufTensor* a, const GgufTensor* b) {
+    return std::pair(LayerOf(a->name), std::string_view(a->name)) <
+           std::pair(LayerOf(b->name), std::string_view(b->name));
+  });
+  return order;
+}
+
+// 0 where the file does not say: the rules that would need it then do not apply. A value for each
+// layer counts as the first's.
+uint32_t Count(const GgufFile& file, const std::string& key) {
+  const GgufValue* value = file.FindValue(key);
+  if (value == nullptr) return 0;
+  if (const auto* list = std::get_if<std::vector<int64_t>>(&value->value)) {
+    return list->empty() ? 0 : static_cast<uint32_t>(list->front());
+  }
+  return static_cast<uint32_t>(file.FindUint(key).value_or(0));
+}
+
+quant::ModelFacts FactsOf(const GgufFile& file, bool has_importance) {
+  quant::ModelFacts facts;
+  facts.architecture = file.FindString("general.architecture").value_or("");
+  const std::string& a = facts.architecture;
+  facts.layers = Count(file, a + ".block_count");
+  if (facts.layers == 0) {
+    for (const GgufTensor& tensor : file.tensors()) {
+      facts.layers = std::max(facts.layers, static_cast<uint32_t>(LayerOf(tensor.name) + 1));
+    }
+  }
+  facts.heads = Count(file, a + ".attention.head_count");
+  facts.kv_heads = Count(file, a + ".attention.head_count_kv");
+  if (facts.kv_heads == 0) facts.kv_heads = facts.heads;
+  facts.experts = Count(file, a + ".expert_count");
+  facts.has_importance = has_importance;
+  return facts;
+}
+
+std::vector<quant::TensorChoice> Plan(const GgufFile& file,
+                                      const std::vector<const GgufTensor*>& tensors,
+                                      const quant::Recipe& recipe, const QuantizeOptions& options,
+                                      bool has_importance) {
+  std::vector<quant::TensorFacts> facts;
+  for (const GgufTensor* tensor : tensors) {
+    facts.push_back({tensor->name, tensor->shape, tensor->format});
+  }
+  auto choices = PlanRecipe(recipe, FactsOf(file, has_importance), facts, options.recipe);
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const quant::FormatInfo& source = quant::Info(tensors[i]->format);
+    if (!source.quantized || options.allow_requantize || choices[i].format == source.format) {
+      continue;
+    }
+    throw Error(
+        ErrorCode::kUnsupported,
+        fmt::format("{}: tensor {} is quantised to {} already, and quantising again adds its "
+                    "errors; start from an F16 file, or pass --allow-requantize",
+                    file.path(), Quoted(tensors[i]->name), source.name));
+  }
+  return choices;
+}
+
+void Set(Metadata& metadata, std::string_view key, GgufValue value) {
+  std::erase_if(metadata, [&](const auto& entry) { return entry.first == key; });
+  metadata.emplace_back(key, std::move(value));
+}
+
+void SetUint(Metadata& metadata, std::string_view key, uint64_t value) {
+  Set(metadata, key, {GgufType::kU32, {}, value});
+}
+
+void SetString(Metadata& metadata, std::string_view key, std::string_view value) {
+  Set(metadata, key, {GgufType::kString, {}, std::string(value.substr(0, kMaxProvenance))});
+}
+
+Metadata OutputMetadata(const GgufFile& file, const quant::Recipe& recipe,
+                        const std::optional<Importance>& importance,
+                        const std::filesystem::path& importance_path) {
+  Metadata metadata = file.metadata();
+  SetUint(metadata, "general.quantization_version", kQuantizationVersion);
+  SetUint(metadata, "general.file_type", recipe.file_type);
+  std::erase_if(metadata, [](const auto& entry) { return entry.first.starts_with("split."); });
+  if (importance) {
+    SetString(metadata, "quantize.imatrix.file", importance_path.string());
+    if (!importance->dataset().empty()) {
+      SetString(metadata, "quantize.imatrix.dataset", importance->dataset());
+    }
+    SetUint(metadata, "quantize.imatrix.entries_count", importance->entries());
+    if (importance->chunks() > 0) {
+      SetUint(metadata, "quantize.imatrix.chunks_count", importance->chunks());
+    }
+  }
+  return metadata;
+}
+
+// Empty if nothing was measured for the tensor.
+std::span<const float> ImportanceOf(const Importance& importance, const GgufTensor& tensor) {
+  const std::span<const float> values = importance.Find(tensor.name);
+  const uint64_t experts = tensor.shape.size() > 2 ? tensor.shape[2] : 1;
+  if (values.empty() || values.size() == tensor.shape[0] * experts) return values;
+  // Measured as an output, a tied embedding's columns are another matrix's rows.
+  if (tensor.name == kTokenEmbedding) return {};
+  throw Error(
+      ErrorCode::kInvalidArgument,
+      fmt::format("tensor {} has {} columns, but the importance matrix has {} values for it; "
+                  "it was made from another model",
+                  Quoted(tensor.name), tensor.shape[0] * experts, values.size()));
+}
+
+// Tells of a full disk now rather than in ten minutes. Write errors are still checked: quotas and
+// other programs have their say.
+void CheckSpace(const std::filesystem::path& out, const std::vector<GgufTensorInfo>& tensors) {
+  uint64_t bytes = 0;
+  for (const GgufTensorInfo& tensor : tensors) bytes += tensor.bytes();
+  std::error_code error;
+  const auto parent = std::filesystem::absolute(out, error).parent_path();
+  const auto space = std::filesystem::space(parent, error);
+  if (!error && space.available < bytes) {
+    throw Error(ErrorCode::kIo,
+                fmt::format("{}: needs {} bytes, but the disk has {} left; free some or write "
+                            "elsewhere",
+                            out.string(), bytes, space.available));
+  }
+}
+
+QuantizedTensor Describe(const GgufTensor& tensor, const quant::TensorChoice& choice,
+                         uint64_t bytes, const EncodeError& error) {
+  QuantizedTensor out;
+  out.name = tensor.name;
+  out.source = tensor.format;
+  out.format = choice.format;
+  out.wanted = choice.wanted;
+  out.copied = tensor.format == choice.format;
+  out.elements = tensor.elements();
+  out.dimensions = tensor.shape.size();
+  out.bytes = bytes;
+  out.rmse = std::sqrt(error.squared_error / static_cast<double>(tensor.elements()));
+  out.relative_rmse =
+      error.squared_weight > 0 ? std::sqrt(error.squared_error / error.squared_weight) : 0;
+  return out;
+}
+
+double BitsPerWeight(const std::vector<QuantizedTensor>& tensors) {
+  double bits = 0;
+  double weights = 0;
+  for (const QuantizedTensor& tensor : tensors) {
+    if (tensor.dimensions < 2) continue;
+    bits += 8.0 * static_cast<double>(tensor.bytes);
+    weights += static_cast<double>(tensor.elements);
+  }
+  return weights > 0 ? bits / weights : 0;
+}
+
+}  // namespace
+
+QuantizeReport QuantizeFile(const std::filesystem::path& in, const std::filesystem::path& out,
+                            const quant::Recipe& recipe, const QuantizeOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto file = GgufFile::Open(in);
+  CheckOutputIsNoInput(*file, out);
+  std::optional<Importance> importance;
+  if (!options.importance.empty()) importance = Importance::Load(options.importance);
+  const auto tensors = InOutputOrder(*file);
+  const auto choices = Plan(*file, tensors, recipe, options, importance.has_value());
+
+  std::vector<GgufTensorInfo> infos;
+  std::vector<EncodeTask> tasks;
+  uint64_t total = 0;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    infos.push_back({tensors[i]->name, choices[i].format, tensors[i]->shape});
+    tasks.push_back({tensors[i], choices[i].format, {}});
+    const bool encoded = choices[i].format != tensors[i]->format;
+    if (importance && encoded) tasks[i].importance = ImportanceOf(*importance, *tensors[i]);
+    total += tensors[i]->data.size();
+  }
+  CheckSpace(out, infos);
+
+  QuantizeReport report;
+  report.input_bytes = file->file_bytes();
+  GgufWriter writer(out, OutputMetadata(*file, recipe, importance, options.importance), infos);
+  TensorEncoder encoder(std::max<size_t>(options.threads, 1));
+  uint64_t done = 0;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const double share = static_cast<double>(tensors[i]->data.size()) /
+                         static_cast<double>(std::max<uint64_t>(infos[i].bytes(), 1));
+    uint64_t written = 0;
+    const EncodeError error = encoder.Encode(tasks[i], [&](std::span<const std::byte> bytes) {
+      writer.Append(bytes);
+      written += bytes.size();
+      if (options.progress) {
+        options.progress(done + static_cast<uint64_t>(static_cast<double>(written) * share), total);
+      }
+    });
+    done += tensors[i]->data.size();
+    report.tensors.push_back(Describe(*tensors[i], choices[i], infos[i].bytes(), error));
+    report.tensors.back().importance = !tasks[i].importance.empty();
+  }
+  writer.Commit();
+  report.file_bytes = writer.size();
+  report.effective_bpw = BitsPerWeight(report.tensors);
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return report;
+}
+
+}  // namespace crossover::engine
