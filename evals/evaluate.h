@@ -21,6 +21,7 @@ namespace crossover::evals {
 using TaskProgress = std::function<void(size_t done, size_t total)>;
 
 struct TaskOptions {
+  size_t limit = 0;  // the first so many items; 0: all
   /// So many other items of the same task (the first ones that are not the item itself), answered,
   /// come before each item, joined by blank lines.
   size_t fewshot = 0;

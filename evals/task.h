@@ -29,8 +29,6 @@ struct Task {
   std::variant<std::vector<MultipleChoiceItem>, std::vector<GenerationItem>> items;
 
   size_t size() const;
-  /// Keeps the first `limit` items; 0 keeps all.
-  void Limit(size_t limit);
 };
 
 /// The shape is the first line's; blank lines are skipped. Error(kInvalidArgument) names `source`,
