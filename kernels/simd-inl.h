@@ -1,0 +1,22 @@
+// Highway as our kernels use it: included once per target, after foreach_target.h.
+#if defined(CROSSOVER_KERNELS_SIMD_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef CROSSOVER_KERNELS_SIMD_INL_H_
+#undef CROSSOVER_KERNELS_SIMD_INL_H_
+#else
+#define CROSSOVER_KERNELS_SIMD_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+// Highway before 1.0.4 asks the CPU for AVX512-VNNI at this level, but forgets to tell the
+// compiler. What its own functions are compiled for must stay in the list, or they could not be
+// inlined into ours.
+#if HWY_TARGET == HWY_AVX3_DL && !defined(HWY_TARGET_STR_AVX3_DL)
+#undef HWY_TARGET_STR
+#define HWY_TARGET_STR                                            \
+  HWY_TARGET_STR_AVX3                                             \
+  ",vpclmulqdq,avx512vbmi,avx512vbmi2,vaes,avxvnni,avx512bitalg," \
+  "avx512vpopcntdq,avx512vnni"
+#endif
+
+#endif  // CROSSOVER_KERNELS_SIMD_INL_H_

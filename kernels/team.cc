@@ -1,0 +1,99 @@
+#include "kernels/team.h"
+
+#include <hwy/cache_control.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <string>
+#include <thread>
+
+#include "base/error.h"
+
+namespace crossover::kernels {
+namespace {
+
+constexpr size_t kScratchAlignment = 64;
+
+// Steps are microseconds apart, so waiting threads spin; but with fewer free cores than threads the
+// one waited for needs this core. 4000 pauses are some 50 to 200 µs.
+constexpr size_t kSpinsBeforeYield = 4000;
+
+}  // namespace
+
+void Barrier::Wait() {
+  const size_t phase = phase_.load(std::memory_order_relaxed);
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
+    // Reset before the release: nobody arrives for the next phase until this one ends.
+    arrived_.store(0, std::memory_order_relaxed);
+    phase_.store(phase + 1, std::memory_order_release);
+    return;
+  }
+  for (size_t spins = 0; phase_.load(std::memory_order_acquire) == phase; ++spins) {
+    if (spins < kSpinsBeforeYield) {
+      hwy::Pause();
+    } else {
+      std::this_thread::yield();
+    }
+  }
+}
+
+Range Worker::Split(size_t n, size_t multiple) const {
+  const size_t units = (n + multiple - 1) / multiple;
+  const size_t each = units / size;
+  const size_t extra = units % size;  // the first `extra` workers take one more
+  const size_t begin = rank * each + std::min(rank, extra);
+  const size_t end = begin + each + (rank < extra ? 1 : 0);
+  return {std::min(n, begin * multiple), std::min(n, end * multiple)};
+}
+
+Team::Team(size_t threads) : size_(threads) {
+  if (threads == 0) throw Error(ErrorCode::kInvalidArgument, "a team needs at least one thread");
+  if (threads > 1) barrier_ = std::make_unique<Barrier>(threads);
+  scratch_.reserve(threads);
+  for (size_t i = 0; i < threads; ++i) {
+    auto* p = static_cast<std::byte*>(
+        ::operator new[](kScratchBytes, std::align_val_t{kScratchAlignment}, std::nothrow));
+    if (p == nullptr) {
+      throw Error(ErrorCode::kOutOfMemory, "no memory for the scratch space of " +
+                                               std::to_string(threads) +
+                                               " threads; use fewer (--threads)");
+    }
+    scratch_.emplace_back(p);
+  }
+  // A barrier for more threads than there are would never open, so the runtime shows once what it
+  // gives. (OMP_DYNAMIC would let it give another number next time.)
+  omp_set_dynamic(0);
+  int given = 0;
+#pragma omp parallel num_threads(static_cast <int>(size_))
+  {
+#pragma omp single
+    given = omp_get_num_threads();
+  }
+  if (static_cast<size_t>(given) != size_) {
+    throw Error(ErrorCode::kUnsupported, "OpenMP gives " + std::to_string(given) + " of " +
+                                             std::to_string(size_) +
+                                             " threads; lower --threads or raise OMP_THREAD_LIMIT");
+  }
+}
+
+void Team::RunErased(void (*call)(void*, const Worker&), void* body) {
+  if (omp_in_parallel() != 0) {
+    throw Error(ErrorCode::kInvalidArgument, "a team cannot run inside another team's region");
+  }
+#pragma omp parallel num_threads(static_cast <int>(size_)) default(none) firstprivate(call, body)
+  {
+    const auto rank = static_cast<size_t>(omp_get_thread_num());
+    call(body, Worker{.rank = rank,
+                      .size = size_,
+                      .barrier = barrier_.get(),
+                      .scratch = {scratch_[rank].get(), kScratchBytes}});
+  }
+}
+
+void Team::FreeScratch::operator()(std::byte* p) const {
+  ::operator delete[](p, std::align_val_t{kScratchAlignment});
+}
+
+}  // namespace crossover::kernels
