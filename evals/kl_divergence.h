@@ -6,6 +6,8 @@
 #include <span>
 
 #include "engine/engine.h"
+#include "evals/kl_file.h"
+#include "evals/log_softmax.h"
 #include "evals/perplexity.h"
 #include "evals/statistics.h"
 
@@ -26,6 +28,19 @@ struct KlDivergenceOptions {
   size_t chunks = 0;  // at most so many of the file's; 0: all
   PerplexityProgress progress;
 };
+
+/// What one scored row contributes.
+struct KlRow {
+  double nll = 0;       // of the target under the model
+  double base_nll = 0;  // under the file
+  double kld = 0;
+  bool same_top = false;
+};
+
+/// `row` is Normalise(logits) and finite; `base` has logits.size() entries. Terms with
+/// ln p_k ≤ -16 are left out: the file does not know them.
+KlRow CompareRow(std::span<const float> logits, const RowNormaliser& row, const KlRecord& base,
+                 TokenId target);
 
 /// Runs the model over the tokens that the file `base` carries (written by `--kl-save` or by
 /// llama-perplexity). Error(kCorruptFile) for a truncated or contradictory file,

@@ -1,0 +1,49 @@
+// How items become tokens.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "evals/task.h"
+#include "tokenizer/tokenizer.h"
+
+namespace crossover::evals {
+
+using tokenizer::TokenId;
+
+/// The text before item `index`: `fewshot` other items with their answers, each followed by a blank
+/// line. Error(kInvalidArgument) if the task has too few.
+std::string FewshotPrefix(const std::vector<MultipleChoiceItem>& items, size_t index,
+                          size_t fewshot);
+std::string FewshotPrefix(const std::vector<GenerationItem>& items, size_t index, size_t fewshot);
+
+/// A context and its possible continuations as tokens.
+struct EncodedChoices {
+  std::vector<TokenId> context;  // never empty
+  std::vector<std::vector<TokenId>> continuations;
+};
+
+/// The pair encoding of lm-evaluation-harness: trailing whitespace of the context moves to the
+/// continuations; context + continuation is tokenised as one text, and what comes after as many
+/// tokens as the context alone has is the continuation. An empty context becomes BOS (or EOS).
+/// Where joining swallows the whole continuation it is tokenised on its own.
+EncodedChoices EncodeChoices(const tokenizer::Tokenizer& tokenizer, std::string_view context,
+                             const std::vector<std::string>& choices);
+
+/// Prompt tokens, with BOS where the vocabulary adds it, never with EOS; at least one.
+std::vector<TokenId> EncodePrompt(const tokenizer::Tokenizer& tokenizer, std::string_view prompt);
+
+/// Drops tokens after the first (BOS) until `room` are left; true if any were dropped.
+bool TruncateLeft(std::vector<TokenId>& tokens, size_t room, bool keep_first);
+
+/// UTF-8 code points of a choice without one leading space: the divisor of acc_norm.
+size_t Characters(std::string_view choice);
+
+std::string_view Trim(std::string_view text);  // ASCII whitespace at both ends
+
+/// Whether text generated so far may still become `answer` when trimmed at the end of its line.
+bool CanStillMatch(std::string_view generated, std::string_view answer);
+
+}  // namespace crossover::evals

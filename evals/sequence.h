@@ -1,0 +1,32 @@
+// A sequence of an engine that goes with its scope.
+#pragma once
+
+#include <utility>
+
+#include "engine/engine.h"
+
+namespace crossover::evals {
+
+class ScopedSequence {
+ public:
+  explicit ScopedSequence(engine::Engine& engine)
+      : engine_(&engine), id_(engine.CreateSequence()) {}
+  ~ScopedSequence() {
+    if (engine_ != nullptr) engine_->FreeSequence(id_);
+  }
+  ScopedSequence(ScopedSequence&& other) noexcept
+      : engine_(std::exchange(other.engine_, nullptr)), id_(other.id_) {}
+  ScopedSequence& operator=(ScopedSequence&& other) noexcept {
+    std::swap(engine_, other.engine_);
+    std::swap(id_, other.id_);
+    return *this;
+  }
+
+  engine::SequenceId id() const { return id_; }
+
+ private:
+  engine::Engine* engine_;
+  engine::SequenceId id_;
+};
+
+}  // namespace crossover::evals
