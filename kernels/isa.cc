@@ -50,10 +50,14 @@ constexpr std::array kLevels = {
 
 bool IsBuilt(const Level& level) { return (level.targets & (HWY_TARGETS)) != 0; }
 
-// The fallback is there whatever Highway's own build says of it.
-bool IsAvailable(const Level& level) {
-  return level.name == "scalar" || (level.targets & hwy::SupportedTargets()) != 0;
+// Asked once, before a level is forced: forcing changes what SupportedTargets() returns, and in
+// Highway 1.0.3 each call of it chooses the best target anew. The fallback is always there.
+int64_t CpuTargets() {
+  static const int64_t targets = hwy::SupportedTargets() | HWY_SCALAR | HWY_EMU128;
+  return targets;
 }
+
+bool IsAvailable(const Level& level) { return (level.targets & CpuTargets()) != 0; }
 
 std::string KnownLevels() {
   std::string available = "auto";
@@ -78,25 +82,29 @@ std::vector<IsaLevel> IsaLevels() {
 }
 
 std::string_view SelectedIsa() {
+  const int64_t cpu = CpuTargets();
   hwy::ChosenTarget& chosen = hwy::GetChosenTarget();
-  if (!chosen.IsInitialized()) chosen.Update(hwy::SupportedTargets());
+  if (!chosen.IsInitialized()) chosen.Update(cpu);
   for (const Level& level : kLevels) {
     if (!IsBuilt(level)) continue;
     hwy::ChosenTarget candidate;
-    candidate.Update(level.targets & hwy::SupportedTargets());
+    candidate.Update(level.targets & cpu);
     if (candidate.GetIndex() == chosen.GetIndex()) return level.name;
   }
   return "scalar";
 }
 
 void SelectIsa(std::string_view name) {
+  const int64_t cpu = CpuTargets();
   if (name == "auto") {
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    hwy::SetSupportedTargetsForTest(0);
+    hwy::GetChosenTarget().Update(cpu);
     return;
   }
   for (const Level& level : kLevels) {
     if (level.name == name && IsBuilt(level) && IsAvailable(level)) {
-      hwy::GetChosenTarget().Update(level.targets & hwy::SupportedTargets());
+      hwy::SetSupportedTargetsForTest(level.targets & cpu);
+      hwy::GetChosenTarget().Update(level.targets & cpu);
       return;
     }
   }
