@@ -1,0 +1,27 @@
+#include "quant/q4_0/q4_0.h"
+
+#include "quant/pack.h"
+#include "quant/plain_block.h"
+
+namespace crossover::quant {
+namespace {
+
+void Store(float d, const uint8_t codes[32], Q4_0::Block& out) {
+  out.d = Half::FromFloat(d);
+  PackNibbles(codes, out.qs);
+}
+
+}  // namespace
+
+void Q4_0::Decode(const Block& block, float* out) {
+  const float d = block.d.ToFloat();
+  uint8_t codes[32];
+  UnpackNibbles(block.qs, codes);
+  for (size_t i = 0; i < 32; ++i) out[i] = d * static_cast<float>(codes[i] - 8);
+}
+
+void Q4_0::EncodeRow(std::span<const float> row, const float* importance, Block* out) {
+  EncodeSignedRow<Block, Store>(row, importance, 8.0f, out);
+}
+
+}  // namespace crossover::quant
