@@ -182,6 +182,7 @@ QuantizedTensor Describe(const GgufTensor& tensor, const quant::TensorChoice& ch
   out.wanted = choice.wanted;
   out.copied = tensor.format == choice.format;
   out.elements = tensor.elements();
+  out.columns = tensor.shape[0];
   out.dimensions = tensor.shape.size();
   out.bytes = bytes;
   out.rmse = std::sqrt(error.squared_error / static_cast<double>(tensor.elements()));

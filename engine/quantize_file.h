@@ -28,10 +28,13 @@ struct QuantizedTensor {
   bool copied = false;      // the input's own bytes
   bool importance = false;  // errors were weighed by the importance matrix
   uint64_t elements = 0;
+  uint64_t columns = 0;  // row length
   size_t dimensions = 0;
   uint64_t bytes = 0;
   double rmse = 0;           // sqrt(mean (w - ŵ)²), measured by decoding what was written
   double relative_rmse = 0;  // / sqrt(mean w²)
+
+  bool fallback() const { return format != wanted; }
 };
 
 struct QuantizeReport {

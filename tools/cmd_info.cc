@@ -1,0 +1,257 @@
+// crossover info: what a model file holds, and what the machine is.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/table.h"
+#include "bench/text.h"
+#include "engine/model.h"
+#include "quant/recipe.h"
+#include "tools/command.h"
+#include "tools/info_machine.h"
+
+namespace crossover::tools {
+namespace {
+
+struct InfoFlags {
+  std::string model;
+  bool machine = false;
+  bool tensors = false;
+};
+
+/// The file, and the model where Crossover can run it.
+struct Subject {
+  std::shared_ptr<const engine::GgufFile> file;
+  std::shared_ptr<const engine::Model> model;
+  std::string reason;  // why there is no model
+};
+
+// A file of an architecture that cannot be run, or one that holds a vocabulary alone, is still
+// worth looking into; a damaged one is an error.
+Subject Load(const std::string& path, engine::LoadMode mode) {
+  Subject subject{engine::GgufFile::Open(path, mode), nullptr, ""};
+  if (subject.file->tensors().empty()) {
+    subject.reason = "holds no tensors";
+    return subject;
+  }
+  try {
+    subject.model = engine::Model::FromFile(subject.file);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kUnsupported) throw;
+    subject.reason = error.what();
+  }
+  return subject;
+}
+
+uint64_t Parameters(const engine::GgufFile& file) {
+  uint64_t total = 0;
+  for (const engine::GgufTensor& tensor : file.tensors()) total += tensor.elements();
+  return total;
+}
+
+uint64_t KvBytesPerToken(const engine::ModelConfig& config, const GlobalOptions& globals) {
+  kernels::KvLayout layout;
+  layout.format = globals.engine_options().kv_format;
+  layout.layers = config.layers;
+  layout.kv_heads = config.kv_heads;
+  layout.head_dim = config.head_dim;
+  return layout.bytes_per_token();
+}
+
+struct FormatShare {
+  quant::Format format;
+  size_t tensors = 0;
+  uint64_t elements = 0;
+  uint64_t bytes = 0;
+};
+
+std::vector<FormatShare> ByFormat(const engine::GgufFile& file) {
+  std::map<quant::Format, FormatShare> shares;
+  for (const engine::GgufTensor& tensor : file.tensors()) {
+    FormatShare& share =
+        shares.try_emplace(tensor.format, FormatShare{tensor.format}).first->second;
+    ++share.tensors;
+    share.elements += tensor.elements();
+    share.bytes += tensor.data.size();
+  }
+  std::vector<FormatShare> out;
+  for (const auto& [format, share] : shares) out.push_back(share);
+  return out;
+}
+
+/// The recipe that general.file_type names; empty if absent or unknown.
+std::string RecipeName(const engine::GgufFile& file) {
+  const auto type = file.FindUint("general.file_type");
+  if (!type) return "";
+  for (const quant::Recipe& recipe : quant::Recipes()) {
+    if (recipe.file_type == *type) return std::string(recipe.name);
+  }
+  return "";
+}
+
+size_t ArrayLength(const engine::GgufFile& file, std::string_view key) {
+  const engine::GgufValue* value = file.FindValue(key);
+  if (value == nullptr) return 0;
+  const auto* strings = std::get_if<std::vector<std::string>>(&value->value);
+  return strings == nullptr ? 0 : strings->size();
+}
+
+nlohmann::json TokenizerJson(const engine::GgufFile& file) {
+  const auto model = file.FindString("tokenizer.ggml.model");
+  if (!model) return nullptr;
+  return {{"model", *model},
+          {"pre", file.FindString("tokenizer.ggml.pre").value_or("")},
+          {"tokens", ArrayLength(file, "tokenizer.ggml.tokens")},
+          {"merges", ArrayLength(file, "tokenizer.ggml.merges")},
+          {"chat_template", file.FindValue("tokenizer.chat_template") != nullptr}};
+}
+
+nlohmann::json ConfigJson(const engine::ModelConfig& config) {
+  return {{"layers", config.layers},         {"dim", config.dim},
+          {"ffn_dim", config.ffn_dim},       {"heads", config.heads},
+          {"kv_heads", config.kv_heads},     {"head_dim", config.head_dim},
+          {"rotary_dim", config.rotary_dim}, {"vocab", config.vocab},
+          {"context", config.context},       {"norm_eps", config.norm_eps},
+          {"rope_base", config.rope_base},   {"rope_scale", config.rope_scale}};
+}
+
+nlohmann::json ModelJson(const Subject& subject, const GlobalOptions& globals) {
+  const engine::GgufFile& file = *subject.file;
+  nlohmann::json json;
+  json["path"] = file.path();
+  json["architecture"] = file.FindString("general.architecture").value_or("");
+  json["name"] = file.FindString("general.name").value_or("");
+  json["recipe"] = RecipeName(file);
+  json["gguf_version"] = file.version();
+  json["parameters"] = Parameters(file);
+  json["file_bytes"] = file.file_bytes();
+  json["effective_bpw"] = engine::EffectiveBpw(file);
+  json["runs"] = subject.model != nullptr;
+  json["reason"] = subject.reason;
+  json["config"] = nullptr;
+  json["kv_type"] = globals.kv_type;
+  json["kv_bytes_per_token"] = nullptr;
+  json["weight_bytes_per_token"] = nullptr;
+  if (subject.model) {
+    const engine::ModelConfig& config = subject.model->config();
+    json["config"] = ConfigJson(config);
+    json["kv_bytes_per_token"] = KvBytesPerToken(config, globals);
+    json["weight_bytes_per_token"] = subject.model->bytes_per_token();
+  }
+  json["tokenizer"] = TokenizerJson(file);
+  json["tensors"] = nlohmann::json::array();
+  for (const engine::GgufTensor& tensor : file.tensors()) {
+    json["tensors"].push_back({{"name", tensor.name},
+                               {"format", quant::Info(tensor.format).name},
+                               {"shape", tensor.shape},
+                               {"bytes", tensor.data.size()}});
+  }
+  return json;
+}
+
+void PrintFormats(const engine::GgufFile& file) {
+  using enum Table::Align;
+  Table table({{"format", kLeft}, {"tensors"}, {"weights"}, {"bpw"}, {"MB"}});
+  for (const FormatShare& share : ByFormat(file)) {
+    const quant::FormatInfo& format = quant::Info(share.format);
+    table.AddRow({std::string(format.name), std::to_string(share.tensors),
+                  std::to_string(share.elements), fmt::format("{:.4f}", format.bits_per_weight()),
+                  fmt::format("{:.3f}", static_cast<double>(share.bytes) / 1e6)});
+  }
+  fmt::print("{}", table.Text());
+}
+
+void PrintTensors(const engine::GgufFile& file) {
+  using enum Table::Align;
+  Table table({{"tensor", kLeft}, {"format", kLeft}, {"shape"}, {"bytes"}, {"offset"}});
+  for (const engine::GgufTensor& tensor : file.tensors()) {
+    table.AddRow({tensor.name, std::string(quant::Info(tensor.format).name),
+                  fmt::format("{}", fmt::join(tensor.shape, " × ")),
+                  std::to_string(tensor.data.size()), std::to_string(tensor.offset)});
+  }
+  fmt::print("\n{}", table.Text());
+}
+
+void PrintConfig(const engine::Model& model, const GlobalOptions& globals) {
+  const engine::ModelConfig& c = model.config();
+  fmt::print("shape         {} layers, width {}, FFN {}, vocabulary {}\n", c.layers, c.dim,
+             c.ffn_dim, c.vocab);
+  fmt::print("attention     {} heads of {}, {} for keys and values\n", c.heads, c.head_dim,
+             c.kv_heads);
+  fmt::print("context       {} tokens, RoPE base {} over {} of {}\n", c.context, c.rope_base,
+             c.rotary_dim, c.head_dim);
+  fmt::print("KV cache      {} bytes per token ({})\n", KvBytesPerToken(c, globals),
+             globals.kv_type);
+  fmt::print("decoding      {} MB of weights per token\n",
+             bench::Megabytes(model.bytes_per_token()));
+}
+
+void PrintModel(const Subject& subject, const GlobalOptions& globals, bool tensors) {
+  const engine::GgufFile& file = *subject.file;
+  const nlohmann::json tokenizer = TokenizerJson(file);
+  const std::string recipe = RecipeName(file);
+  fmt::print("file          {}, GGUF {}, {} MB\n", file.path(), file.version(),
+             bench::Megabytes(file.file_bytes()));
+  fmt::print("architecture  {}\n", file.FindString("general.architecture").value_or("n/a"));
+  if (const auto name = file.FindString("general.name")) fmt::print("name          {}\n", *name);
+  fmt::print("parameters    {}\n", Parameters(file));
+  fmt::print("weights       {:.4f} effective bits each{}\n", engine::EffectiveBpw(file),
+             recipe.empty() ? "" : ", recipe " + recipe);
+  if (subject.model) {
+    PrintConfig(*subject.model, globals);
+  } else {
+    fmt::print("shape         n/a: {}\n", subject.reason);
+  }
+  if (tokenizer.is_null()) {
+    fmt::print("tokenizer     n/a: the file carries none\n");
+  } else {
+    fmt::print("tokenizer     {} {}, {} tokens, {} merges{}\n",
+               tokenizer["model"].get<std::string>(), tokenizer["pre"].get<std::string>(),
+               tokenizer["tokens"].get<size_t>(), tokenizer["merges"].get<size_t>(),
+               tokenizer["chat_template"].get<bool>() ? ", chat template" : "");
+  }
+  fmt::print("\n");
+  PrintFormats(file);
+  if (tensors) PrintTensors(file);
+}
+
+void Run(const InfoFlags& flags, const GlobalOptions& globals) {
+  if (flags.machine) return PrintMachine(globals);
+  const Subject subject = Load(flags.model, globals.load_mode());
+  if (!globals.json) return PrintModel(subject, globals, flags.tensors);
+  fmt::print(
+      "{}\n",
+      ModelJson(subject, globals).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+}  // namespace
+
+void AddInfo(CLI::App& app, const GlobalOptions& globals) {
+  auto flags = std::make_shared<InfoFlags>();
+  CLI::App* command = app.add_subcommand("info", "Show what a model file holds, or the machine");
+  auto* model = command->add_option("model", flags->model, "GGUF file");
+  auto* machine = command->add_flag("--machine", flags->machine,
+                                    "The CPU, its caches and ISA levels, and the kernels used");
+  machine->excludes(model);
+  command->add_flag("--tensors", flags->tensors, "List every tensor")->excludes(machine);
+  SetExamples(*command,
+              "  crossover info model.gguf\n"
+              "  crossover info model.gguf --tensors\n"
+              "  crossover info --machine --json");
+  command->callback([flags, &globals] {
+    if (flags->model.empty() && !flags->machine) {
+      throw CLI::RequiredError("info: a model or --machine");
+    }
+    Run(*flags, globals);
+  });
+}
+
+}  // namespace crossover::tools

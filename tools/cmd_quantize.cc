@@ -1,0 +1,243 @@
+// crossover quantize: a model's weights in other formats.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <regex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/progress.h"
+#include "base/table.h"
+#include "bench/text.h"
+#include "engine/quantize_file.h"
+#include "tools/command.h"
+#include "tools/tensor_role.h"
+
+namespace crossover::tools {
+namespace {
+
+struct QuantizeFlags {
+  std::string in, out, recipe;
+  std::string importance;
+  std::vector<std::string> tensor_types;  // REGEX=FORMAT
+  bool pure = false;
+  bool allow_requantize = false;
+  bool tensors = false;
+};
+
+std::string RecipeNames() {
+  std::string names;
+  for (const quant::Recipe& recipe : quant::Recipes()) {
+    names += (names.empty() ? "" : " ") + std::string(recipe.name);
+  }
+  return names;
+}
+
+std::string FormatNames() {
+  std::string names;
+  for (const quant::FormatInfo& format : quant::Formats()) {
+    names += (names.empty() ? "" : " ") + std::string(format.name);
+  }
+  return names;
+}
+
+std::string CheckRecipe(const std::string& name) {
+  try {
+    quant::FindRecipe(name);
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+// The pattern may hold '=' itself, a format's name does not.
+std::optional<quant::TensorOverride> ParseTensorType(const std::string& text) {
+  const size_t equals = text.rfind('=');
+  if (equals == std::string::npos || equals == 0) return std::nullopt;
+  const quant::FormatInfo* format = quant::FindFormat(text.substr(equals + 1));
+  if (format == nullptr) return std::nullopt;
+  return quant::TensorOverride{text.substr(0, equals), format->format};
+}
+
+std::string CheckTensorType(const std::string& text) {
+  const auto type = ParseTensorType(text);
+  if (!type) return fmt::format("'{}' is not REGEX=FORMAT; formats: {}", text, FormatNames());
+  try {
+    const std::regex pattern(type->pattern, std::regex::ECMAScript);
+    return "";
+  } catch (const std::regex_error& error) {
+    return fmt::format("'{}' is no regular expression: {}", type->pattern, error.what());
+  }
+}
+
+std::string_view Name(quant::Format format) { return quant::Info(format).name; }
+
+void Warn(const engine::QuantizeReport& report, bool has_importance) {
+  size_t unmeasured = 0;
+  for (const engine::QuantizedTensor& tensor : report.tensors) {
+    if (tensor.fallback()) {
+      fmt::print(stderr,
+                 "crossover: warning: {}: rows of {} weights are no multiple of {}'s block of {}; "
+                 "stored as {}\n",
+                 tensor.name, tensor.columns, Name(tensor.wanted),
+                 quant::Info(tensor.wanted).block_weights, Name(tensor.format));
+    }
+    if (!tensor.copied && !tensor.importance) ++unmeasured;
+  }
+  if (has_importance && unmeasured > 0) {
+    fmt::print(stderr,
+               "crossover: warning: the importance matrix says nothing of {} of the {} tensors\n",
+               unmeasured, report.tensors.size());
+  }
+}
+
+void PrintJson(const engine::QuantizeReport& report, const quant::Recipe& recipe) {
+  nlohmann::json json;
+  json["recipe"] = recipe.name;
+  json["input_bytes"] = report.input_bytes;
+  json["file_bytes"] = report.file_bytes;
+  json["effective_bpw"] = report.effective_bpw;
+  json["seconds"] = report.seconds;
+  json["tensors"] = nlohmann::json::array();
+  for (const engine::QuantizedTensor& tensor : report.tensors) {
+    json["tensors"].push_back({{"name", tensor.name},
+                               {"source", Name(tensor.source)},
+                               {"format", Name(tensor.format)},
+                               {"wanted", Name(tensor.wanted)},
+                               {"fallback", tensor.fallback()},
+                               {"copied", tensor.copied},
+                               {"importance", tensor.importance},
+                               {"elements", tensor.elements},
+                               {"bytes", tensor.bytes},
+                               {"rmse", tensor.rmse},
+                               {"relative_rmse", tensor.relative_rmse}});
+  }
+  fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+// Σ over the tensors of a row: errors add up as squares, weighed by the number of weights.
+struct Group {
+  size_t tensors = 0;
+  uint64_t elements = 0;
+  uint64_t bytes = 0;
+  double squared_error = 0;
+  double squared_weight = 0;  // of the tensors with an error
+  bool encoded = false;
+
+  void Add(const engine::QuantizedTensor& tensor) {
+    const auto n = static_cast<double>(tensor.elements);
+    ++tensors;
+    elements += tensor.elements;
+    bytes += tensor.bytes;
+    encoded = encoded || !tensor.copied;
+    squared_error += tensor.rmse * tensor.rmse * n;
+    if (tensor.relative_rmse > 0) {
+      squared_weight += std::pow(tensor.rmse / tensor.relative_rmse, 2) * n;
+    }
+  }
+  std::string Rmse() const {
+    if (!encoded) return "copied";
+    return fmt::format("{:.3e}", std::sqrt(squared_error / static_cast<double>(elements)));
+  }
+  std::string RelativeRmse() const {
+    if (!encoded) return "";
+    return squared_weight > 0
+               ? fmt::format("{:.2f}", 100 * std::sqrt(squared_error / squared_weight))
+               : "0.00";
+  }
+};
+
+void PrintTable(const engine::QuantizeReport& report, bool each) {
+  using Key = std::pair<std::string, std::string>;
+  std::vector<Key> order;  // as first met: the file's
+  std::map<Key, Group> groups;
+  for (const engine::QuantizedTensor& tensor : report.tensors) {
+    const Key key{each ? tensor.name : TensorRole(tensor.name), std::string(Name(tensor.format))};
+    if (groups.count(key) == 0) order.push_back(key);
+    groups[key].Add(tensor);
+  }
+  using enum Table::Align;
+  Table table({{"tensor", kLeft},
+               {"format", kLeft},
+               {"count"},
+               {"weights"},
+               {"bpw"},
+               {"MB"},
+               {"RMSE"},
+               {"RMSE/RMS %"}});
+  for (const Key& key : order) {
+    const Group& group = groups[key];
+    table.AddRow({key.first, key.second, std::to_string(group.tensors),
+                  std::to_string(group.elements),
+                  fmt::format("{:.4f}", 8.0 * static_cast<double>(group.bytes) /
+                                            static_cast<double>(group.elements)),
+                  fmt::format("{:.3f}", static_cast<double>(group.bytes) / 1e6), group.Rmse(),
+                  group.RelativeRmse()});
+  }
+  fmt::print("{}", table.Text());
+}
+
+void Run(const QuantizeFlags& flags, const GlobalOptions& globals) {
+  const quant::Recipe& recipe = quant::FindRecipe(flags.recipe);
+  engine::QuantizeOptions options;
+  options.recipe.pure = flags.pure;
+  for (const std::string& text : flags.tensor_types) {
+    options.recipe.overrides.push_back(*ParseTensorType(text));
+  }
+  options.importance = flags.importance;
+  options.allow_requantize = flags.allow_requantize;
+  options.threads = globals.thread_count();
+
+  std::optional<Progress> progress;
+  options.progress = [&](uint64_t done, uint64_t total) {
+    if (!progress) progress.emplace(std::string(recipe.name), total, !globals.quiet);
+    progress->Update(done);
+  };
+  const engine::QuantizeReport report = engine::QuantizeFile(flags.in, flags.out, recipe, options);
+  progress.reset();
+
+  Warn(report, !flags.importance.empty());
+  if (globals.json) return PrintJson(report, recipe);
+  PrintTable(report, flags.tensors);
+  fmt::print("\n{}: {}, {:.4f} effective bits per weight, {} MB (input {} MB), {:.2f} s\n",
+             flags.out, recipe.name, report.effective_bpw, bench::Megabytes(report.file_bytes),
+             bench::Megabytes(report.input_bytes), report.seconds);
+}
+
+}  // namespace
+
+void AddQuantize(CLI::App& app, const GlobalOptions& globals) {
+  auto flags = std::make_shared<QuantizeFlags>();
+  CLI::App* command = app.add_subcommand("quantize", "Write a model with other weight formats");
+  command->add_option("in", flags->in, "GGUF file with F32, F16 or BF16 weights")->required();
+  command->add_option("out", flags->out, "GGUF file to write")->required();
+  command->add_option("recipe", flags->recipe, "One of " + RecipeNames())
+      ->required()
+      ->check(CheckRecipe);
+  command->add_flag("--pure", flags->pure, "The recipe's base format everywhere");
+  command
+      ->add_option("--tensor-type", flags->tensor_types,
+                   "A format for the tensors whose names match; may be repeated, first match wins")
+      ->type_name("REGEX=FORMAT")
+      ->allow_extra_args(false)
+      ->check(CheckTensorType);
+  command->add_option("--imatrix", flags->importance,
+                      "Importance matrix (GGUF or .dat) that weighs errors by column");
+  command->add_flag("--allow-requantize", flags->allow_requantize,
+                    "Accept weights that are quantised already");
+  command->add_flag("--tensors", flags->tensors, "A row for each tensor instead of each role");
+  SetExamples(*command,
+              "  crossover quantize model-f16.gguf model-q4.gguf Q4_K_M\n"
+              "  crossover quantize model-f16.gguf model.gguf Q3_K_M --imatrix imatrix.gguf\n"
+              "  crossover quantize model-f16.gguf model.gguf Q4_0 --tensor-type 'attn_v=Q8_0'");
+  command->callback([flags, &globals] { Run(*flags, globals); });
+}
+
+}  // namespace crossover::tools
