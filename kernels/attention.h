@@ -10,13 +10,16 @@
 
 namespace crossover::kernels {
 
+/// Longest head that a worker's scratch has room for.
+inline constexpr size_t kMaxHeadDim = 1024;
+
 /// Where K and V of a token lie. The pool is an array of pages; a page holds `page_tokens` slots
 /// for all layers:  page → layer → {K, V} → kv head → slot → head_dim values as blocks of `format`.
 struct KvLayout {
   quant::Format format{};
   size_t layers = 0;
   size_t kv_heads = 0;
-  size_t head_dim = 0;  // a multiple of the format's block_weights
+  size_t head_dim = 0;  // a multiple of the format's block_weights, ≤ kMaxHeadDim
   size_t page_tokens = 16;
 
   size_t row_bytes() const;  // one head of one token
@@ -52,8 +55,11 @@ struct AttentionArgs {
 /// by all workers; no barrier at the end.
 void StoreKv(const Worker& worker, const AttentionArgs& args, const float* k, const float* v);
 
-/// out[row][heads][head_dim] = softmax(scale · q·Kᵀ) · V, float32. Called by all workers; no
-/// barrier at the end. Results do not depend on the number of workers.
+/// out[row][heads][head_dim] = softmax(scale · q·Kᵀ) · V, float32 throughout. Called by all workers
+/// after the barrier that ends StoreKv; no barrier at the end. A token's result depends on its
+/// query and the stored keys and values alone, bit for bit: not on the number of workers, nor on
+/// the spans and batches that its sequence came in, nor on the page size. Pages that lie wholly
+/// before every token's window are not touched.
 void Attention(const Worker& worker, const AttentionArgs& args, const float* q, float* out);
 
 }  // namespace crossover::kernels
