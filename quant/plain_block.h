@@ -4,9 +4,9 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 
 #include "quant/importance.h"
@@ -79,7 +79,12 @@ void EncodeSignedRow(std::span<const float> row, const float* importance, float 
 /// The grid from the smallest to the largest element, rounding half up.
 inline float EncodeAffineBlock(std::span<const float> x, float max_code, float& min,
                                uint8_t codes[kPlainBlock]) {
-  const auto [low, high] = std::ranges::minmax(x);
+  float low = x[0];
+  float high = x[0];
+  for (const float value : x) {
+    low = Min(value, low);
+    high = Max(value, high);
+  }
   const float d = (high - low) / max_code;
   const float inverse = Reciprocal(d);
   for (size_t i = 0; i < kPlainBlock; ++i) {

@@ -6,6 +6,16 @@
 #include "quant/lanes.h"
 
 namespace crossover::quant {
+namespace {
+
+/// Ties away from zero, without std::round's call: v - trunc(v) is exact.
+int8_t RoundAway(float v) {
+  const int whole = static_cast<int>(v);
+  const float rest = v - static_cast<float>(whole);
+  return static_cast<int8_t>(whole + (rest >= 0.5f) - (rest <= -0.5f));
+}
+
+}  // namespace
 
 void Q8_0::Decode(const Block& block, float* out) {
   const float d = block.d.ToFloat();
@@ -22,7 +32,7 @@ void Q8_0::EncodeRow(std::span<const float> row, const float*, Block* out) {
     const float inverse = Reciprocal(d);
     out->d = Half::FromFloat(d);
     for (size_t i = 0; i < kBlockWeights; ++i) {
-      out->qs[i] = static_cast<int8_t>(std::round(Clamp(x[i] * inverse, -127.0f, 127.0f)));
+      out->qs[i] = RoundAway(Clamp(x[i] * inverse, -127.0f, 127.0f));
     }
   }
 }

@@ -1,0 +1,89 @@
+#include "quant/mixture.h"
+
+#include <array>
+
+#include "quant/format_list.h"
+
+namespace crossover::quant {
+namespace {
+
+bool Always(const Place&) { return true; }
+bool FirstTwo(const Place& place) { return place.index < 2; }
+bool FirstFour(const Place& place) { return place.index < 4; }
+bool FirstEighth(const Place& place) { return place.index < place.count / 8; }
+bool FirstSixteenth(const Place& place) { return place.index < place.count / 16; }
+
+/// A value matrix that four or more query heads share is small, and its errors count fourfold.
+bool SharedValues(const Place& place) { return place.queries_per_kv >= 4; }
+
+/// The first and the last eighth of the layers, and every third between.
+bool MoreBits(const Place& place) {
+  const uint32_t eighth = place.count / 8;
+  return place.index < eighth || place.index >= 7 * place.count / 8 ||
+         (place.index - eighth) % 3 == 2;
+}
+
+bool FirstEighthWithImportance(const Place& place) {
+  return place.importance && FirstEighth(place);
+}
+
+bool FirstEighthWithoutImportance(const Place& place) {
+  return !place.importance && FirstEighth(place);
+}
+
+constexpr auto kQ2K = std::to_array<Rule>({
+    {Role::kAttnV, SharedValues, Q4_K::kFormat},
+    {Role::kAttnV, Always, Q3_K::kFormat},
+    {Role::kFfnDown, Always, Q3_K::kFormat},
+    {Role::kAttnOutput, Always, Q3_K::kFormat},
+});
+constexpr auto kQ3KM = std::to_array<Rule>({
+    {Role::kAttnV, FirstTwo, Q5_K::kFormat},
+    {Role::kAttnV, Always, Q4_K::kFormat},
+    {Role::kFfnDown, FirstSixteenth, Q5_K::kFormat},
+    {Role::kFfnDown, Always, Q4_K::kFormat},
+    {Role::kAttnOutput, Always, Q4_K::kFormat},
+});
+constexpr auto kQ3KL = std::to_array<Rule>({
+    {Role::kAttnV, Always, Q5_K::kFormat},
+    {Role::kFfnDown, Always, Q5_K::kFormat},
+    {Role::kAttnOutput, Always, Q5_K::kFormat},
+});
+constexpr auto kQ40 = std::to_array<Rule>({
+    {Role::kFfnDown, FirstEighthWithImportance, Q4_1::kFormat},
+});
+constexpr auto kQ50 = std::to_array<Rule>({
+    {Role::kFfnDown, FirstEighthWithImportance, Q5_1::kFormat},
+});
+constexpr auto kQ4KS = std::to_array<Rule>({
+    {Role::kAttnV, FirstFour, Q5_K::kFormat},
+    {Role::kFfnDown, FirstEighth, Q5_K::kFormat},
+});
+constexpr auto kMedium = std::to_array<Rule>({
+    {Role::kAttnV, MoreBits, Q6_K::kFormat},
+    {Role::kFfnDown, MoreBits, Q6_K::kFormat},
+});
+constexpr auto kIq4 = std::to_array<Rule>({
+    {Role::kAttnV, SharedValues, Q5_K::kFormat},
+    {Role::kFfnDown, FirstEighthWithoutImportance, Q5_K::kFormat},
+});
+
+// The numbers are GGUF's general.file_type.
+constexpr auto kMixtures = std::to_array<Mixture>({
+    {{"F32", 0, F32::kFormat}, {}, false},         {{"F16", 1, F16::kFormat}, {}, false},
+    {{"BF16", 32, BF16::kFormat}, {}, false},      {{"Q4_0", 2, Q4_0::kFormat}, kQ40, false},
+    {{"Q4_1", 3, Q4_1::kFormat}, {}, false},       {{"Q5_0", 8, Q5_0::kFormat}, kQ50, false},
+    {{"Q5_1", 9, Q5_1::kFormat}, {}, false},       {{"Q8_0", 7, Q8_0::kFormat}, {}, false},
+    {{"Q2_K", 10, Q2_K::kFormat}, kQ2K, true},     {{"Q3_K_S", 11, Q3_K::kFormat}, {}, true},
+    {{"Q3_K_M", 12, Q3_K::kFormat}, kQ3KM, true},  {{"Q3_K_L", 13, Q3_K::kFormat}, kQ3KL, false},
+    {{"Q4_K_S", 14, Q4_K::kFormat}, kQ4KS, true},  {{"Q4_K_M", 15, Q4_K::kFormat}, kMedium, true},
+    {{"Q5_K_S", 16, Q5_K::kFormat}, {}, false},    {{"Q5_K_M", 17, Q5_K::kFormat}, kMedium, false},
+    {{"Q6_K", 18, Q6_K::kFormat}, {}, false},      {{"IQ4_NL", 25, IQ4_NL::kFormat}, kIq4, true},
+    {{"IQ4_XS", 30, IQ4_XS::kFormat}, kIq4, true},
+});
+
+}  // namespace
+
+std::span<const Mixture> Mixtures() { return kMixtures; }
+
+}  // namespace crossover::quant
