@@ -1,5 +1,7 @@
 #include "quant/recipe.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -98,8 +100,9 @@ class Planner {
       try {
         overrides_.emplace_back(std::regex(override.pattern), override.format);
       } catch (const std::regex_error& error) {
-        throw Error(ErrorCode::kInvalidArgument, "tensor pattern '" + override.pattern +
-                                                     "' is no regular expression: " + error.what());
+        throw Error(ErrorCode::kInvalidArgument,
+                    fmt::format("tensor pattern '{}' is no regular expression: {}",
+                                override.pattern, error.what()));
       }
     }
   }
@@ -160,9 +163,9 @@ class Planner {
       // A layer may have several (one an expert, or one shared), so their order says nothing.
       const std::optional<uint32_t> layer = LayerOf(tensor.name);
       if (!layer || *layer >= model_.layers) {
-        throw Error(ErrorCode::kCorruptFile, "tensor '" + tensor.name +
-                                                 "': its name gives no layer below the model's " +
-                                                 std::to_string(model_.layers));
+        throw Error(ErrorCode::kCorruptFile,
+                    fmt::format("tensor '{}': its name gives no layer below the model's {}",
+                                tensor.name, model_.layers));
       }
       place.index = *layer;
     }
@@ -196,9 +199,9 @@ const Recipe& FindRecipe(std::string_view name) {
   }
   if (const Mixture* found = FindMixture(wanted)) return found->recipe;
   std::string known;
-  for (const Recipe& recipe : Recipes()) known += " " + std::string(recipe.name);
+  for (const Recipe& recipe : Recipes()) known.append(" ").append(recipe.name);
   throw Error(ErrorCode::kInvalidArgument,
-              "unknown recipe '" + std::string(name) + "'; known are" + known);
+              fmt::format("unknown recipe '{}'; known are{}", name, known));
 }
 
 std::vector<TensorChoice> PlanRecipe(const Recipe& recipe, const ModelFacts& model,
