@@ -1,0 +1,23 @@
+// The machine's limits as they stand beside every other figure: measured once, then handed on.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+namespace crossover::bench {
+
+struct Limits {
+  std::optional<double> read_bytes_s = {};  // reading memory beyond the caches, all threads
+  std::optional<double> flops_s = {};  // the best unit's multiplications and additions a second
+  std::string flops_unit = {};         // which unit that is
+  std::string reason = {};             // why something above is missing
+};
+
+/// Measures them with `threads` threads; takes seconds.
+Limits MeasureLimits(size_t threads);
+
+void to_json(nlohmann::json& json, const Limits& limits);
+void from_json(const nlohmann::json& json, Limits& limits);
+
+}  // namespace crossover::bench

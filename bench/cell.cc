@@ -1,0 +1,157 @@
+#include "bench/cell.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/error.h"
+#include "base/output_file.h"
+#include "bench/child.h"
+#include "bench/model.h"
+#include "bench/record.h"
+#include "bench/system.h"
+#include "engine/load_tokenizer.h"
+#include "engine/quantize_file.h"
+#include "evals/capacity.h"
+#include "evals/evaluate.h"
+#include "evals/perplexity.h"
+#include "kernels/isa.h"
+
+namespace crossover::bench {
+namespace {
+
+using nlohmann::json;
+
+/// Then the file itself can be measured.
+bool IsInRecipe(const std::filesystem::path& file, const quant::Recipe& recipe) {
+  if (quant::Info(recipe.base).quantized) return false;
+  const auto gguf = engine::GgufFile::Open(file);
+  return std::all_of(gguf->tensors().begin(), gguf->tensors().end(),
+                     [&](const engine::GgufTensor& tensor) {
+                       return tensor.shape.size() < 2 || tensor.format == recipe.base;
+                     });
+}
+
+json Quantize(const json& step) {
+  const std::filesystem::path source = step.at("source").get<std::string>();
+  const quant::Recipe& recipe = quant::FindRecipe(step.at("recipe").get<std::string>());
+  if (IsInRecipe(source, recipe)) return {{"in_recipe", true}};
+  const auto settings = step.at("settings").get<Settings>();
+  engine::QuantizeOptions options;
+  options.threads = settings.threads;
+  const auto report =
+      engine::QuantizeFile(source, step.at("file").get<std::string>(), recipe, options);
+  const auto fallbacks =
+      std::count_if(report.tensors.begin(), report.tensors.end(),
+                    [](const engine::QuantizedTensor& t) { return t.format != t.wanted; });
+  return {{"seconds", report.seconds}, {"fallbacks", fallbacks}};
+}
+
+ModelBenchResult MeasureSpeed(const std::string& file, const Settings& settings,
+                              const SpeedMetric& speed, const Limits& limits) {
+  const std::filesystem::path path = file;
+  ModelBenchResult result = BenchModels({&path, 1}, settings, speed, limits).front();
+  result.peak_rss_bytes = PeakRssBytes();
+  return result;
+}
+
+PerplexityRecord MeasurePerplexity(engine::Engine& engine, const tokenizer::Tokenizer& tokenizer,
+                                   const PerplexityMetric& metric) {
+  evals::PerplexityOptions options;
+  options.context = metric.context;
+  options.chunks = metric.chunks;
+  const auto result = evals::Perplexity(engine, tokenizer, ReadFile(metric.text), options);
+  return {.ppl = result.ppl,
+          .ppl_stderr = result.ppl_stderr,
+          .tokens = result.tokens,
+          .chunks = result.chunks,
+          .context = result.context};
+}
+
+std::vector<TaskRecord> MeasureTasks(engine::Engine& engine, const tokenizer::Tokenizer& tokenizer,
+                                     const TasksMetric& metric) {
+  std::vector<TaskRecord> records;
+  for (const std::string& name : metric.names) {
+    const evals::Task task = evals::LoadTask(metric.directory, name);
+    evals::TaskOptions options;
+    options.limit = metric.limit;
+    for (const auto& result : evals::EvaluateTask(engine, tokenizer, task, options).metrics) {
+      records.push_back({.task = result.task,
+                         .metric = result.metric,
+                         .value = result.value,
+                         .standard_error = result.standard_error,
+                         .n = result.n});
+    }
+  }
+  return records;
+}
+
+json Measure(const json& step) {
+  const auto file = step.at("file").get<std::string>();
+  const auto settings = step.at("settings").get<Settings>();
+  const auto metrics = step.at("metrics").get<Metrics>();
+  Measurement measurement;
+  if (metrics.speed) {
+    measurement.speed =
+        MeasureSpeed(file, settings, *metrics.speed, step.at("limits").get<Limits>());
+  }
+  const auto model = engine::Model::Load(file, settings.load_mode());
+  measurement.architecture = model->config().architecture;
+  measurement.parameters = model->parameters();
+  measurement.file_bytes = model->file().file_bytes();
+  measurement.effective_bpw = engine::EffectiveBpw(model->file());
+  measurement.isa = kernels::ExecutedIsa();
+  if (metrics.perplexity || metrics.tasks) {
+    const auto tokenizer = engine::LoadTokenizer(model->file());
+    const size_t context = metrics.perplexity ? metrics.perplexity->context : size_t{512};
+    engine::Engine engine(
+        model, evals::EvaluationEngineOptions(settings.engine_options(), model->config(), context));
+    if (metrics.perplexity) {
+      measurement.perplexity = MeasurePerplexity(engine, *tokenizer, *metrics.perplexity);
+    }
+    if (metrics.tasks) measurement.tasks = MeasureTasks(engine, *tokenizer, *metrics.tasks);
+  }
+  return measurement;
+}
+
+}  // namespace
+
+std::string CellArgument(const LimitsStep& step) {
+  return json{{"step", "limits"}, {"settings", step.settings}}.dump();
+}
+
+std::string CellArgument(const QuantizeStep& step) {
+  return json{{"step", "quantize"},
+              {"source", step.source.string()},
+              {"file", step.file.string()},
+              {"recipe", step.recipe},
+              {"settings", step.settings}}
+      .dump();
+}
+
+std::string CellArgument(const MeasureStep& step) {
+  return json{{"step", "measure"},
+              {"file", step.file.string()},
+              {"settings", step.settings},
+              {"metrics", step.metrics},
+              {"limits", step.limits}}
+      .dump();
+}
+
+json RunCellStep(const std::string& argument) {
+  DieWithParent();
+  try {
+    const json step = json::parse(argument);
+    kernels::SelectIsa(step.at("settings").at("isa").get<std::string>());
+    const auto name = step.at("step").get<std::string>();
+    if (name == "limits") return MeasureLimits(step.at("settings").at("threads").get<size_t>());
+    if (name == "quantize") return Quantize(step);
+    if (name == "measure") return Measure(step);
+    throw Error(ErrorCode::kInvalidArgument, "unknown step '" + name + "'");
+  } catch (const json::exception& error) {
+    throw Error(ErrorCode::kInvalidArgument,
+                std::string("not the argument of a study's cell: ") + error.what());
+  }
+}
+
+}  // namespace crossover::bench

@@ -1,0 +1,143 @@
+#include "bench/child.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+
+extern char** environ;
+
+namespace crossover::bench {
+namespace {
+
+constexpr int kTickMilliseconds = 200;
+constexpr size_t kErrorTailBytes = 4096;
+
+class Pipe {
+ public:
+  Pipe() {
+    if (pipe2(fds_.data(), O_CLOEXEC) != 0) {
+      throw Error(ErrorCode::kIo, fmt::format("cannot make a pipe: {}", std::strerror(errno)));
+    }
+  }
+  ~Pipe() {
+    for (const int fd : fds_) {
+      if (fd >= 0) close(fd);
+    }
+  }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+
+  int read_end() const { return fds_[0]; }
+  int write_end() const { return fds_[1]; }
+  void CloseWriteEnd() { close(std::exchange(fds_[1], -1)); }
+
+ private:
+  std::array<int, 2> fds_{-1, -1};
+};
+
+pid_t Spawn(const std::filesystem::path& executable, const std::vector<std::string>& arguments,
+            const Pipe& out, const Pipe& err) {
+  std::vector<std::string> words{executable.string()};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, out.write_end(), STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, err.write_end(), STDERR_FILENO);
+  pid_t pid = 0;
+  const int failed = posix_spawn(&pid, executable.c_str(), &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (failed != 0) {
+    throw Error(ErrorCode::kIo,
+                fmt::format("cannot start {}: {}", executable.string(), std::strerror(failed)));
+  }
+  return pid;
+}
+
+/// Appends what is there to read; false at the end of the stream.
+bool Drain(int fd, std::string& text) {
+  std::array<char, 16384> buffer;
+  const ssize_t n = read(fd, buffer.data(), buffer.size());
+  if (n < 0) return errno == EINTR || errno == EAGAIN;
+  text.append(buffer.data(), static_cast<size_t>(n));
+  return n > 0;
+}
+
+/// Reads both streams until the child has closed them.
+void ReadStreams(pid_t pid, const Pipe& out, const Pipe& err, const std::function<void()>& tick,
+                 ChildResult& result) {
+  std::array<pollfd, 2> polled{pollfd{out.read_end(), POLLIN, 0},
+                               pollfd{err.read_end(), POLLIN, 0}};
+  const std::array<std::string*, 2> texts{&result.output, &result.error_tail};
+  bool told = false;
+  while (polled[0].fd >= 0 || polled[1].fd >= 0) {
+    poll(polled.data(), polled.size(), kTickMilliseconds);
+    for (size_t i = 0; i < polled.size(); ++i) {
+      if (polled[i].fd < 0 || polled[i].revents == 0) continue;
+      if (!Drain(polled[i].fd, *texts[i])) polled[i].fd = -1;  // poll skips negative ones
+    }
+    if (result.error_tail.size() > kErrorTailBytes) {
+      result.error_tail.erase(0, result.error_tail.size() - kErrorTailBytes);
+    }
+    if (Interrupted() && !std::exchange(told, true)) kill(pid, SIGTERM);
+    if (tick) tick();
+  }
+}
+
+std::string_view LastLine(std::string_view text) {
+  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+  const size_t newline = text.rfind('\n');
+  return newline == std::string_view::npos ? text : text.substr(newline + 1);
+}
+
+}  // namespace
+
+std::string ChildResult::Failure() const {
+  if (signal != 0) {
+    const char* hint = signal == SIGKILL ? ", perhaps for lack of memory" : "";
+    return fmt::format("killed by signal {} ({}){}", signal, strsignal(signal), hint);
+  }
+  const std::string_view words = LastLine(error_tail);
+  if (words.empty()) return fmt::format("ended with exit code {} and no message", exit_code);
+  return std::string(words);
+}
+
+ChildResult RunChild(const std::filesystem::path& executable,
+                     const std::vector<std::string>& arguments, const std::function<void()>& tick) {
+  Pipe out;
+  Pipe err;
+  const pid_t pid = Spawn(executable, arguments, out, err);
+  out.CloseWriteEnd();
+  err.CloseWriteEnd();
+  ChildResult result;
+  ReadStreams(pid, out, err, tick, result);
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFSIGNALED(status)) result.signal = WTERMSIG(status);
+  if (WIFEXITED(status)) result.exit_code = WEXITSTATUS(status);
+  ThrowIfInterrupted();
+  return result;
+}
+
+void DieWithParent() { prctl(PR_SET_PDEATHSIG, SIGKILL); }
+
+}  // namespace crossover::bench

@@ -1,0 +1,32 @@
+// A child process whose crash costs its parent nothing: what it wrote, and how it ended.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace crossover::bench {
+
+struct ChildResult {
+  std::string output;      // all of its stdout
+  std::string error_tail;  // the last kilobytes of its stderr
+  int exit_code = 0;       // if it ended by itself
+  int signal = 0;          // what killed it; 0: nothing did
+
+  bool ok() const { return signal == 0 && exit_code == 0; }
+  /// "killed by signal 9 (Killed), perhaps out of memory"; or its last words.
+  std::string Failure() const;
+};
+
+/// Runs `executable` with `arguments` and waits. `tick` is called a few times a second. After
+/// Ctrl-C the child gets SIGTERM and Error(kInterrupted) is thrown once it is gone. Error(kIo) if
+/// it cannot be started.
+ChildResult RunChild(const std::filesystem::path& executable,
+                     const std::vector<std::string>& arguments,
+                     const std::function<void()>& tick = nullptr);
+
+/// In the child: to be killed when the parent dies, however it dies.
+void DieWithParent();
+
+}  // namespace crossover::bench

@@ -1,0 +1,186 @@
+// The wording of findings.h: every word that judges hangs on a number.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "bench/findings.h"
+#include "bench/text.h"
+
+namespace crossover::bench {
+namespace {
+
+constexpr double kLinear = 0.95;   // R² from which a line describes the points
+constexpr double kRoughly = 0.70;  // and from which it describes them roughly
+
+std::string Join(const std::vector<std::string>& parts) {
+  std::string out;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (i > 0) out += i + 1 == parts.size() ? " and " : ", ";
+    out += parts[i];
+  }
+  return out;
+}
+
+std::string Place(const Point& point) {
+  return fmt::format("{:.2f} BPW ({})", point.bpw, point.name());
+}
+
+std::string Verdict(const IsoSize& iso) {
+  if (iso.wins == iso.pairs) return "so the larger model is the better use of the bytes throughout";
+  if (iso.losses == iso.pairs) {
+    return "so the smaller, more precise model is the better use of the bytes throughout";
+  }
+  if (iso.wins > iso.losses) return "so the larger model is mostly the better use of the bytes";
+  if (iso.losses > iso.wins) return "so the smaller, more precise model is mostly the better use";
+  return "so neither has the advantage";
+}
+
+std::string Threshold(const IsoSize& iso) {
+  std::string text;
+  if (iso.lowest_winner) {
+    text += fmt::format("; the fewest bits at which it wins every such pair are {}",
+                        Place(*iso.lowest_winner));
+  }
+  if (iso.highest_loser) {
+    text += fmt::format("; the most bits at which it still loses one are {}",
+                        Place(*iso.highest_loser));
+  } else if (iso.wins > 0) {
+    text += ", and down to the fewest bits measured it loses none";
+  }
+  return text;
+}
+
+std::string Outcomes(const IsoSize& iso) {
+  return fmt::format("wins {}, loses {} and ties within the error in {}", iso.wins, iso.losses,
+                     iso.ties());
+}
+
+/// "linear" for some models, not for others: each model under its word, with its R².
+std::string LinearityClause(std::string_view what, const std::vector<ModelFit>& fits, double unit,
+                            std::string_view unit_name) {
+  if (fits.empty())
+    return fmt::format("{} cannot be fitted (fewer than three cells a model)", what);
+  std::vector<std::string> linear;
+  std::vector<std::string> roughly;
+  std::vector<std::string> not_linear;
+  for (const ModelFit& fit : fits) {
+    const double r2 = fit.fit.r_squared;
+    auto& group = r2 >= kLinear ? linear : r2 >= kRoughly ? roughly : not_linear;
+    group.push_back(fmt::format("{} (R² {:.3f}, {:+.3g} {} a bit)", fit.model, r2,
+                                fit.fit.slope / unit, unit_name));
+  }
+  std::vector<std::string> clauses;
+  if (!linear.empty()) clauses.push_back("linear in BPW for " + Join(linear));
+  if (!roughly.empty()) clauses.push_back("roughly linear for " + Join(roughly));
+  if (!not_linear.empty()) clauses.push_back("not linear for " + Join(not_linear));
+  std::string text = fmt::format("{} is ", what);
+  for (size_t i = 0; i < clauses.size(); ++i) text += (i > 0 ? ", " : "") + clauses[i];
+  return text;
+}
+
+std::string Trend(const std::vector<ModelShare>& shares) {
+  bool rises = true;
+  bool falls = true;
+  for (size_t i = 1; i < shares.size(); ++i) {
+    rises = rises && shares[i].share > shares[i - 1].share;
+    falls = falls && shares[i].share < shares[i - 1].share;
+  }
+  if (rises) return "it grows with the model, as communication-bound decoding would have it";
+  if (falls) return "it falls as the model grows, against the claim";
+  return "it has no single direction as the model grows";
+}
+
+/// Which of the two takes the larger part, by models.
+std::string LargerPart(const std::vector<ModelShare>& shares) {
+  const auto moved = std::count_if(shares.begin(), shares.end(),
+                                   [](const ModelShare& share) { return share.share >= 0.5; });
+  if (moved == 0) return "computation and fixed costs take the larger part for every model";
+  if (moved == static_cast<std::ptrdiff_t>(shares.size())) {
+    return "moving weights takes the larger part for every model";
+  }
+  std::vector<std::string> names;
+  for (const ModelShare& share : shares) {
+    if (share.share >= 0.5) names.push_back(share.model);
+  }
+  return "moving weights takes the larger part for " + Join(names) + " only";
+}
+
+}  // namespace
+
+std::string IsoSizeText(std::span<const Point> points) {
+  const IsoSize ppl = CompareAtEqualBytes(points, false);
+  const IsoSize accuracy = CompareAtEqualBytes(points, true);
+  if (ppl.pairs == 0 && accuracy.pairs == 0) {
+    return "No two measured cells allow a comparison at equal bytes.";
+  }
+  std::string text;
+  if (ppl.pairs > 0) {
+    text = fmt::format(
+        "Of {} pairs where the larger model's file is no bigger, by perplexity it "
+        "{}, {}{}.",
+        ppl.pairs, Outcomes(ppl), Verdict(ppl), Threshold(ppl));
+  }
+  if (accuracy.pairs > 0) {
+    if (!text.empty()) text += ' ';
+    text += fmt::format("By mean task accuracy it {} (of {}), {}{}.", Outcomes(accuracy),
+                        accuracy.pairs, Verdict(accuracy), Threshold(accuracy));
+  }
+  return text;
+}
+
+std::string LinearityText(std::span<const Point> points) {
+  const auto clause = [&](std::string_view what, Quantity quantity, double unit,
+                          std::string_view name) {
+    return LinearityClause(what, FitAgainstBits(points, quantity), unit, name);
+  };
+  return clause("File size", Quantity::kFileBytes, 1e6, "MB") + ". " +
+         clause("Peak resident memory", Quantity::kRssBytes, 1e6, "MB") + ". " +
+         clause("Decode time a token", Quantity::kDecodeSeconds, 1e-6, "µs") + ".";
+}
+
+std::string BandwidthText(std::span<const Point> points, uint64_t cache_bytes) {
+  const std::vector<ModelShare> shares = BandwidthShares(points);
+  if (shares.empty()) return "The memory bandwidth was not measured, so nothing can be said of it.";
+  std::vector<std::string> parts;
+  size_t above_one = 0;
+  for (const ModelShare& share : shares) {
+    parts.push_back(fmt::format("{} for {} ({} M parameters)", Percent(share.share), share.model,
+                                Significant(static_cast<double>(share.parameters) / 1e6)));
+    above_one += share.above_one;
+  }
+  std::string text = fmt::format(
+      "Reading the weights at the measured memory bandwidth would account for this much of the "
+      "decode time (median over recipes): {}",
+      Join(parts));
+  if (shares.size() > 1) text += "; " + Trend(shares);
+  text += "; " + LargerPart(shares) + ".";
+  if (above_one > 0) {
+    text += fmt::format(
+        " {} cells run faster than memory could deliver their weights, so these "
+        "come from a cache.",
+        above_one);
+  }
+  const bool cached = std::all_of(points.begin(), points.end(), [&](const Point& point) {
+    return point.file_bytes < static_cast<double>(cache_bytes);
+  });
+  if (cache_bytes > 0 && cached) {
+    text += fmt::format(
+        " All files fit into this machine's largest cache ({:.0f} MiB), where "
+        "memory bandwidth does not bound them: the claim needs larger models.",
+        static_cast<double>(cache_bytes) / (1 << 20));
+  }
+  return text;
+}
+
+std::string FindingsParagraph(std::span<const CellRecord> records) {
+  const std::vector<Point> points = Points(records);
+  if (points.empty()) return "No cell has a measurement, so nothing can be said of the claims.";
+  const auto measured = std::find_if(records.begin(), records.end(),
+                                     [](const CellRecord& record) { return record.ok(); });
+  return "(1) Size against precision. " + IsoSizeText(points) + " (2) Linear cost. " +
+         LinearityText(points) + " (3) Communication and computation. " +
+         BandwidthText(points, measured->machine.cache_bytes);
+}
+
+}  // namespace crossover::bench

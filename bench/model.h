@@ -1,0 +1,106 @@
+// How fast a model runs: prefill and decode in tokens a second, the machine's limit beside each.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bench/ceilings.h"
+#include "bench/energy.h"
+#include "bench/plan.h"
+#include "bench/settings.h"
+#include "bench/summary.h"
+#include "engine/engine.h"
+
+namespace crossover::bench {
+
+/// One thing that was timed, with every repetition.
+struct SpeedResult {
+  std::string test = {};             // "prefill", "decode"
+  size_t tokens = 0;                 // a repetition
+  std::vector<double> samples = {};  // tokens a second, in the order measured
+
+  std::string limit_kind = {};       // "bandwidth", "arithmetic"
+  std::optional<double> limit = {};  // tokens a second that the machine's limit allows
+
+  Summary summary() const { return Summarise(samples); }
+  /// The median's share of the limit.
+  std::optional<double> fraction_of_limit() const;
+};
+
+struct ModelBenchResult {
+  std::string model = {};   // path
+  std::string format = {};  // the one that most weights are stored in
+  double effective_bpw = 0;
+  uint64_t parameters = 0;
+  uint64_t file_bytes = 0;
+  double load_seconds = 0;
+  std::optional<uint64_t> peak_rss_bytes = {};
+  std::optional<double> energy_j_per_token = {};  // decode
+  std::string energy_reason = {};                 // why there is none
+  SpeedResult prefill = {};
+  SpeedResult decode = {};
+};
+
+/// One loaded model that can be timed again and again.
+///
+/// Prefill: `prefill` random ids into an empty cache in passes of at most 512 tokens, logits of the
+/// last token only. Decode: `decode` random ids one at a time, from an empty cache on, logits each
+/// time; what a sampler would add is no part of it.
+class ModelBench {
+ public:
+  ModelBench(const std::filesystem::path& path, const Settings& settings, const SpeedMetric& speed);
+
+  /// Both tests once, nothing kept: caches, page tables and the clock come up to speed.
+  void WarmUp();
+  /// Both tests once, the samples kept.
+  void Repeat();
+  /// With the limits that follow from the machine's; peak_rss_bytes is left to the caller.
+  ModelBenchResult Result(const Limits& limits) const;
+
+ private:
+  double TimePrefill();  // seconds
+  double TimeDecode();
+
+  SpeedMetric speed_;
+  double load_seconds_ = 0;
+  std::shared_ptr<const engine::Model> model_;
+  std::unique_ptr<engine::Engine> engine_;
+  std::vector<engine::TokenId> ids_ = {};
+  EnergyMeter energy_;
+  double decode_joules_ = 0;
+  SpeedResult prefill_ = {};
+  SpeedResult decode_ = {};
+};
+
+/// Called with repetitions done and in all.
+using BenchProgress = std::function<void(size_t done, size_t total)>;
+
+/// Warm-up, then `repetitions` rounds over all models in turn, so that drift of the machine hits
+/// all alike.
+std::vector<ModelBenchResult> BenchModels(std::span<const std::filesystem::path> paths,
+                                          const Settings& settings, const SpeedMetric& speed,
+                                          const Limits& limits,
+                                          const BenchProgress& progress = nullptr);
+
+/// Bytes that decoding one token reads: the weights, and the cache at the mean depth of `tokens`
+/// tokens decoded from an empty one.
+double DecodeBytes(const engine::Model& model, size_t kv_bytes_per_token, size_t tokens);
+
+/// Operations in the matrix products that a prompt of `tokens` needs, a multiplication and an
+/// addition each: 2 a weight and token; the output matrix for the last token only.
+double PrefillOperations(const engine::Model& model, size_t tokens);
+
+/// The rows of `bench model --json`: one a model and test.
+nlohmann::json BenchJson(std::span<const ModelBenchResult> results);
+/// The same for people.
+std::string BenchTable(std::span<const ModelBenchResult> results);
+
+}  // namespace crossover::bench

@@ -1,0 +1,260 @@
+#include "bench/plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <initializer_list>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/error.h"
+#include "base/output_file.h"
+#include "bench/system.h"
+#include "evals/embedded.h"
+#include "quant/recipe.h"
+
+namespace crossover::bench {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+/// A JSON object with its place in the plan, so that every complaint can say where.
+class Node {
+ public:
+  Node(const json& value, const fs::path& source, std::string key)
+      : value_(value), source_(source), key_(std::move(key)) {}
+
+  const json& value() const { return value_; }
+  const fs::path& source() const { return source_; }
+
+  [[noreturn]] void Fail(const std::string& what) const {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("{}: {}: {}", source_.string(), key_.empty() ? "plan" : key_, what));
+  }
+
+  void CheckKeys(std::initializer_list<std::string_view> known) const {
+    if (!value_.is_object()) Fail("expected an object {…}");
+    for (const auto& [name, unused] : value_.items()) {
+      if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+      Fail(fmt::format("unknown key '{}'; known: {}", name, fmt::join(known, ", ")));
+    }
+  }
+
+  std::optional<Node> Find(std::string_view name) const {
+    const auto it = value_.find(name);
+    if (it == value_.end()) return std::nullopt;
+    return Node(*it, source_, Path(name));
+  }
+  Node At(std::string_view name) const {
+    if (const auto node = Find(name)) return *node;
+    Fail(fmt::format("'{}' is missing", name));
+  }
+  std::vector<Node> Elements() const {
+    if (!value_.is_array() || value_.empty()) Fail("expected a list with at least one element");
+    std::vector<Node> nodes;
+    for (size_t i = 0; i < value_.size(); ++i) {
+      nodes.emplace_back(value_[i], source_, fmt::format("{}[{}]", key_, i));
+    }
+    return nodes;
+  }
+
+  std::string Text() const {
+    if (!value_.is_string() || value_.get<std::string>().empty()) Fail("expected a text");
+    return value_.get<std::string>();
+  }
+  size_t Count(size_t least) const {
+    if (!value_.is_number_unsigned() || value_.get<size_t>() < least) {
+      Fail(fmt::format("expected a whole number of at least {}", least));
+    }
+    return value_.get<size_t>();
+  }
+  bool Flag() const {
+    if (!value_.is_boolean()) Fail("expected true or false");
+    return value_.get<bool>();
+  }
+  /// "embedded:NAME" through `embedded`, else relative to the plan's folder; must exist.
+  template <class Embedded>
+  fs::path Path(const Embedded& embedded) const {
+    constexpr std::string_view kPrefix = "embedded:";
+    const std::string text = Text();
+    const bool ours = text.rfind(kPrefix, 0) == 0;
+    fs::path path = ours ? embedded(text.substr(kPrefix.size())) : source_.parent_path() / text;
+    if (path.empty()) Fail(fmt::format("'{}' is none of the embedded files", text));
+    path = path.lexically_normal();
+    if (!fs::exists(path)) Fail(fmt::format("{} is not there", path.string()));
+    return path;
+  }
+
+ private:
+  std::string Path(std::string_view name) const {
+    return key_.empty() ? std::string(name) : fmt::format("{}.{}", key_, name);
+  }
+
+  const json& value_;
+  fs::path source_;
+  std::string key_;
+};
+
+void ReadCount(const Node& parent, std::string_view name, size_t least, size_t& value) {
+  if (const auto node = parent.Find(name)) value = node->Count(least);
+}
+
+fs::path EmbeddedModelPath(const std::string& member) {
+  const auto members = evals::EmbeddedMembers();
+  if (std::find(members.begin(), members.end(), member) == members.end()) return {};
+  return evals::EmbeddedModel(member);
+}
+
+PlanModel ParseModel(const Node& node) {
+  PlanModel model;
+  if (node.value().is_object()) {
+    node.CheckKeys({"name", "path"});
+    model.name = node.At("name").Text();
+    model.path = node.At("path").Path(EmbeddedModelPath);
+  } else {
+    model.path = node.Path(EmbeddedModelPath);
+    model.name = model.path.stem().string();
+  }
+  // The name becomes part of file names.
+  if (model.name.find('/') != std::string::npos) node.Fail("a name must not contain '/'");
+  return model;
+}
+
+PerplexityMetric ParsePerplexity(const Node& node) {
+  node.CheckKeys({"text", "context", "chunks"});
+  PerplexityMetric metric;
+  metric.text = node.At("text").Path([](const std::string& name) {
+    return name == "heldout" ? evals::EmbeddedHeldout() : fs::path();
+  });
+  ReadCount(node, "context", 4, metric.context);
+  ReadCount(node, "chunks", 0, metric.chunks);
+  return metric;
+}
+
+TasksMetric ParseTasks(const Node& node) {
+  node.CheckKeys({"directory", "names", "limit"});
+  TasksMetric metric;
+  metric.directory = node.At("directory").Path([](const std::string& name) {
+    return name == "tasks" ? evals::EmbeddedTasks() : fs::path();
+  });
+  for (const Node& name : node.At("names").Elements()) {
+    metric.names.push_back(name.Text());
+    if (!fs::exists(metric.directory / (metric.names.back() + ".jsonl"))) {
+      name.Fail(fmt::format("no {}.jsonl in {}", metric.names.back(), metric.directory.string()));
+    }
+  }
+  ReadCount(node, "limit", 0, metric.limit);
+  return metric;
+}
+
+SpeedMetric ParseSpeed(const Node& node) {
+  node.CheckKeys({"prefill", "decode", "repetitions"});
+  SpeedMetric metric;
+  ReadCount(node, "prefill", 1, metric.prefill);
+  ReadCount(node, "decode", 1, metric.decode);
+  ReadCount(node, "repetitions", 1, metric.repetitions);
+  return metric;
+}
+
+Metrics ParseMetrics(const Node& node) {
+  node.CheckKeys({"perplexity", "tasks", "speed"});
+  Metrics metrics;
+  if (const auto found = node.Find("perplexity")) metrics.perplexity = ParsePerplexity(*found);
+  if (const auto found = node.Find("tasks")) metrics.tasks = ParseTasks(*found);
+  if (const auto found = node.Find("speed")) metrics.speed = ParseSpeed(*found);
+  if (!metrics.perplexity && !metrics.tasks && !metrics.speed) node.Fail("nothing to measure");
+  return metrics;
+}
+
+std::string ParseRecipe(const Node& node) {
+  try {
+    return std::string(quant::FindRecipe(node.Text()).name);
+  } catch (const Error& error) {
+    node.Fail(error.what());
+  }
+}
+
+template <class T, class Name>
+void CheckDistinct(const Node& node, const std::vector<T>& all, const Name& name) {
+  for (size_t i = 0; i < all.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      if (name(all[i]) == name(all[j])) node.Fail(fmt::format("'{}' comes twice", name(all[i])));
+    }
+  }
+}
+
+}  // namespace
+
+Plan ParsePlan(std::string_view text, const fs::path& source) {
+  json value;
+  try {
+    value = json::parse(text);
+  } catch (const json::exception& error) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("{}: no JSON: {}", source.string(), error.what()));
+  }
+  const Node root(value, source, "");
+  root.CheckKeys({"name", "models", "recipes", "metrics", "keep_files"});
+  Plan plan;
+  plan.name = root.At("name").Text();
+  const Node models = root.At("models");
+  for (const Node& model : models.Elements()) plan.models.push_back(ParseModel(model));
+  CheckDistinct(models, plan.models, [](const PlanModel& model) { return model.name; });
+  const Node recipes = root.At("recipes");
+  for (const Node& recipe : recipes.Elements()) plan.recipes.push_back(ParseRecipe(recipe));
+  CheckDistinct(recipes, plan.recipes, [](const std::string& recipe) { return recipe; });
+  plan.metrics = ParseMetrics(root.At("metrics"));
+  if (const auto keep = root.Find("keep_files")) plan.keep_files = keep->Flag();
+  return plan;
+}
+
+Plan LoadPlan(const std::string& file_or_name) {
+  if (fs::is_regular_file(file_or_name)) return ParsePlan(ReadFile(file_or_name), file_or_name);
+  const fs::path ready = DataPath("bench/plans");
+  const fs::path path = ready / (file_or_name + ".json");
+  if (fs::is_regular_file(path)) return ParsePlan(ReadFile(path), path);
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(ready)) {
+    if (entry.path().extension() == ".json") names.push_back(entry.path().stem().string());
+  }
+  std::sort(names.begin(), names.end());
+  throw Error(ErrorCode::kNotFound, fmt::format("{} is neither a plan file nor a ready plan ({})",
+                                                file_or_name, fmt::join(names, ", ")));
+}
+
+void to_json(json& json, const Metrics& metrics) {
+  json = json::object();
+  if (const auto& m = metrics.perplexity) {
+    json["perplexity"] = {
+        {"text", m->text.string()}, {"context", m->context}, {"chunks", m->chunks}};
+  }
+  if (const auto& m = metrics.tasks) {
+    json["tasks"] = {
+        {"directory", m->directory.string()}, {"names", m->names}, {"limit", m->limit}};
+  }
+  if (const auto& m = metrics.speed) {
+    json["speed"] = {
+        {"prefill", m->prefill}, {"decode", m->decode}, {"repetitions", m->repetitions}};
+  }
+}
+
+void from_json(const json& json, Metrics& metrics) {
+  metrics = {};
+  if (const auto it = json.find("perplexity"); it != json.end()) {
+    metrics.perplexity =
+        PerplexityMetric{it->at("text").get<std::string>(), it->at("context").get<size_t>(),
+                         it->at("chunks").get<size_t>()};
+  }
+  if (const auto it = json.find("tasks"); it != json.end()) {
+    metrics.tasks =
+        TasksMetric{it->at("directory").get<std::string>(),
+                    it->at("names").get<std::vector<std::string>>(), it->at("limit").get<size_t>()};
+  }
+  if (const auto it = json.find("speed"); it != json.end()) {
+    metrics.speed = SpeedMetric{it->at("prefill").get<size_t>(), it->at("decode").get<size_t>(),
+                                it->at("repetitions").get<size_t>()};
+  }
+}
+
+}  // namespace crossover::bench

@@ -1,0 +1,70 @@
+// A study's plan: models × recipes, and what is measured of each pair.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace crossover::bench {
+
+struct PerplexityMetric {
+  std::filesystem::path text;
+  size_t context = 512;
+  size_t chunks = 0;  // at most so many; 0: all that the text has
+};
+
+struct TasksMetric {
+  std::filesystem::path directory = {};
+  std::vector<std::string> names = {};
+  size_t limit = 0;  // the first so many items of each; 0: all
+};
+
+struct SpeedMetric {
+  size_t prefill = 512;  // tokens
+  size_t decode = 64;    // tokens
+  size_t repetitions = 5;
+};
+
+/// What is measured of every cell; an absent metric is not measured.
+struct Metrics {
+  std::optional<PerplexityMetric> perplexity = {};
+  std::optional<TasksMetric> tasks = {};
+  std::optional<SpeedMetric> speed = {};
+};
+
+struct PlanModel {
+  std::string name = {};  // of the file, without extension, unless the plan names it
+  std::filesystem::path path = {};
+};
+
+struct Plan {
+  std::string name = {};
+  std::vector<PlanModel> models = {};
+  std::vector<std::string> recipes = {};  // "F16" of an F16 file is the file itself
+  Metrics metrics = {};
+  bool keep_files = false;  // keep the quantised files after their cells are measured
+};
+
+/// A plan file:
+///   {"name": "demo",
+///    "models": ["embedded:m", "../big.gguf", {"name": "mine", "path": "x.gguf"}],
+///    "recipes": ["F16", "Q4_K_M"],
+///    "metrics": {"perplexity": {"text": "embedded:heldout", "context": 512, "chunks": 20},
+///                "tasks": {"directory": "embedded:tasks", "names": ["facts"], "limit": 100},
+///                "speed": {"prefill": 512, "decode": 64, "repetitions": 5}},
+///    "keep_files": false}
+/// Relative paths start at the plan's folder. Error(kInvalidArgument) names `source`, the key and
+/// what was expected; unknown keys are errors too, for a misspelt one would silently not count.
+Plan ParsePlan(std::string_view text, const std::filesystem::path& source);
+
+/// Reads a plan file, or the ready plan of that name. Error(kNotFound) lists the ready ones.
+Plan LoadPlan(const std::string& file_or_name);
+
+void to_json(nlohmann::json& json, const Metrics& metrics);
+void from_json(const nlohmann::json& json, Metrics& metrics);
+
+}  // namespace crossover::bench

@@ -1,0 +1,146 @@
+#include "bench/plan.h"
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/error.h"
+#include "base/output_file.h"
+#include "tests/support/test_support.h"
+
+namespace crossover::bench {
+namespace {
+
+using nlohmann::json;
+
+/// A folder with a model, a text and a task, and a plan that uses them.
+class PlanTest {
+ public:
+  PlanTest() {
+    WriteFile(directory_ / "tiny.gguf", "GGUF");
+    WriteFile(directory_ / "text.txt", "words");
+    WriteFile(directory_ / "facts.jsonl", "{}");
+    plan = {{"name", "mine"},
+            {"models", {"tiny.gguf"}},
+            {"recipes", {"F16", "q4_k"}},
+            {"metrics",
+             {{"perplexity", {{"text", "text.txt"}, {"chunks", 3}}},
+              {"tasks", {{"directory", "."}, {"names", {"facts"}}}},
+              {"speed", {{"prefill", 16}}}}}};
+  }
+  Plan Parse() const { return ParsePlan(plan.dump(), directory_ / "plan.json"); }
+  std::string Complaint() const {
+    try {
+      (void)Parse();
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::kInvalidArgument);
+      return error.what();
+    }
+    return "none";
+  }
+  bool Names(const std::string& key) const {
+    const std::string complaint = Complaint();
+    INFO(complaint);
+    return complaint.find((directory_ / "plan.json").string() + ": " + key) == 0;
+  }
+  std::filesystem::path path(const std::string& name) const { return directory_ / name; }
+
+  json plan;
+
+ private:
+  test::TemporaryDirectory directory_;
+};
+
+TEST_CASE("a plan is read with its defaults, paths from its own folder, recipe aliases resolved") {
+  const PlanTest t;
+  const Plan plan = t.Parse();
+  CHECK(plan.name == "mine");
+  REQUIRE(plan.models.size() == 1);
+  CHECK(plan.models[0].name == "tiny");
+  CHECK(plan.models[0].path == t.path("tiny.gguf"));
+  CHECK(plan.recipes == std::vector<std::string>{"F16", "Q4_K_M"});
+  CHECK(plan.metrics.perplexity->context == 512);
+  CHECK(plan.metrics.perplexity->chunks == 3);
+  CHECK(plan.metrics.tasks->limit == 0);
+  CHECK(plan.metrics.speed->prefill == 16);
+  CHECK(plan.metrics.speed->repetitions == 5);
+  CHECK_FALSE(plan.keep_files);
+}
+
+TEST_CASE("each mistake is named with its key") {
+  PlanTest t;
+  SUBCASE("missing") {
+    t.plan.erase("models");
+    CHECK(t.Names("plan: 'models' is missing"));
+  }
+  SUBCASE("unknown") {
+    t.plan["metrics"]["sped"] = json::object();
+    CHECK(t.Names("metrics: unknown key 'sped'"));
+  }
+  SUBCASE("empty list") {
+    t.plan["recipes"] = json::array();
+    CHECK(t.Names("recipes: "));
+  }
+  SUBCASE("unknown recipe") {
+    t.plan["recipes"][1] = "Q4_Z";
+    CHECK(t.Names("recipes[1]: "));
+    CHECK(t.Complaint().find("Q4_Z") != std::string::npos);
+  }
+  SUBCASE("recipe twice under two names") {
+    t.plan["recipes"] = {"Q4_K", "Q4_K_M"};
+    CHECK(t.Names("recipes: 'Q4_K_M' comes twice"));
+  }
+  SUBCASE("no such model") {
+    t.plan["models"][0] = "other.gguf";
+    CHECK(t.Names("models[0]: "));
+  }
+  SUBCASE("no such embedded model") {
+    t.plan["models"][0] = "embedded:xxl";
+    CHECK(t.Names("models[0]: 'embedded:xxl'"));
+  }
+  SUBCASE("no such task") {
+    t.plan["metrics"]["tasks"]["names"][0] = "riddles";
+    CHECK(t.Names("metrics.tasks.names[0]: "));
+  }
+  SUBCASE("a negative count") {
+    t.plan["metrics"]["speed"]["repetitions"] = -1;
+    CHECK(t.Names("metrics.speed.repetitions: "));
+  }
+  SUBCASE("nothing to measure") {
+    t.plan["metrics"] = json::object();
+    CHECK(t.Names("metrics: nothing to measure"));
+  }
+  SUBCASE("a name that is a path") {
+    t.plan["models"][0] = {{"name", "../x"}, {"path", "tiny.gguf"}};
+    CHECK(t.Names("models[0]: "));
+  }
+}
+
+TEST_CASE("what is no JSON says so") {
+  try {
+    (void)ParsePlan("{\"name\": ", "some/plan.json");
+    FAIL("parsed");
+  } catch (const Error& error) {
+    CHECK(std::string(error.what()).find("some/plan.json: no JSON") == 0);
+  }
+}
+
+TEST_CASE("metrics survive the way through JSON") {
+  const PlanTest t;
+  const json first = t.Parse().metrics;
+  CHECK(json(first.get<Metrics>()) == first);
+  CHECK(first.size() == 3);
+}
+
+TEST_CASE("the ready plan parses, and an unknown name lists it") {
+  CHECK(LoadPlan("demo").recipes.size() == 8);
+  CHECK(LoadPlan("demo").models.size() == 3);
+  try {
+    (void)LoadPlan("dmo");
+    FAIL("loaded");
+  } catch (const Error& error) {
+    CHECK(std::string(error.what()).find("demo") != std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace crossover::bench

@@ -1,0 +1,108 @@
+// A study's results: one record a cell, one line of JSON a record.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bench/ceilings.h"
+#include "bench/model.h"
+#include "bench/settings.h"
+
+namespace crossover::bench {
+
+struct PerplexityRecord {
+  double ppl = 0;
+  double ppl_stderr = 0;
+  size_t tokens = 0;  // scored
+  size_t chunks = 0;
+  size_t context = 0;
+};
+
+struct TaskRecord {
+  std::string task = {};
+  std::string metric = {};
+  double value = 0;
+  double standard_error = 0;  // NaN for a single item
+  size_t n = 0;
+};
+
+/// What a child process measured of one file.
+struct Measurement {
+  std::string architecture = {};
+  uint64_t parameters = 0;
+  uint64_t file_bytes = 0;
+  double effective_bpw = 0;
+  std::string isa = {};                        // the level that the kernels ran at
+  std::optional<ModelBenchResult> speed = {};  // its peak RSS is loading, prefill and decode alone
+  std::optional<PerplexityRecord> perplexity = {};
+  std::vector<TaskRecord> tasks = {};
+};
+
+struct MachineRecord {
+  std::string cpu = {};
+  size_t cores = 0;
+  uint64_t memory_bytes = 0;
+  uint64_t cache_bytes = 0;  // of the largest cache; 0 if unknown
+  Limits limits = {};
+};
+
+struct CellRecord {
+  std::string cell = {};  // "reference-m/Q4_K_M": its place in the study
+  std::string key =
+      {};  // of everything that could change its figures; equal keys are one measurement
+  std::string study = {};  // the plan's name
+  std::string model = {};  // the plan's name for it
+  std::string recipe = {};
+  std::string error = {};                       // why there is no measurement; empty if there is
+  std::optional<double> quantize_seconds = {};  // nothing where the model's own file was measured
+  size_t fallbacks = 0;                         // tensors whose rows forced another format
+  std::optional<Measurement> measurement = {};
+  MachineRecord machine = {};
+  Settings settings = {};
+  std::string version = {};
+  std::string date = {};  // UTC, ISO 8601
+  double seconds = 0;
+
+  bool ok() const { return measurement.has_value(); }
+};
+
+void to_json(nlohmann::json& json, const Measurement& measurement);
+void from_json(const nlohmann::json& json, Measurement& measurement);
+void to_json(nlohmann::json& json, const CellRecord& record);
+/// nlohmann::json::exception names the key.
+void from_json(const nlohmann::json& json, CellRecord& record);
+
+/// DIR/results.jsonl, open for appending by this process alone.
+class ResultsFile {
+ public:
+  /// Creates or opens it; what a crash left of a last line is cut off. Error(kIo), also if another
+  /// study is writing it; Error(kCorruptFile) names a line before the last that is no record.
+  explicit ResultsFile(const std::filesystem::path& path);
+  ~ResultsFile();
+  ResultsFile(const ResultsFile&) = delete;
+  ResultsFile& operator=(const ResultsFile&) = delete;
+
+  const std::vector<CellRecord>& records() const { return records_; }
+  /// Whether a measurement under this key is there. A failure does not count: it is tried again.
+  bool Finished(const std::string& key) const;
+  /// One write of one whole line, on the disk when it returns.
+  void Append(const CellRecord& record);
+
+ private:
+  std::filesystem::path path_ = {};
+  int fd_ = -1;
+  std::vector<CellRecord> records_ = {};
+};
+
+/// All whole records of a results file, in its order; a last line that a crash cut off is skipped.
+/// Error(kNotFound, kCorruptFile).
+std::vector<CellRecord> ReadRecords(const std::filesystem::path& path);
+
+/// The last record of each cell, in order of first appearance: a retried cell counts once.
+std::vector<CellRecord> LatestRecords(std::vector<CellRecord> records);
+
+}  // namespace crossover::bench

@@ -1,0 +1,36 @@
+// Runs a plan cell by cell. Each step of a cell is a child process: a crash, or the kernel killing
+// it for memory, loses that cell and is recorded as such. A finished cell is never measured again.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+
+#include "bench/plan.h"
+#include "bench/settings.h"
+
+namespace crossover::bench {
+
+struct StudyOptions {
+  std::filesystem::path directory;  // gets results.jsonl, and the quantised files while they live
+  Settings settings;
+  std::filesystem::path executable;  // runs `study-cell`; ExecutablePath() outside tests
+  std::string version;
+  bool quiet = false;  // no lines and no progress bar on stderr
+};
+
+struct StudySummary {
+  size_t cells = 0;
+  size_t measured = 0;  // now
+  size_t skipped = 0;   // were there already
+  size_t failed = 0;
+};
+
+/// The results file of a study's folder.
+std::filesystem::path ResultsPath(const std::filesystem::path& directory);
+
+/// Error(kIo) for a folder that cannot be written or that another study writes; Error(kInterrupted)
+/// after Ctrl-C, with all finished cells kept.
+StudySummary RunStudy(const Plan& plan, const StudyOptions& options);
+
+}  // namespace crossover::bench

@@ -1,0 +1,32 @@
+// What is said of repeated measurements.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+namespace crossover::bench {
+
+/// Median with the extremes: of a handful of repetitions they tell more than a deviation.
+struct Summary {
+  double median = 0;  // of an even count: the mean of the middle two
+  double min = 0;
+  double max = 0;
+};
+
+/// All zero for no samples.
+Summary Summarise(std::span<const double> samples);
+
+/// y = intercept + slope · x by least squares.
+struct LinearFit {
+  double intercept = 0;
+  double slope = 0;
+  /// 1 - Σ(y - ŷ)² / Σ(y - ȳ)²; NaN when y does not vary.
+  double r_squared = 0;
+  size_t points = 0;
+};
+
+/// Precondition: equal lengths. With fewer than three points, or x that does not vary, points is
+/// set and all else is NaN: two points are on a line whatever they are.
+LinearFit FitLine(std::span<const double> x, std::span<const double> y);
+
+}  // namespace crossover::bench
