@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/special_tokens.h"
+
 namespace crossover::tokenizer {
 
 using TokenId = int32_t;
@@ -36,6 +38,8 @@ struct Vocabulary {
   std::optional<TokenId> bos, eos, unknown, padding, eot;
   std::optional<bool> add_bos, add_eos, add_space_prefix;  // absent: the model's default
   std::string chat_template;
+  // Phi-3: white space behind a special token belongs to it. GGUF has no key for that.
+  bool strip_after_special = false;
 };
 
 struct EncodeOptions {
@@ -49,15 +53,21 @@ class Tokenizer {
   /// is off, Error(kUnsupported) names an unknown model or pre-tokenizer and lists the known ones.
   static std::unique_ptr<const Tokenizer> Create(Vocabulary vocabulary);
   virtual ~Tokenizer() = default;
+  Tokenizer(const Tokenizer&) = delete;
+  Tokenizer& operator=(const Tokenizer&) = delete;
 
-  /// Any bytes are accepted; invalid UTF-8 is encoded bytewise. Thread-safe.
+  /// Any bytes are accepted; invalid UTF-8 is encoded bytewise. Thread-safe. Error(kUnsupported)
+  /// for a byte that a vocabulary has neither a token nor an unknown token for.
   std::vector<TokenId> Encode(std::string_view text, const EncodeOptions& options = {}) const;
 
   /// The bytes of one token (may be part of a UTF-8 character); control tokens are empty unless
   /// `special`. Error(kInvalidArgument) for an id out of range.
   std::string Decode(TokenId id, bool special = false) const;
+  /// The same for a sequence, without the space that SentencePiece puts before a text's first word
+  /// and behind special tokens: undoes Encode.
   std::string Decode(std::span<const TokenId> ids, bool special = false) const;
 
+  /// As given, with what was absent filled in: types, and SentencePiece's special ids.
   const Vocabulary& vocabulary() const { return vocabulary_; }
   size_t size() const { return vocabulary_.tokens.size(); }
   bool adds_bos() const { return adds_bos_; }
@@ -66,16 +76,29 @@ class Tokenizer {
   bool IsEndOfGeneration(TokenId id) const;
 
  protected:
-  explicit Tokenizer(Vocabulary vocabulary);
-  /// Text without special tokens; `first` says that it opens the input (SentencePiece's space
-  /// prefix).
+  struct Defaults {
+    bool add_bos = false;
+    bool add_space_prefix = false;
+  };
+  /// `vocabulary` has gone through CheckVocabulary.
+  Tokenizer(Vocabulary vocabulary, Defaults defaults);
+  /// Text without special tokens, not empty; `first` says that it opens the input or follows a
+  /// special token (where SentencePiece puts its space).
   virtual void EncodePlain(std::string_view text, bool first, std::vector<TokenId>& out) const = 0;
+  /// The bytes of a token that is not special.
   virtual std::string DecodePlain(TokenId id) const = 0;
+
+  bool adds_space_prefix() const { return adds_space_prefix_; }
 
  private:
   Vocabulary vocabulary_;
   bool adds_bos_ = false;
   bool adds_eos_ = false;
+  bool adds_space_prefix_ = false;
+  std::vector<bool> ends_generation_;
+  std::vector<bool> strips_right_;  // white space behind the token goes with it
+  SpecialTokens user_defined_;      // found in any text
+  SpecialTokens all_special_;       // found when asked
 };
 
 }  // namespace crossover::tokenizer

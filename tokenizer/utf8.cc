@@ -1,0 +1,37 @@
+#include "tokenizer/utf8.h"
+
+#include <utf8proc.h>
+
+#include <cstring>
+
+namespace crossover::tokenizer {
+
+size_t Utf8Length(std::string_view text, size_t offset) {
+  if (static_cast<uint8_t>(text[offset]) < 0x80) return 1;
+  const std::string_view rest = text.substr(offset, 4);
+  utf8proc_int32_t character;
+  const utf8proc_ssize_t length =
+      utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(rest.data()),
+                       static_cast<utf8proc_ssize_t>(rest.size()), &character);
+  return length > 0 ? static_cast<size_t>(length) : 0;
+}
+
+size_t Utf8RunEnd(std::string_view text, size_t offset) {
+  constexpr uint64_t kHighBits = 0x8080808080808080;
+  while (offset < text.size()) {
+    // Eight ASCII bytes at once.
+    while (offset + 8 <= text.size()) {
+      uint64_t word;
+      std::memcpy(&word, text.data() + offset, 8);
+      if ((word & kHighBits) != 0) break;
+      offset += 8;
+    }
+    if (offset == text.size()) break;
+    const size_t length = Utf8Length(text, offset);
+    if (length == 0) break;
+    offset += length;
+  }
+  return offset;
+}
+
+}  // namespace crossover::tokenizer
