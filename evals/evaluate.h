@@ -29,7 +29,7 @@ struct TaskOptions {
   /// Generate whole lines even where the text so far cannot match any more (for reading samples;
   /// the metric is the same).
   bool whole_answers = false;
-  TaskProgress progress;  // may be null
+  TaskProgress progress{};  // may be null
 };
 
 struct MetricResult {

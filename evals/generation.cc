@@ -33,7 +33,7 @@ class Decoder {
         items_(items),
         options_(options),
         runner_(engine),
-        capacity_(FreeTokens(engine, kGenerationLanes + 1) - PassRunner::kReservedTokens),
+        capacity_(FreeTokens(engine, kGenerationLanes + 2)),
         results_(count) {}
 
   std::vector<ItemResult> Run() {
@@ -55,7 +55,7 @@ class Decoder {
   void Refill() {
     while (lanes_.size() < kGenerationLanes && started_ < results_.size()) {
       if (!prepared_) prepared_ = Prepare(started_);
-      size_t used = prepared_->footprint;
+      size_t used = PassRunner::kReservedTokens + prepared_->footprint;
       for (const Lane& lane : lanes_) used += lane.footprint;
       if (used > capacity_) break;
       lanes_.push_back(std::move(*prepared_));
@@ -71,7 +71,7 @@ class Decoder {
     // The answer's tokens, a leading space and the end of the line.
     const size_t expected = tokenizer_.Encode(item.answer, {.add_special = false}).size() + 4;
     const size_t new_tokens = std::max(options_.max_new_tokens, expected);
-    const size_t context = std::min(engine_.model().config().context, capacity_);
+    const size_t context = engine_.model().config().context;
     if (new_tokens >= context) {
       throw Error(
           ErrorCode::kInvalidArgument,
@@ -80,6 +80,11 @@ class Decoder {
     }
     if (TruncateLeft(tokens, context - new_tokens, tokenizer_.adds_bos())) ++truncated_;
     const size_t footprint = tokens.size() + new_tokens;
+    if (footprint + PassRunner::kReservedTokens > capacity_) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  fmt::format("item {} needs a KV cache of {} tokens, which is more than there is",
+                              index + 1, footprint));
+    }
     return {index, ScopedSequence(engine_), std::move(tokens), {}, new_tokens, footprint};
   }
 

@@ -26,7 +26,7 @@ struct KlDivergenceResult {
 
 struct KlDivergenceOptions {
   size_t chunks = 0;  // at most so many of the file's; 0: all
-  PerplexityProgress progress;
+  PerplexityProgress progress{};
 };
 
 /// What one scored row contributes.

@@ -24,8 +24,8 @@ struct PerplexityOptions {
   size_t context = 512;  // C, tokens a chunk
   size_t chunks = 0;     // at most so many; 0: all that the text has
   /// Also writes 16-bit log-probabilities in llama-perplexity's file format; empty: does not.
-  std::filesystem::path kl_save;
-  PerplexityProgress progress;  // may be null
+  std::filesystem::path kl_save{};
+  PerplexityProgress progress{};  // may be null
 };
 
 struct PerplexityResult {
