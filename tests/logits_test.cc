@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/isa.h"
+#include "kernels/test_levels.h"
 #include "tests/support/subprocess.h"
 #include "tests/support/test_support.h"
 
@@ -79,37 +80,23 @@ Golden OwnGolden(const std::string& name) {
   return {data / (name + ".gguf"), data / "tiny.tokens.txt", data / (name + ".logits.f32")};
 }
 
-bool Available(std::string_view name) {
-  for (const kernels::IsaLevel& level : kernels::IsaLevels()) {
-    if (level.name == name) return level.available;
-  }
-  return false;
-}
-
-/// All own goldens at one level, on one thread and on two.
-void CheckLevel(std::string_view level) {
-  if (!Available(level)) {
-    test::Skip("this CPU or this build has no " + std::string(level));
-    return;
-  }
+TEST_CASE_TEMPLATE("logits are the golden's", Level, CROSSOVER_EVERY_LEVEL) {
+  const kernels::LevelScope<Level> scope;
+  if (!scope.available()) return;
   for (const char* name : {"tiny-llama", "tiny-llama3", "tiny-qwen2"}) {
-    for (const size_t threads : {1, 2}) CheckGolden(OwnGolden(name), level, threads);
+    for (const size_t threads : {1, 2}) CheckGolden(OwnGolden(name), Level::kName, threads);
   }
 }
 
-TEST_CASE("logits are the golden's at level scalar") { CheckLevel("scalar"); }
-TEST_CASE("logits are the golden's at level sse4") { CheckLevel("sse4"); }
-TEST_CASE("logits are the golden's at level avx2") { CheckLevel("avx2"); }
-TEST_CASE("logits are the golden's at level avx512") { CheckLevel("avx512"); }
-TEST_CASE("logits are the golden's at level avx512_vnni") { CheckLevel("avx512_vnni"); }
-TEST_CASE("logits are the golden's at level neon") { CheckLevel("neon"); }
+template <class... Levels>
+bool Listed(std::string_view name) {
+  return ((Levels::kName == name) || ...);
+}
 
 TEST_CASE("no level of this build goes untested") {
-  const std::vector<std::string_view> tested = {"scalar", "sse4",        "avx2",
-                                                "avx512", "avx512_vnni", "neon"};
   for (const kernels::IsaLevel& level : kernels::IsaLevels()) {
-    INFO("add a test case for ", level.name);
-    CHECK(std::find(tested.begin(), tested.end(), level.name) != tested.end());
+    INFO("add ", level.name, " to CROSSOVER_EVERY_LEVEL");
+    CHECK(Listed<CROSSOVER_EVERY_LEVEL>(level.name));
   }
 }
 

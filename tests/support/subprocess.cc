@@ -49,6 +49,7 @@ std::vector<std::string> Environment(
 
 std::vector<char*> Pointers(std::vector<std::string>& strings) {
   std::vector<char*> pointers;
+  pointers.reserve(strings.size() + 1);
   for (std::string& s : strings) pointers.push_back(s.data());
   pointers.push_back(nullptr);
   return pointers;
@@ -93,7 +94,7 @@ Process::~Process() {
   waitpid(pid_, &status_, 0);
 }
 
-void Process::Signal(int number) {
+void Process::Signal(int number) const {
   if (!ended_) kill(pid_, number);
 }
 

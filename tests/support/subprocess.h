@@ -39,7 +39,7 @@ class Process {
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
-  void Signal(int number);
+  void Signal(int number) const;
   bool Running();
   /// Until it ends or its time is up.
   ProcessResult Wait();
