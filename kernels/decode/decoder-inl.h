@@ -1,0 +1,97 @@
+// What every driver needs to know of a weight format: how a block becomes small integers with
+// scales and minima, or floats. A format's decoder is one specialisation in a file of its own here.
+//
+// An integer decoder states
+//   kGroup      weights that share a scale and a minimum: 16 or 32
+//   Code        uint8_t with codes below 128, or int8_t: what the byte products of dot-inl.h take
+//   kHasMin     whether minima are other than zero
+//   Unpack(block, codes, scales, mins)
+// and stands for w[e] = scales[e / kGroup] · codes[e] - mins[e / kGroup] (an offset of the codes is
+// a minimum). codes are in element order. All three outputs have room for one block; codes are
+// aligned to 32 bytes. Every product fits a float's 24 bits, so that this formula gives the same
+// bits as the scalar reference, fused or not.
+//
+// A float decoder states
+//   ToFloat(blocks, n, out)
+#if defined(CROSSOVER_KERNELS_DECODE_DECODER_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef CROSSOVER_KERNELS_DECODE_DECODER_INL_H_
+#undef CROSSOVER_KERNELS_DECODE_DECODER_INL_H_
+#else
+#define CROSSOVER_KERNELS_DECODE_DECODER_INL_H_
+#endif
+
+#include <cstring>
+
+#include "kernels/half-inl.h"
+#include "kernels/simd-inl.h"
+#include "quant/format_list.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace crossover::kernels::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+template <class F>
+struct Decoder;
+
+/// Byte vectors of at most 32 lanes: the stride at which all formats lay out their codes.
+using Bytes = hn::CappedTag<uint8_t, 32>;
+
+/// out[g] = factor · values[g] for n ≤ 16 small integers.
+template <class T>
+HWY_INLINE void ScaleAll(float factor, const T* values, size_t n, float* out) {
+  const hn::CappedTag<float, 8> d;
+  const hn::RebindToSigned<decltype(d)> di;
+  const hn::Rebind<T, decltype(d)> small;
+  for (size_t i = 0; i < n; i += hn::Lanes(d)) {
+    const auto wide = hn::ConvertTo(d, hn::PromoteTo(di, hn::LoadU(small, values + i)));
+    hn::StoreU(hn::Mul(wide, hn::Set(d, factor)), d, out + i);
+  }
+}
+
+/// 16 bytes of two nibbles to 32 codes: low nibbles first.
+HWY_INLINE void UnpackNibbles(const uint8_t* packed, uint8_t* codes) {
+  const hn::CappedTag<uint8_t, 16> d;
+  for (size_t i = 0; i < 16; i += hn::Lanes(d)) {
+    const auto q = hn::LoadU(d, packed + i);
+    hn::StoreU(hn::And(q, hn::Set(d, 15)), d, codes + i);
+    hn::StoreU(hn::ShiftRight<4>(q), d, codes + 16 + i);
+  }
+}
+
+/// codes[i] += 16 where bit i of the 32 is set. Highway may read 8 bytes from `bits` + 2.
+HWY_INLINE void AddFifthBits(const uint8_t* bits, uint8_t* codes) {
+#if HWY_TARGET == HWY_SCALAR
+  for (size_t i = 0; i < 32; ++i) {
+    codes[i] = static_cast<uint8_t>(codes[i] | ((bits[i / 8] >> (i % 8)) & 1) << 4);
+  }
+#else
+  const Bytes d;
+  for (size_t i = 0; i < 32; i += hn::Lanes(d)) {
+    const auto high = hn::IfThenElseZero(hn::LoadMaskBits(d, bits + i / 8), hn::Set(d, 16));
+    hn::StoreU(hn::Or(hn::LoadU(d, codes + i), high), d, codes + i);
+  }
+#endif
+}
+
+/// 16 bytes of two indices into sixteen levels to 32 codes: low nibbles first.
+HWY_INLINE void UnpackLevels(const int8_t* levels, const uint8_t* packed, int8_t* codes) {
+#if HWY_TARGET == HWY_SCALAR
+  for (size_t i = 0; i < 16; ++i) {
+    codes[i] = levels[packed[i] & 15];
+    codes[16 + i] = levels[packed[i] >> 4];
+  }
+#else
+  const hn::CappedTag<uint8_t, 16> d;
+  const hn::CappedTag<int8_t, 16> di;
+  const auto table = hn::LoadU(di, levels);
+  const auto q = hn::LoadU(d, packed);
+  hn::StoreU(hn::TableLookupBytes(table, hn::BitCast(di, hn::And(q, hn::Set(d, 15)))), di, codes);
+  hn::StoreU(hn::TableLookupBytes(table, hn::BitCast(di, hn::ShiftRight<4>(q))), di, codes + 16);
+#endif
+}
+
+}  // namespace crossover::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // CROSSOVER_KERNELS_DECODE_DECODER_INL_H_

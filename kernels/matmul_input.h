@@ -1,0 +1,40 @@
+// The forms of MatMulInput. Internal to kernels/.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "kernels/matmul.h"
+#include "kernels/matmul_kernels.h"
+
+namespace crossover::kernels {
+
+/// What a matrix of a format reads, once kAuto is resolved.
+enum class Form : uint8_t { kF32, kBF16, kQ8 };
+Form ResolveForm(Activations activations, const quant::FormatInfo& weights, size_t tokens);
+
+struct MatMulInput::Rows {
+  struct FreeBytes {
+    void operator()(std::byte* p) const;
+  };
+  using Bytes = std::unique_ptr<std::byte[], FreeBytes>;
+
+  size_t max_tokens = 0;
+  size_t max_cols = 0;
+  // Reserved address space; what no form uses is never touched, and costs nothing.
+  Bytes rounded_bytes;
+  Bytes q8_bytes[2];
+
+  // Of the last Assign; written by rank 0 before its barrier.
+  size_t tokens = 0;
+  size_t cols = 0;
+  Activations activations = Activations::kAuto;
+  const float* x = nullptr;
+  float* rounded = nullptr;  // [tokens][cols], values of bfloat16
+  Q8Rows q8_32;
+  Q8Rows q8_256;
+
+  const Q8Rows& q8(size_t block_weights) const { return block_weights == 32 ? q8_32 : q8_256; }
+};
+
+}  // namespace crossover::kernels

@@ -1,0 +1,79 @@
+// What matmul.cc chooses among: one table of functions per instruction-set level and kind of
+// kernel, a row per format in the order of quant::Formats(). Internal to kernels/.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "kernels/matmul.h"
+#include "kernels/team.h"
+#include "quant/format.h"
+
+namespace crossover::kernels {
+
+inline size_t FormatIndex(quant::Format format) {
+  return static_cast<size_t>(&quant::Info(format) - quant::Formats().data());
+}
+
+/// A worker's share of a product.
+struct MatMulShare {
+  const Matrix* w = nullptr;
+  size_t row_bytes = 0;
+  Range rows;  // begins at a multiple of kRowTile
+  size_t tokens = 0;
+  float* y = nullptr;
+  size_t y_stride = 0;
+  const float* bias = nullptr;
+  bool accumulate = false;
+  std::span<std::byte> scratch;
+
+  const std::byte* row(size_t r) const {
+    return static_cast<const std::byte*>(w->data) + r * row_bytes;
+  }
+};
+
+/// Shares begin at multiples of this, so that which rows are computed together, and which lines of
+/// y are shared, does not depend on the number of workers. A cache line of floats.
+inline constexpr size_t kRowTile = 16;
+
+/// Rows pass in chunks of this many columns, so that one vector holds all their scales.
+inline constexpr size_t kChunkWeights = 256;
+
+/// Activations in 8 bits, a token a row: x[t][k] ≈ scales[t][k / block] · codes[t][k], codes in
+/// -127..127. All strides in elements. A row is padded to whole chunks of 256 codes; what is behind
+/// its last group is zero, by one more vector than the chunks hold.
+struct Q8Rows {
+  int8_t* codes = nullptr;
+  float* scales = nullptr;
+  float* sums16 = nullptr;  // scale times the sum of 16 codes: what minima are multiplied by
+  float* sums32 = nullptr;
+  size_t code_stride = 0;
+  size_t scale_stride = 0;
+  size_t sum16_stride = 0;
+  size_t sum32_stride = 0;
+};
+
+using DecodeRowFn = void (*)(const void* blocks, size_t weights, float* out);
+using EncodeRowFn = void (*)(const float* row, size_t weights, void* blocks);
+using GemvQ8Fn = void (*)(const MatMulShare& share, const Q8Rows& x);
+
+/// Never null.
+std::span<const DecodeRowFn> DecodeRowTable();
+/// Null where a format is no KV format.
+std::span<const EncodeRowFn> EncodeRowTable();
+/// Null where a format is not quantised.
+std::span<const GemvQ8Fn> GemvQ8Table();
+
+/// Decodes panels of W to float32 (rounded to bfloat16 if `round`), and multiplies them with
+/// x[tokens][w->cols].
+void GemmFloat(const MatMulShare& share, const float* x, bool round);
+
+/// One chunk of one token (`x` points to its first column) into `out`, with zeros behind the end of
+/// the row. `block`: 32 or 256.
+void QuantizeChunk(const float* x, size_t token, size_t chunk, size_t cols, size_t block,
+                   const Q8Rows& out);
+/// out[i] = x[i] rounded to bfloat16.
+void RoundRowToBFloat16(const float* x, size_t n, float* out);
+
+}  // namespace crossover::kernels
