@@ -9,23 +9,19 @@
 
 namespace crossover::tokenizer {
 
-ByteLevelBpe::ByteLevelBpe(Vocabulary vocabulary, const PreTokenizerFamily& family)
-    : Tokenizer(std::move(vocabulary), {.add_bos = family.adds_bos}), pre_tokenizer_(family) {
-  ReadMerges();
+ByteLevelBpe::ByteLevelBpe(Vocabulary vocabulary, const TokenMap& ids,
+                           const PreTokenizerFamily& family)
+    : Tokenizer(std::move(vocabulary), ids, {.add_bos = family.adds_bos}), pre_tokenizer_(family) {
+  ReadMerges(ids);
   if (family.whole_words) IndexWholeWords();
 }
 
-void ByteLevelBpe::ReadMerges() {
-  const std::vector<std::string>& tokens = this->vocabulary().tokens;
-  const std::vector<std::string>& merges = this->vocabulary().merges;
-  TokenMap ids(tokens.size());
-  for (size_t id = 0; id < tokens.size(); ++id) {
-    if (!tokens[id].empty()) ids.Insert(tokens[id], static_cast<uint32_t>(id));
-  }
+void ByteLevelBpe::ReadMerges(const TokenMap& ids) {
   for (int byte = 0; byte < 256; ++byte) {
     byte_symbols_[byte] = ids.Find(ByteLevelText(static_cast<uint8_t>(byte)));
   }
 
+  const std::vector<std::string>& merges = vocabulary().merges;
   merges_ = MergeTable(merges.size());
   std::string joined;
   for (size_t rank = 0; rank < merges.size(); ++rank) {

@@ -13,15 +13,16 @@ namespace crossover::tokenizer {
 
 class ByteLevelBpe final : public Tokenizer {
  public:
-  /// `vocabulary` has gone through CheckVocabulary. Error(kCorruptFile) for a malformed merge.
-  ByteLevelBpe(Vocabulary vocabulary, const PreTokenizerFamily& family);
+  /// `vocabulary` has gone through CheckVocabulary, which made `ids`. Error(kCorruptFile) for a
+  /// malformed merge.
+  ByteLevelBpe(Vocabulary vocabulary, const TokenMap& ids, const PreTokenizerFamily& family);
 
  protected:
   void EncodePlain(std::string_view text, bool first, std::vector<TokenId>& out) const override;
   std::string DecodePlain(TokenId id) const override;
 
  private:
-  void ReadMerges();
+  void ReadMerges(const TokenMap& ids);
   void IndexWholeWords();
   uint32_t SymbolOf(char byte) const;
 

@@ -111,33 +111,28 @@ TokenMap CheckTexts(const Vocabulary& vocabulary) {
 
 }  // namespace
 
-void CheckVocabulary(Vocabulary& vocabulary) {
+TokenMap CheckVocabulary(Vocabulary& vocabulary) {
   if (vocabulary.tokens.empty()) Fail("tokens", "the vocabulary is empty");
   if (vocabulary.tokens.size() > INT32_MAX) Fail("tokens", "more tokens than 32-bit ids");
   CheckTypes(vocabulary);
   CheckScores(vocabulary);
   CheckIds(vocabulary);
-  const TokenMap ids = CheckTexts(vocabulary);
+  TokenMap ids = CheckTexts(vocabulary);
   for (const KnownToken& known : kKnownControls) {
     const uint32_t id = ids.Find(known.name);
     if (id != TokenMap::kNone) vocabulary.types[id] = TokenType::kControl;
   }
+  return ids;
 }
 
-std::vector<bool> EndOfGenerationTokens(const Vocabulary& vocabulary) {
+std::vector<bool> EndOfGenerationTokens(const Vocabulary& vocabulary, const TokenMap& ids) {
   std::vector<bool> ends(vocabulary.tokens.size());
-  const auto find = [&](std::string_view name) {
-    const auto at = std::ranges::find(vocabulary.tokens, name);
-    return at - vocabulary.tokens.begin();
-  };
-  const auto has = [&](std::string_view name) {
-    return find(name) < std::ssize(vocabulary.tokens);
-  };
+  const auto has = [&](std::string_view name) { return ids.Find(name) != TokenMap::kNone; };
   // In the Harmony format <|end|> closes a message, and the turn goes on.
   const bool harmony = has("<|return|>") && has("<|call|>");
   for (const KnownToken& known : kKnownControls) {
     if (!known.ends_generation || (harmony && known.name == "<|end|>")) continue;
-    if (has(known.name)) ends[find(known.name)] = true;
+    if (has(known.name)) ends[ids.Find(known.name)] = true;
   }
   if (vocabulary.eos) ends[*vocabulary.eos] = true;
   if (vocabulary.eot) ends[*vocabulary.eot] = true;

@@ -51,8 +51,8 @@ Vocabulary WithDefaultIds(Vocabulary vocabulary) {
 
 }  // namespace
 
-SentencePieceBpe::SentencePieceBpe(Vocabulary vocabulary)
-    : Tokenizer(WithDefaultIds(std::move(vocabulary)),
+SentencePieceBpe::SentencePieceBpe(Vocabulary vocabulary, const TokenMap& ids)
+    : Tokenizer(WithDefaultIds(std::move(vocabulary)), ids,
                 {.add_bos = true, .add_space_prefix = true}) {
   if (this->vocabulary().scores.empty()) {
     throw Error(ErrorCode::kCorruptFile,
@@ -65,9 +65,7 @@ SentencePieceBpe::SentencePieceBpe(Vocabulary vocabulary)
 void SentencePieceBpe::IndexCharacters() {
   const Vocabulary& vocabulary = this->vocabulary();
   byte_tokens_.fill(-1);
-  size_t characters = 0;
-  for (const std::string& text : vocabulary.tokens) characters += text.size();
-  texts_ = TokenMap(vocabulary.tokens.size() + characters);
+  texts_ = TokenMap(size());
   for (size_t id = 0; id < size(); ++id) {
     const std::string& text = vocabulary.tokens[id];
     const int byte = ByteOfToken(text);

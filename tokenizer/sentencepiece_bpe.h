@@ -17,8 +17,9 @@ namespace crossover::tokenizer {
 
 class SentencePieceBpe final : public Tokenizer {
  public:
-  /// `vocabulary` has gone through CheckVocabulary. Error(kCorruptFile) without scores.
-  explicit SentencePieceBpe(Vocabulary vocabulary);
+  /// `vocabulary` has gone through CheckVocabulary, which made `ids`. Error(kCorruptFile) without
+  /// scores.
+  SentencePieceBpe(Vocabulary vocabulary, const TokenMap& ids);
 
  protected:
   void EncodePlain(std::string_view text, bool first, std::vector<TokenId>& out) const override;

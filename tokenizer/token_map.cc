@@ -4,25 +4,37 @@
 
 namespace crossover::tokenizer {
 
-TokenMap::TokenMap(size_t count) : slots_(std::bit_ceil(2 * count + 1)) {}
+TokenMap::TokenMap(size_t count) : slots_(std::bit_ceil(2 * count + 2)) {}
 
-const TokenMap::Slot& TokenMap::Probe(std::string_view text) const {
+const TokenMap::Slot& TokenMap::Probe(std::string_view text, uint64_t hash) const {
   const size_t mask = slots_.size() - 1;
-  size_t index = HashText(text) & mask;
+  size_t index = hash & mask;
   while (slots_[index].id != kNone) {
-    if (std::string_view(slots_[index].data, slots_[index].size) == text) break;
+    const Slot& slot = slots_[index];
+    if (slot.hash == hash && std::string_view(slot.data, slot.size) == text) break;
     index = (index + 1) & mask;
   }
   return slots_[index];
 }
 
 bool TokenMap::Insert(std::string_view text, uint32_t id) {
-  Slot& slot = const_cast<Slot&>(Probe(text));
+  const uint64_t hash = HashText(text);
+  Slot& slot = const_cast<Slot&>(Probe(text, hash));
   if (slot.id != kNone) return false;
-  slot = {text.data(), static_cast<uint32_t>(text.size()), id};
+  slot = {hash, text.data(), static_cast<uint32_t>(text.size()), id};
+  if (2 * ++size_ > slots_.size()) Grow();
   return true;
 }
 
-uint32_t TokenMap::Find(std::string_view text) const { return Probe(text).id; }
+void TokenMap::Grow() {
+  std::vector<Slot> old(2 * slots_.size());
+  old.swap(slots_);
+  for (const Slot& slot : old) {
+    if (slot.id == kNone) continue;
+    const_cast<Slot&>(Probe({slot.data, slot.size}, slot.hash)) = slot;
+  }
+}
+
+uint32_t TokenMap::Find(std::string_view text) const { return Probe(text, HashText(text)).id; }
 
 }  // namespace crossover::tokenizer

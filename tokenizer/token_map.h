@@ -25,10 +25,15 @@ inline uint64_t HashText(std::string_view text) {
     std::memcpy(&word, data, 8);
     mix(word);
   }
-  if (left > 0) {
-    uint64_t word = 0;
-    std::memcpy(&word, data, left);
-    mix(word);
+  if (left >= 4) {
+    // Two halves that may overlap: cheaper than a copy of unknown length.
+    uint32_t low, high;
+    std::memcpy(&low, data, 4);
+    std::memcpy(&high, data + left - 4, 4);
+    mix(uint64_t{high} << 32 | low);
+  } else if (left > 0) {
+    const auto byte = [data](size_t i) { return uint64_t{static_cast<uint8_t>(data[i])}; };
+    mix(byte(0) << 16 | byte(left / 2) << 8 | byte(left - 1));
   }
   return hash;
 }
@@ -37,7 +42,7 @@ class TokenMap {
  public:
   static constexpr uint32_t kNone = UINT32_MAX;
 
-  /// For at most `count` keys.
+  /// Room for `count` keys; more make it grow.
   explicit TokenMap(size_t count = 0);
 
   /// False, and nothing changed, if the key is there already. The text must outlive the map.
@@ -47,13 +52,17 @@ class TokenMap {
 
  private:
   struct Slot {
+    uint64_t hash = 0;  // spares a look at the text, nearly always a cache miss, of other keys
     const char* data = nullptr;
     uint32_t size = 0;
     uint32_t id = kNone;
   };
-  const Slot& Probe(std::string_view text) const;
+  const Slot& Probe(std::string_view text, uint64_t hash) const;
 
-  std::vector<Slot> slots_;  // a power of two of them
+  void Grow();
+
+  std::vector<Slot> slots_;  // a power of two of them, at least half of them free
+  size_t size_ = 0;
 };
 
 }  // namespace crossover::tokenizer

@@ -35,18 +35,18 @@ std::unique_ptr<const Tokenizer> Tokenizer::Create(Vocabulary vocabulary) {
                             "(byte-level BPE) and llama (SentencePiece BPE)",
                             vocabulary.model));
   }
-  CheckVocabulary(vocabulary);
-  if (!byte_level) return std::make_unique<SentencePieceBpe>(std::move(vocabulary));
+  const TokenMap ids = CheckVocabulary(vocabulary);
+  if (!byte_level) return std::make_unique<SentencePieceBpe>(std::move(vocabulary), ids);
   const PreTokenizerFamily& family = FindPreTokenizerFamily(vocabulary.pre);
-  return std::make_unique<ByteLevelBpe>(std::move(vocabulary), family);
+  return std::make_unique<ByteLevelBpe>(std::move(vocabulary), ids, family);
 }
 
-Tokenizer::Tokenizer(Vocabulary vocabulary, Defaults defaults)
+Tokenizer::Tokenizer(Vocabulary vocabulary, const TokenMap& ids, Defaults defaults)
     : vocabulary_(std::move(vocabulary)),
       adds_bos_(vocabulary_.add_bos.value_or(defaults.add_bos)),
       adds_eos_(vocabulary_.add_eos.value_or(false)),
       adds_space_prefix_(vocabulary_.add_space_prefix.value_or(defaults.add_space_prefix)),
-      ends_generation_(EndOfGenerationTokens(vocabulary_)),
+      ends_generation_(EndOfGenerationTokens(vocabulary_, ids)),
       strips_right_(vocabulary_.tokens.size()),
       user_defined_(EntriesOf(vocabulary_, {TokenType::kUserDefined})),
       all_special_(EntriesOf(vocabulary_,

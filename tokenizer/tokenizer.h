@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tokenizer/special_tokens.h"
+#include "tokenizer/token_map.h"
 
 namespace crossover::tokenizer {
 
@@ -80,8 +81,8 @@ class Tokenizer {
     bool add_bos = false;
     bool add_space_prefix = false;
   };
-  /// `vocabulary` has gone through CheckVocabulary.
-  Tokenizer(Vocabulary vocabulary, Defaults defaults);
+  /// `vocabulary` has gone through CheckVocabulary, which made `ids`.
+  Tokenizer(Vocabulary vocabulary, const TokenMap& ids, Defaults defaults);
   /// Text without special tokens, not empty; `first` says that it opens the input or follows a
   /// special token (where SentencePiece puts its space).
   virtual void EncodePlain(std::string_view text, bool first, std::vector<TokenId>& out) const = 0;
