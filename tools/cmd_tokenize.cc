@@ -1,0 +1,109 @@
+// crossover tokenize: text to token ids and back, as the model's own vocabulary has it.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/output_file.h"
+#include "engine/gguf.h"
+#include "engine/load_tokenizer.h"
+#include "tools/command.h"
+#include "tools/token_ids.h"
+
+namespace crossover::tools {
+namespace {
+
+using tokenizer::TokenId;
+using tokenizer::Tokenizer;
+
+struct TokenizeFlags {
+  std::string model;
+  std::string file;
+  bool no_special = false;
+  bool decode = false;
+  bool pieces = false;
+};
+
+std::string ReadStandardInput() {
+  std::string text;
+  char buffer[1 << 16];
+  while (const size_t count = std::fread(buffer, 1, sizeof(buffer), stdin)) {
+    text.append(buffer, count);
+  }
+  if (std::ferror(stdin) != 0) throw Error(ErrorCode::kIo, "standard input: cannot be read");
+  return text;
+}
+
+/// Any bytes as a JSON string: what is no UTF-8 (half a character) becomes U+FFFD.
+std::string Quoted(const std::string& text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+void Print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+void PrintIds(const Tokenizer& tokenizer, const std::vector<TokenId>& ids,
+              const TokenizeFlags& flags, bool json) {
+  std::vector<std::string> pieces;
+  if (flags.pieces) {
+    for (TokenId id : ids) pieces.push_back(tokenizer.Decode(id, /*special=*/true));
+  }
+  if (json) {
+    nlohmann::ordered_json out{{"ids", ids}, {"count", ids.size()}};
+    if (flags.pieces) out["pieces"] = pieces;
+    Print(out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  } else if (flags.pieces) {
+    for (size_t i = 0; i < ids.size(); ++i) {
+      Print(fmt::format("{:>8}  {}\n", ids[i], Quoted(pieces[i])));
+    }
+  } else {
+    Print(fmt::format("{}\n", fmt::join(ids, " ")));
+  }
+}
+
+void Run(const TokenizeFlags& flags, const GlobalOptions& globals) {
+  const auto file = engine::GgufFile::Open(flags.model);
+  const auto tokenizer = engine::LoadTokenizer(*file);
+  const std::string input = flags.file.empty() ? ReadStandardInput() : ReadFile(flags.file);
+  if (!flags.decode) {
+    const tokenizer::EncodeOptions options{.add_special = !flags.no_special,
+                                           .parse_special = !flags.no_special};
+    return PrintIds(*tokenizer, tokenizer->Encode(input, options), flags, globals.json);
+  }
+  const auto ids = ParseTokenIds(input, flags.file.empty() ? "standard input" : flags.file);
+  if (flags.pieces) return PrintIds(*tokenizer, ids, flags, globals.json);
+  const std::string text = tokenizer->Decode(ids, /*special=*/!flags.no_special);
+  if (globals.json) {
+    Print(fmt::format("{{\"text\":{},\"count\":{}}}\n", Quoted(text), ids.size()));
+  } else {
+    Print(text);  // to the byte, so that it can be compared with what was encoded
+  }
+}
+
+}  // namespace
+
+void AddTokenize(CLI::App& app, const GlobalOptions& globals) {
+  auto flags = std::make_shared<TokenizeFlags>();
+  CLI::App* command = app.add_subcommand("tokenize", "Turn text into token ids, or ids into text");
+  command->add_option("model", flags->model, "GGUF file; a vocabulary alone will do")
+      ->required()
+      ->type_name("MODEL");
+  command->add_option("-f,--file", flags->file, "Read this file instead of standard input")
+      ->type_name("FILE");
+  command->add_flag("--no-special", flags->no_special,
+                    "Neither add BOS or EOS nor look for special tokens in the text; with "
+                    "--decode, leave special tokens out");
+  command->add_flag("--decode", flags->decode, "The input is ids; print their text");
+  command->add_flag("--pieces", flags->pieces, "One line for each token, with its text");
+  SetExamples(*command,
+              "echo -n 'Once upon a time' | crossover tokenize model.gguf\n"
+              "crossover tokenize model.gguf --file book.txt --no-special --json\n"
+              "echo '1 15043 3186' | crossover tokenize model.gguf --decode");
+  command->callback([flags, &globals] { Run(*flags, globals); });
+}
+
+}  // namespace crossover::tools
