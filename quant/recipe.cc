@@ -120,7 +120,7 @@ class Planner {
     }
     if (pure_) return recipe_.base;
     const Role role = RoleOf(tensor.name);
-    if (role == Role::kOutput || (tied_ && role == Role::kEmbedding)) return OutputFormat(tensor);
+    if (role == Role::kOutput || (tied_ && role == Role::kEmbedding)) return OutputFormat();
     if (model_.experts == 8) {
       if (role == Role::kAttnV || role == Role::kAttnK) return Q8_0::kFormat;
       if (role == Role::kAttnOutput) {
@@ -132,9 +132,8 @@ class Planner {
   }
 
   /// Every logit passes through it, so it keeps more bits than the rest.
-  Format OutputFormat(const TensorFacts& tensor) const {
-    const bool fits = Fits(recipe_.base, tensor.shape[0]);
-    return !fits || recipe_.base == Q8_0::kFormat ? Q8_0::kFormat : Q6_K::kFormat;
+  Format OutputFormat() const {
+    return recipe_.base == Q8_0::kFormat ? Q8_0::kFormat : Q6_K::kFormat;
   }
 
   Format ByRule(Role role, const Place& place) const {
