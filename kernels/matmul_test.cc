@@ -1,0 +1,306 @@
+// Every format × level × number of tokens × shape × form of activations, against double sums over
+// quant's scalar decode. For 8-bit activations the reference rounds them the same way, so what is
+// left is the order of float sums.
+#include "kernels/matmul.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/test_levels.h"
+#include "kernels/test_weights.h"
+
+namespace crossover::kernels {
+namespace {
+
+constexpr size_t kTokens[] = {1, 2, 3, 7, 16, 17, 33, 67};
+constexpr size_t kMaxTokens = 67;
+constexpr size_t kRows[] = {1, 3, 17, 50};
+constexpr size_t kMaxRows = 50;
+constexpr Activations kModes[] = {Activations::kF32, Activations::kBF16, Activations::kQ8,
+                                  Activations::kAuto};
+constexpr std::string_view kModeNames[] = {"f32", "bf16", "q8", "auto"};
+
+std::vector<float> RandomActivations(size_t tokens, size_t cols, float scale, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> x(tokens * cols);
+  for (float& v : x) v = scale * normal(random);
+  return x;
+}
+
+float RoundBFloat16(float x) { return quant::BFloat16::FromFloat(x).ToFloat(); }
+
+/// The documented rounding: symmetric, half to even, over blocks as long as the weights'.
+std::vector<double> QuantizedActivations(const std::vector<float>& x, size_t block) {
+  std::vector<double> out(x.size());
+  for (size_t begin = 0; begin < x.size(); begin += block) {
+    float max = 0.0f;
+    for (size_t i = begin; i < begin + block; ++i) max = std::max(max, std::abs(x[i]));
+    if (max < 0x1p-100f) continue;
+    const float inverse = 127.0f / max;
+    const float scale = max / 127.0f;
+    for (size_t i = begin; i < begin + block; ++i) {
+      out[i] = double{scale} * std::nearbyint(x[i] * inverse);
+    }
+  }
+  return out;
+}
+
+/// What y must be, and how far off float sums may bring it.
+struct Expected {
+  size_t rows = 0;
+  std::vector<double> y;      // [tokens][rows]
+  std::vector<double> error;  // the same
+};
+
+/// Rounding errors of a sum of n terms grow like √n, and with the largest sums on the way: with the
+/// largest weight rather than the weights, since a code's offset is subtracted apart.
+double Tolerance(size_t n) { return 0x1p-24 * (4.0 * std::sqrt(static_cast<double>(n)) + 8.0); }
+
+Expected Reference(const TestWeights& w, const std::vector<float>& x, bool q8, bool bf16) {
+  const size_t tokens = x.size() / w.cols;
+  std::vector<double> values(x.begin(), x.end());
+  std::vector<double> weights(w.values.begin(), w.values.end());
+  if (q8) values = QuantizedActivations(x, quant::Info(w.format).block_weights);
+  if (bf16) {
+    std::ranges::transform(x, values.begin(), RoundBFloat16);
+    std::ranges::transform(w.values, weights.begin(), RoundBFloat16);
+  }
+  Expected expected{.rows = w.rows, .y = {}, .error = {}};
+  for (size_t t = 0; t < tokens; ++t) {
+    for (size_t r = 0; r < w.rows; ++r) {
+      double sum = 0.0, largest = 0.0, magnitude = 0.0;
+      for (size_t k = 0; k < w.cols; ++k) {
+        const double a = values[t * w.cols + k];
+        const double b = weights[r * w.cols + k];
+        sum += a * b;
+        magnitude += std::abs(a);
+        largest = std::max(largest, std::abs(b));
+      }
+      expected.y.push_back(sum);
+      expected.error.push_back(Tolerance(w.cols) * largest * magnitude +
+                               static_cast<double>(w.cols) * 0x1p-149);
+    }
+  }
+  return expected;
+}
+
+struct Product {
+  size_t tokens = 0;
+  size_t rows = 0;  // the first rows of the weights
+  Activations mode = Activations::kAuto;
+  size_t threads = 1;
+  bool bias = false;
+  bool accumulate = false;
+};
+
+constexpr float kUntouched = -777.0f;
+
+/// y[tokens][rows + 3]; the last three must stay as they were.
+std::vector<float> Run(const TestWeights& w, const std::vector<float>& x, const Product& product) {
+  const size_t stride = product.rows + 3;
+  std::vector<float> y(product.tokens * stride, kUntouched);
+  std::vector<float> bias(product.rows);
+  for (size_t r = 0; r < product.rows; ++r) bias[r] = static_cast<float>(r);
+  if (product.accumulate) {
+    for (size_t t = 0; t < product.tokens; ++t) std::fill_n(&y[t * stride], product.rows, 2.0f);
+  }
+  MatMulInput input;
+  input.Reserve(product.tokens, w.cols);
+  const Matrix matrix{w.format, w.bytes.data(), product.rows, w.cols};
+  Team team(product.threads);
+  team.Run([&](const Worker& worker) {
+    input.Assign(worker, x.data(), product.tokens, w.cols, {&w.format, 1}, product.mode);
+    MatMul(worker, matrix, input, y.data(), stride,
+           {.bias = product.bias ? bias.data() : nullptr, .accumulate = product.accumulate});
+  });
+  return y;
+}
+
+bool IsQ8(const TestWeights& w, const Product& product) {
+  if (!quant::Info(w.format).quantized) return false;
+  return product.mode == Activations::kQ8 ||
+         (product.mode == Activations::kAuto && product.tokens <= kMaxGemvTokens);
+}
+
+void Check(const TestWeights& w, const std::vector<float>& x, const Product& product,
+           const Expected& expected) {
+  const std::vector<float> y = Run(w, x, product);
+  const size_t stride = product.rows + 3;
+  for (size_t t = 0; t < product.tokens; ++t) {
+    for (size_t r = 0; r < stride; ++r) {
+      const float got = y[t * stride + r];
+      const double extra =
+          (product.bias ? static_cast<double>(r) : 0.0) + (product.accumulate ? 2.0 : 0.0);
+      const bool inside = r < product.rows;
+      const double want = inside ? expected.y[t * expected.rows + r] + extra : kUntouched;
+      const double error = inside ? expected.error[t * expected.rows + r] + 0x1p-22 * extra : 0.0;
+      if (std::abs(got - want) <= error) continue;
+      FAIL(quant::Info(w.format).name << " cols " << w.cols << " tokens " << product.tokens
+                                      << " rows " << product.rows << " mode "
+                                      << kModeNames[product.mode == Activations::kF32    ? 0
+                                                    : product.mode == Activations::kBF16 ? 1
+                                                    : product.mode == Activations::kQ8   ? 2
+                                                                                         : 3]
+                                      << " threads " << product.threads << ": y[" << t << "][" << r
+                                      << "] = " << got << ", not " << want << " ± " << error);
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("matmul: every format and shape", Level, CROSSOVER_EVERY_LEVEL) {
+  const LevelScope<Level> scope;
+  if (!scope.available()) return;
+  REQUIRE(ExecutedIsa() == Level::kName);
+  size_t n = 0;
+  for (const quant::FormatInfo& info : quant::Formats()) {
+    for (const size_t cols : {17, 32, 96, 256, 512, 1280}) {
+      if (cols % info.block_weights != 0) continue;
+      const uint32_t seed = 100 + static_cast<uint32_t>(cols);
+      CAPTURE(seed);
+      const auto w = RandomWeights(info.format, kMaxRows, cols, WeightKind::kRandom, seed);
+      const auto x = RandomActivations(kMaxTokens, cols, 1.0f, seed + 1);
+      const Expected f32 = Reference(w, x, false, false);
+      const Expected bf16 = Reference(w, x, false, true);
+      const Expected q8 = info.quantized ? Reference(w, x, true, false) : f32;
+      for (const size_t tokens : kTokens) {
+        for (const size_t rows : kRows) {
+          const Activations mode = kModes[n % 4];
+          const Product product{tokens, rows, mode, 1 + n / 4 % 3, n % 5 == 0, n % 3 == 0};
+          ++n;
+          Check(w, x, product, mode == Activations::kBF16 ? bf16 : IsQ8(w, product) ? q8 : f32);
+        }
+      }
+      // All modes at the sizes where kernels change over.
+      for (const size_t tokens : {1, 16, 17}) {
+        for (const Activations mode : kModes) {
+          const Product product{tokens, kMaxRows, mode, 2};
+          Check(w, x, product, mode == Activations::kBF16 ? bf16 : IsQ8(w, product) ? q8 : f32);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("matmul: extreme weights and activations", Level, CROSSOVER_EVERY_LEVEL) {
+  const LevelScope<Level> scope;
+  if (!scope.available()) return;
+  for (const quant::FormatInfo& info : quant::Formats()) {
+    const size_t cols =
+        std::max<size_t>(info.block_weights, 288 / info.block_weights * info.block_weights);
+    for (const WeightKind kind : kWeightKinds) {
+      CAPTURE(KindName(kind));
+      const auto w = RandomWeights(info.format, 5, cols, kind, 9);
+      for (const float scale : {0.0f, 1.0f, 1e25f, 1e-25f, 1e-33f, 1e-42f}) {
+        CAPTURE(scale);
+        const auto x = RandomActivations(18, cols, scale, 10);
+        for (const Activations mode : kModes) {
+          for (const size_t tokens : {2, 18}) {
+            const Product product{tokens, 5, mode, 1};
+            Check(w, x, product, Reference(w, x, IsQ8(w, product), mode == Activations::kBF16));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("matmul: a NaN or infinity is not lost", Level, CROSSOVER_EVERY_LEVEL) {
+  const LevelScope<Level> scope;
+  if (!scope.available()) return;
+  for (const quant::FormatInfo& info : quant::Formats()) {
+    CAPTURE(info.name);
+    const auto w = RandomWeights(info.format, 3, 512, WeightKind::kRandom, 11);
+    for (const float bad :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+      auto x = RandomActivations(18, 512, 1.0f, 12);
+      x[512 + 300] = bad;  // of the second token only
+      for (const Activations mode : kModes) {
+        for (const size_t tokens : {3, 18}) {
+          const auto y = Run(w, x, {tokens, 3, mode, 1});
+          for (size_t t = 0; t < tokens; ++t) {
+            for (size_t r = 0; r < 3; ++r) REQUIRE(std::isfinite(y[t * 6 + r]) == (t != 1));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("matmul: the number of workers changes no bit", Level, CROSSOVER_EVERY_LEVEL) {
+  const LevelScope<Level> scope;
+  if (!scope.available()) return;
+  for (const quant::FormatInfo& info : quant::Formats()) {
+    CAPTURE(info.name);
+    const size_t cols = info.block_weights == 256 ? 768 : 736;
+    const auto w = RandomWeights(info.format, 50, cols, WeightKind::kRandom, 13);
+    const auto x = RandomActivations(33, cols, 1.0f, 14);
+    for (const Activations mode : kModes) {
+      for (const size_t tokens : {1, 7, 33}) {
+        const auto alone = Run(w, x, {tokens, 50, mode, 1});
+        for (const size_t threads : {2, 3, 5}) {
+          CAPTURE(threads);
+          const auto y = Run(w, x, {tokens, 50, mode, threads});
+          REQUIRE(std::ranges::equal(alone, y, {}, std::bit_cast<uint32_t, float>,
+                                     std::bit_cast<uint32_t, float>));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("matmul: one input serves matrices of all formats, and is used again") {
+  constexpr size_t kCols = 512;
+  std::vector<quant::Format> formats;
+  std::vector<TestWeights> weights;
+  for (const quant::FormatInfo& info : quant::Formats()) {
+    formats.push_back(info.format);
+    weights.push_back(RandomWeights(info.format, 20, kCols, WeightKind::kRandom, 15));
+  }
+  MatMulInput input;
+  input.Reserve(40, kCols);
+  Team team(2);
+  for (const size_t tokens : {40, 1, 5}) {  // larger first: stale values would show
+    const auto x = RandomActivations(tokens, kCols, 1.0f, 16 + static_cast<uint32_t>(tokens));
+    for (const Activations mode : kModes) {
+      std::vector<std::vector<float>> y(weights.size(), std::vector<float>(tokens * 20));
+      team.Run([&](const Worker& worker) {
+        input.Assign(worker, x.data(), tokens, kCols, formats, mode);
+        for (size_t i = 0; i < weights.size(); ++i) {
+          MatMul(worker, {formats[i], weights[i].bytes.data(), 20, kCols}, input, y[i].data(), 20);
+        }
+      });
+      for (size_t i = 0; i < weights.size(); ++i) {
+        const Product product{tokens, 20, mode, 1};
+        const Expected expected =
+            Reference(weights[i], x, IsQ8(weights[i], product), mode == Activations::kBF16);
+        for (size_t j = 0; j < y[i].size(); ++j) {
+          CAPTURE(quant::Info(formats[i]).name);
+          REQUIRE(std::abs(y[i][j] - expected.y[j]) <= expected.error[j]);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("matmul: the list of kernels names what runs") {
+  const auto kernels = MatMulKernels();
+  const auto has = [&](std::string_view name) {
+    return std::ranges::any_of(kernels, [&](const KernelName& kernel) {
+      return kernel.name == name && kernel.isa == SelectedIsa();
+    });
+  };
+  for (const quant::FormatInfo& info : quant::Formats()) {
+    CHECK(has("gemm_f32/" + std::string(info.name)));
+    CHECK(has("gemv_q8/" + std::string(info.name)) == info.quantized);
+  }
+  CHECK(has("encode_row/Q8_0"));
+}
+
+}  // namespace
+}  // namespace crossover::kernels
