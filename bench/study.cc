@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -16,6 +17,7 @@
 #include "base/progress.h"
 #include "bench/cell.h"
 #include "bench/child.h"
+#include "bench/machine_info.h"
 #include "bench/record.h"
 #include "bench/system.h"
 #include "bench/text.h"
@@ -34,9 +36,9 @@ struct Cell {
   std::string recipe = {};
   std::string name = {};  // "model/recipe"
   std::string key = {};
-  fs::path file;      // what is measured
-  bool own = false;   // `file` is made for the cell
-  uint64_t work = 0;  // for the ETA
+  fs::path file = {};  // what is measured
+  bool own = false;    // `file` is made for the cell
+  uint64_t work = 0;   // for the ETA
 };
 
 /// Names a file's content without reading it all: path, size and time of the last change.

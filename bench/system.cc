@@ -93,17 +93,6 @@ uint64_t MemoryBytes() {
   return pages > 0 && page > 0 ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(page) : 0;
 }
 
-uint64_t LargestCacheBytes() {
-  uint64_t largest = 0;
-  for (int index = 0;; ++index) {
-    // "480K": the kernel always counts in KiB here.
-    std::ifstream in(fmt::format("/sys/devices/system/cpu/cpu0/cache/index{}/size", index));
-    uint64_t kib = 0;
-    if (!(in >> kib)) return largest;
-    largest = std::max(largest, kib * 1024);
-  }
-}
-
 std::optional<uint64_t> PeakRssBytes() {
   std::ifstream in("/proc/self/status");
   for (std::string word; in >> word;) {

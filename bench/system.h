@@ -23,9 +23,6 @@ std::string CpuName();
 /// Bytes of RAM; 0 if unknown.
 uint64_t MemoryBytes();
 
-/// Bytes of the largest cache that the first CPU reaches; 0 if unknown.
-uint64_t LargestCacheBytes();
-
 /// Largest resident size of this process so far (VmHWM), or nothing where /proc does not tell.
 /// Unlike getrusage's, it starts anew at exec, so that a child does not inherit its parent's.
 std::optional<uint64_t> PeakRssBytes();

@@ -17,6 +17,13 @@ constexpr int kFailed = 1;
 constexpr int kUsage = 2;
 
 void AddCommands(CLI::App& app, const GlobalOptions& globals) {
+  AddInfo(app, globals);
+  AddTokenize(app, globals);
+  AddGenerate(app, globals);
+  AddLogits(app, globals);
+  AddQuantize(app, globals);
+  AddPerplexity(app, globals);
+  AddEval(app, globals);
   AddBench(app, globals);
   AddStudy(app, globals);
   AddReport(app, globals);

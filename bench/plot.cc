@@ -1,0 +1,185 @@
+#include "bench/plot.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/output_file.h"
+#include "bench/child.h"
+#include "bench/text.h"
+
+namespace crossover::bench {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Told apart by hue, by darkness in grey, and by shape (gnuplot's point types: filled circle,
+/// square, triangle up, diamond, triangle down, pentagon).
+struct Style {
+  std::string_view colour;
+  int point_type;
+};
+constexpr std::array<Style, 6> kStyles{{{"#1b4f8f", 7},
+                                        {"#d9772b", 5},
+                                        {"#3c9d4e", 9},
+                                        {"#8a2f6b", 13},
+                                        {"#6f6f6f", 11},
+                                        {"#b59a1d", 15}}};
+
+fs::path FindGnuplot() {
+  const char* path = std::getenv("PATH");
+  std::string_view rest = path != nullptr ? path : "";
+  while (!rest.empty()) {
+    const size_t colon = std::min(rest.find(':'), rest.size());
+    const fs::path candidate = fs::path(rest.substr(0, colon)) / "gnuplot";
+    std::error_code ignored;
+    if (fs::is_regular_file(candidate, ignored)) return candidate;
+    rest.remove_prefix(std::min(colon + 1, rest.size()));
+  }
+  return {};
+}
+
+/// In gnuplot's single quotes only the quote itself is special.
+std::string Quote(std::string_view text) {
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? "''" : std::string(1, c);
+  return out + "'";
+}
+
+struct Bounds {
+  double x_low = HUGE_VAL, x_high = -HUGE_VAL;
+  double y_low = HUGE_VAL, y_high = -HUGE_VAL;
+};
+
+Bounds FindBounds(const PlotSpec& spec) {
+  Bounds b;
+  for (const PlotSeries& series : spec.series) {
+    for (const PlotPoint& p : series.points) {
+      b.x_low = std::min(b.x_low, p.x);
+      b.x_high = std::max(b.x_high, p.x);
+      b.y_low = std::min(b.y_low, p.low);
+      b.y_high = std::max(b.y_high, p.high);
+    }
+  }
+  if (b.x_low > b.x_high) {
+    throw Error(ErrorCode::kInvalidArgument, spec.title + ": nothing to plot");
+  }
+  return b;
+}
+
+/// Room around the points: a factor on a logarithmic axis, a share of the span on a linear one. A
+/// linear axis that would start near zero starts there.
+std::string Ranges(const PlotSpec& spec, const Bounds& b) {
+  const double x_span = std::max(b.x_high - b.x_low, 1.0);
+  // The names stand to the right of the last points.
+  std::string text = fmt::format("set xrange [{}:{}]\n", std::max(0.0, b.x_low - 0.05 * x_span),
+                                 b.x_high + 0.28 * x_span);
+  if (spec.log_y) {
+    const double room = std::max(1.04, std::pow(b.y_high / b.y_low, 0.08));
+    return text + fmt::format("set yrange [{}:{}]\n", b.y_low / room, b.y_high * room);
+  }
+  return text + fmt::format("set yrange [0:{}]\n", b.y_high * 1.08);
+}
+
+/// A logarithmic axis that spans less than a decade would carry one number: say more.
+std::string LogTics(const Bounds& b) {
+  std::string tics;
+  for (double decade = 1e-6; decade < 1e9; decade *= 10) {
+    for (const double step : {1.0, 1.5, 2.0, 3.0, 5.0, 7.0}) {
+      const double value = decade * step;
+      if (value < b.y_low * 0.8 || value > b.y_high * 1.25) continue;
+      tics += fmt::format("{}{}", tics.empty() ? "" : ", ", fmt::format("'{0:g}' {0:g}", value));
+    }
+  }
+  return tics.empty() ? "" : "set ytics (" + tics + ")\n";
+}
+
+std::string Script(const PlotSpec& spec) {
+  const Bounds bounds = FindBounds(spec);
+  std::string text = fmt::format(
+      "set terminal svg size 720,440 dynamic enhanced font 'sans-serif,15'\n"
+      "set encoding utf8\nset title {} noenhanced\nset xlabel {} noenhanced\n"
+      "set ylabel {} noenhanced\nset key off\nset border 3 lc rgb '#444444'\n"
+      "set tics nomirror\nset grid ytics lc rgb '#dddddd' lt 1 lw 1\n",
+      Quote(spec.title), Quote(spec.x_label), Quote(spec.y_label));
+  if (spec.log_y) text += "set logscale y\n" + LogTics(bounds);
+  text += Ranges(spec, bounds);
+  std::string plots;
+  for (size_t i = 0; i < spec.series.size(); ++i) {
+    const PlotSeries& series = spec.series[i];
+    if (series.points.empty()) continue;
+    const Style& style = kStyles[i % kStyles.size()];
+    text += fmt::format("$data{} << EOD\n", i);
+    for (const PlotPoint& p : series.points) {
+      text += fmt::format("{} {} {} {}\n", p.x, p.y, p.low, p.high);
+    }
+    text += "EOD\n";
+    const PlotPoint& last = series.points.back();
+    text += fmt::format("set label {} at {},{} left offset 1,0 noenhanced tc rgb '{}'\n",
+                        Quote(series.name), last.x, last.y, style.colour);
+    plots += fmt::format(
+        "{}$data{} using 1:2 with lines lw 1.5 lc rgb '{}', "
+        "$data{} using 1:2:3:4 with yerrorbars pt {} ps 0.8 lw 1.5 lc rgb '{}'",
+        plots.empty() ? "" : ", ", i, style.colour, i, style.point_type, style.colour);
+  }
+  return text + "plot " + plots + "\n";
+}
+
+void ReplaceAll(std::string& text, std::string_view from, const std::string& to) {
+  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
+    text.replace(at, from.size(), to);
+  }
+}
+
+/// gnuplot takes data blocks from a file only.
+class ScriptFile {
+ public:
+  explicit ScriptFile(const std::string& script)
+      : path_(fs::temp_directory_path() / fmt::format("crossover-plot-{}.gp", getpid())) {
+    WriteFile(path_, script);
+  }
+  ~ScriptFile() {
+    std::error_code ignored;
+    fs::remove(path_, ignored);
+  }
+  ScriptFile(const ScriptFile&) = delete;
+  ScriptFile& operator=(const ScriptFile&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+}  // namespace
+
+bool HaveGnuplot() { return !FindGnuplot().empty(); }
+
+std::string DrawSvg(const PlotSpec& spec, const std::string& prefix) {
+  const ScriptFile script(Script(spec));
+  const fs::path gnuplot = FindGnuplot();
+  if (gnuplot.empty()) throw Error(ErrorCode::kNotFound, "gnuplot is not installed");
+  const ChildResult drawn = RunChild(gnuplot, {script.path().string()});
+  const size_t start = drawn.output.find("<svg");
+  if (!drawn.ok() || start == std::string::npos) {
+    throw Error(ErrorCode::kIo, "gnuplot: " + drawn.Failure());
+  }
+  std::string svg = drawn.output.substr(start);
+  ReplaceAll(svg, "<title>Gnuplot</title>", "<title>" + EscapeHtml(spec.title) + "</title>");
+  // Markers and filters have the same ids in every picture of gnuplot's.
+  ReplaceAll(svg, "gpDot", prefix + "Dot");
+  ReplaceAll(svg, "id=\"gnuplot_", "id=\"" + prefix + "_");
+  ReplaceAll(svg, "gpPt", prefix + "Pt");
+  ReplaceAll(svg, "id='textbox", "id='" + prefix + "Box");
+  ReplaceAll(svg, "url(#textbox", "url(#" + prefix + "Box");
+  ReplaceAll(svg, "greybox", prefix + "Grey");
+  return svg;
+}
+
+}  // namespace crossover::bench

@@ -1,0 +1,38 @@
+// Scatter plots with error bars, drawn by gnuplot as SVG.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace crossover::bench {
+
+struct PlotPoint {
+  double x = 0;
+  double y = 0;
+  double low = 0;  // error bar
+  double high = 0;
+};
+
+/// One model: a line with markers of its own shape, and its name at the line's end.
+struct PlotSeries {
+  std::string name = {};
+  std::vector<PlotPoint> points = {};  // in order of x
+};
+
+struct PlotSpec {
+  std::string title = {};
+  std::string x_label = {};
+  std::string y_label = {};
+  bool log_y = false;
+  std::vector<PlotSeries> series = {};
+};
+
+/// Whether gnuplot can be started.
+bool HaveGnuplot();
+
+/// "<svg …>…</svg>", without what stands before it, so that it can be put into a page; every id in
+/// it begins with `prefix`, for several may share a page. Error(kIo) with gnuplot's words if it
+/// fails; Error(kInvalidArgument) for a spec without points.
+std::string DrawSvg(const PlotSpec& spec, const std::string& prefix);
+
+}  // namespace crossover::bench

@@ -1,0 +1,96 @@
+#include "bench/record.h"
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/error.h"
+#include "base/output_file.h"
+#include "bench/test_records.h"
+#include "tests/support/test_support.h"
+
+namespace crossover::bench {
+namespace {
+
+using nlohmann::json;
+
+TEST_CASE("a record survives the way through JSON, measured, failed and without speed") {
+  const CellRecord measured = MakeRecord({});
+  CellRecord partly = MakeRecord({});
+  partly.measurement->speed.reset();
+  partly.measurement->tasks.clear();
+  partly.machine.limits = {};
+  for (const CellRecord& record :
+       {measured, partly, MakeFailure("small", "Q2_K", "killed by signal 9")}) {
+    const json first = record;
+    CHECK(json(first.get<CellRecord>()) == first);
+  }
+  CHECK(json(measured).at("status") == "ok");
+  CHECK(json(MakeFailure("small", "Q2_K", "x")).at("status") == "failed");
+  CHECK(json(measured).at("measurement").at("decode").at("samples_tok_s").size() == 3);
+  CHECK(json(measured).at("measurement").at("decode").at("tok_s").at("median") == 100);
+}
+
+TEST_CASE("what was appended is read back, and only successes count as finished") {
+  const test::TemporaryDirectory directory;
+  const auto path = directory / "results.jsonl";
+  {
+    ResultsFile file(path);
+    file.Append(MakeRecord({.recipe = "Q8_0"}));
+    file.Append(MakeFailure("small", "Q2_K", "out of memory\nreally"));
+  }
+  ResultsFile file(path);
+  REQUIRE(file.records().size() == 2);
+  CHECK(file.Finished("key-of-small/Q8_0"));
+  CHECK_FALSE(file.Finished("key-of-small/Q2_K"));
+  CHECK(file.records()[1].error == "out of memory\nreally");
+}
+
+TEST_CASE("a last line that a crash cut is dropped, wherever it was cut") {
+  const test::TemporaryDirectory directory;
+  const auto path = directory / "results.jsonl";
+  {
+    ResultsFile file(path);
+    file.Append(MakeRecord({.recipe = "Q8_0"}));
+  }
+  const std::string whole = ReadFile(path);
+  for (const size_t cut : {size_t{1}, whole.size() / 2, whole.size() - 1}) {
+    WriteFile(path, whole + whole.substr(0, cut));
+    CHECK(ReadRecords(path).size() == 1);
+    ResultsFile file(path);
+    CHECK(file.records().size() == 1);
+    file.Append(MakeRecord({.recipe = "Q2_K"}));
+    CHECK(ReadRecords(path).size() == 2);
+  }
+}
+
+TEST_CASE("a broken line before the last is an error that names it") {
+  const test::TemporaryDirectory directory;
+  const auto path = directory / "results.jsonl";
+  WriteFile(path,
+            json(MakeRecord({})).dump() + "\n{\"cell\": 1}\n" + json(MakeRecord({})).dump() + "\n");
+  try {
+    (void)ReadRecords(path);
+    FAIL("read");
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::kCorruptFile);
+    CHECK(std::string(error.what()).find("results.jsonl:2:") != std::string::npos);
+  }
+}
+
+TEST_CASE("two studies cannot write one file") {
+  const test::TemporaryDirectory directory;
+  const ResultsFile first(directory / "results.jsonl");
+  CHECK_THROWS_AS(ResultsFile(directory / "results.jsonl"), Error);
+}
+
+TEST_CASE("a retried cell counts once, by its last record, in its first place") {
+  std::vector<CellRecord> records{MakeFailure("small", "Q2_K", "crashed"),
+                                  MakeRecord({.recipe = "Q8_0"}), MakeRecord({.recipe = "Q2_K"})};
+  const auto latest = LatestRecords(records);
+  REQUIRE(latest.size() == 2);
+  CHECK(latest[0].recipe == "Q2_K");
+  CHECK(latest[0].ok());
+}
+
+}  // namespace
+}  // namespace crossover::bench

@@ -1,0 +1,43 @@
+// A study's results for people: a table, CSV, and one self-contained HTML page.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bench/record.h"
+
+namespace crossover::bench {
+
+/// The aligned table: a row a cell, smallest model first, most bits first; failed cells at their
+/// end with the reason.
+std::string ReportTable(std::span<const CellRecord> records);
+
+/// One line a cell, numbers in full precision, empty where nothing was measured. Columns: see
+/// kCsvColumns in report_table.cc; task accuracies follow as "TASK METRIC" and "TASK METRIC
+/// stderr".
+std::string ReportCsv(std::span<const CellRecord> records);
+
+struct Plot {
+  std::string title = {};  // a sentence that can stand for the picture
+  std::string svg = {};    // "<svg …>…</svg>"
+};
+
+/// Readable without JavaScript, on a phone and in grey.
+std::string ReportHtml(std::span<const CellRecord> records, std::span<const Plot> plots,
+                       const std::string& plots_missing);
+
+struct Report {
+  std::filesystem::path html = {};
+  std::filesystem::path csv = {};
+  std::string table = {};
+  std::string findings = {};  // one paragraph
+  std::string warning = {};   // why there are no plots; empty if there are
+};
+
+/// Reads DIRECTORY/results.jsonl, writes report.html and results.csv beside it. Error(kNotFound)
+/// without results, Error(kCorruptFile) for broken ones, Error(kIo).
+Report MakeReport(const std::filesystem::path& directory);
+
+}  // namespace crossover::bench

@@ -1,0 +1,94 @@
+// The report as one HTML page: no script, no link to anything outside it.
+#include <fmt/format.h>
+
+#include "bench/findings.h"
+#include "bench/report.h"
+#include "bench/report_rows.h"
+#include "bench/text.h"
+
+namespace crossover::bench {
+namespace {
+
+// The table scrolls in its own box on a narrow screen, with the model's and recipe's columns in
+// view; plots shrink with the page.
+constexpr const char* kStyle = R"(
+:root { color-scheme: light; }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff;
+       max-width: 76rem; margin: 0 auto; padding: 1rem; }
+h1 { font-size: 1.5rem; line-height: 1.25; }
+h2 { font-size: 1.15rem; margin-top: 2rem; }
+.findings { max-width: 46rem; }
+.scroll { overflow-x: auto; border: 1px solid #ccc; }
+table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; }
+th { background: #eee; border-bottom: 1px solid #999; vertical-align: bottom; }
+th.left, td.left { text-align: left; }
+tr.model td { border-top: 2px solid #999; }
+tbody tr:nth-child(even) td { background: #f7f7f7; }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr));
+         gap: 1.5rem; }
+figure { margin: 0; }
+figure svg { width: 100%; height: auto; display: block; }
+.notes { color: #444; font-size: .85rem; padding-left: 1.2rem; }
+.failed { border-left: 4px solid #a00; padding-left: .8rem; }
+)";
+
+std::string TableHtml(const ReportRows& rows) {
+  const auto cell = [](const char* tag, bool left, const std::string& text) {
+    return fmt::format("<{0}{1}>{2}</{0}>", tag, left ? " class=\"left\"" : "", EscapeHtml(text));
+  };
+  std::string html = "<div class=\"scroll\" tabindex=\"0\">\n<table>\n<thead><tr>";
+  for (const ReportColumn& column : rows.columns) html += cell("th", column.left, column.title);
+  html += "</tr></thead>\n<tbody>\n";
+  for (const auto& row : rows.rows) {
+    html += row.first_of_model ? "<tr class=\"model\">" : "<tr>";
+    for (size_t i = 0; i < row.cells.size(); ++i) {
+      html += cell("td", rows.columns[i].left, row.cells[i]);
+    }
+    html += "</tr>\n";
+  }
+  return html + "</tbody>\n</table>\n</div>\n";
+}
+
+std::string FailuresHtml(const std::vector<std::string>& failures) {
+  if (failures.empty()) return "";
+  std::string html = "<div class=\"failed\"><p>Cells that failed:</p>\n<ul>\n";
+  for (const std::string& failure : failures) html += "<li>" + EscapeHtml(failure) + "</li>\n";
+  return html + "</ul></div>\n";
+}
+
+std::string PlotsHtml(std::span<const Plot> plots, const std::string& missing) {
+  if (plots.empty()) {
+    return missing.empty() ? "" : "<h2>Plots</h2>\n<p>" + EscapeHtml(missing) + ".</p>\n";
+  }
+  std::string html = "<h2>Plots</h2>\n<div class=\"plots\">\n";
+  for (const Plot& plot : plots) {
+    html += fmt::format("<figure role=\"img\" aria-label=\"{}\">\n{}\n</figure>\n",
+                        EscapeHtml(plot.title), plot.svg);
+  }
+  return html + "</div>\n";
+}
+
+}  // namespace
+
+std::string ReportHtml(std::span<const CellRecord> records, std::span<const Plot> plots,
+                       const std::string& plots_missing) {
+  const std::string study = records.empty() ? "study" : EscapeHtml(records.front().study);
+  const ReportRows rows = MakeReportRows(records);
+  std::string notes;
+  for (const std::string& note : ReportNotes(records)) {
+    notes += "<li>" + EscapeHtml(note) + "</li>\n";
+  }
+  return fmt::format(
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+      "<title>Crossover: {0}</title>\n<style>{1}</style>\n</head>\n<body>\n"
+      "<h1>Crossover: what bits per weight cost and save ({0})</h1>\n"
+      "<h2>What the figures say</h2>\n<p class=\"findings\">{2}</p>\n"
+      "{3}<h2>All cells</h2>\n{4}{5}<h2>How it was measured</h2>\n<ul class=\"notes\">\n{6}</ul>\n"
+      "</body>\n</html>\n",
+      study, kStyle, EscapeHtml(FindingsParagraph(records)), PlotsHtml(plots, plots_missing),
+      FailuresHtml(rows.failures), TableHtml(rows), notes);
+}
+
+}  // namespace crossover::bench

@@ -1,0 +1,171 @@
+#include "bench/report_rows.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "bench/findings.h"
+#include "bench/text.h"
+
+namespace crossover::bench {
+namespace {
+
+constexpr const char* kNone = "n/a";
+
+std::string WithError(double value, double error, int digits, double scale = 1) {
+  if (!std::isfinite(error)) return fmt::format("{:.{}f}", value * scale, digits);
+  return fmt::format("{:.{}f} ± {:.{}f}", value * scale, digits, error * scale, digits);
+}
+
+std::string PerplexityText(const Measurement& m) {
+  if (!m.perplexity) return kNone;
+  return WithError(m.perplexity->ppl, m.perplexity->ppl_stderr, 2);
+}
+
+std::string AccuracyText(const Measurement& m, const std::string& task) {
+  // The first metric of a task is the one that its literature quotes.
+  for (const TaskRecord& record : m.tasks) {
+    if (record.task == task) return WithError(record.value, record.standard_error, 0, 100);
+  }
+  return kNone;
+}
+
+std::string SpeedText(const SpeedResult& speed) {
+  const Summary summary = speed.summary();
+  return fmt::format("{} ({}–{})", Significant(summary.median), Significant(summary.min),
+                     Significant(summary.max));
+}
+
+std::vector<std::string> TaskNames(std::span<const CellRecord> records) {
+  std::vector<std::string> names;
+  for (const CellRecord& record : records) {
+    if (!record.ok()) continue;
+    for (const TaskRecord& task : record.measurement->tasks) {
+      if (std::find(names.begin(), names.end(), task.task) == names.end()) {
+        names.push_back(task.task);
+      }
+    }
+  }
+  return names;
+}
+
+std::vector<std::string> Row(const CellRecord& record, const std::vector<std::string>& tasks) {
+  const Measurement& m = *record.measurement;
+  std::vector<std::string> cells{record.model, record.recipe,
+                                 fmt::format("{:.2f}", m.effective_bpw), Megabytes(m.file_bytes),
+                                 PerplexityText(m)};
+  for (const std::string& task : tasks) cells.push_back(AccuracyText(m, task));
+  if (const auto& speed = m.speed) {
+    const auto fraction = speed->decode.fraction_of_limit();
+    cells.push_back(SpeedText(speed->prefill));
+    cells.push_back(SpeedText(speed->decode));
+    cells.push_back(fraction ? Percent(*fraction) : kNone);
+    cells.push_back(speed->peak_rss_bytes ? Megabytes(*speed->peak_rss_bytes) : kNone);
+  } else {
+    cells.insert(cells.end(), 4, kNone);
+  }
+  return cells;
+}
+
+const CellRecord* FirstMeasured(std::span<const CellRecord> records) {
+  const auto found = std::find_if(records.begin(), records.end(),
+                                  [](const CellRecord& record) { return record.ok(); });
+  return found == records.end() ? nullptr : &*found;
+}
+
+std::string TaskNote(const Measurement& m) {
+  std::string text;
+  std::string last;
+  for (const TaskRecord& task : m.tasks) {
+    if (task.task == last) continue;
+    last = task.task;
+    text +=
+        fmt::format("{}{} {} ({} items)", text.empty() ? "" : ", ", task.task, task.metric, task.n);
+  }
+  return "Accuracy in percent ± standard error: " + text + ".";
+}
+
+std::string LimitsNote(const MachineRecord& machine) {
+  std::string text = "Measured limits: ";
+  text += machine.limits.read_bytes_s
+              ? fmt::format("memory reads {} GB/s", Significant(*machine.limits.read_bytes_s / 1e9))
+              : std::string("memory reads n/a");
+  text += machine.limits.flops_s
+              ? fmt::format(", arithmetic {} Gop/s ({})",
+                            Significant(*machine.limits.flops_s / 1e9), machine.limits.flops_unit)
+              : std::string(", arithmetic n/a");
+  if (!machine.limits.reason.empty()) text += " (" + machine.limits.reason + ")";
+  return text + ". “of limit” is decode speed against reading the weights at that bandwidth.";
+}
+
+}  // namespace
+
+std::vector<CellRecord> InReportOrder(std::vector<CellRecord> records) {
+  std::map<std::string, uint64_t> parameters;  // failed cells do not know theirs
+  for (const CellRecord& record : records) {
+    if (record.ok()) parameters[record.model] = record.measurement->parameters;
+  }
+  std::stable_sort(records.begin(), records.end(), [&](const CellRecord& a, const CellRecord& b) {
+    if (a.model != b.model) {
+      const uint64_t size_a = parameters[a.model];
+      const uint64_t size_b = parameters[b.model];
+      return size_a != size_b ? size_a < size_b : a.model < b.model;
+    }
+    if (a.ok() != b.ok()) return a.ok();
+    return a.ok() && a.measurement->effective_bpw > b.measurement->effective_bpw;
+  });
+  return records;
+}
+
+ReportRows MakeReportRows(std::span<const CellRecord> records) {
+  const std::vector<std::string> tasks = TaskNames(records);
+  ReportRows out;
+  out.columns = {{"model", true}, {"recipe", true}, {"BPW"}, {"MB"}, {"perplexity"}};
+  for (const std::string& task : tasks) out.columns.push_back({task + " %"});
+  out.columns.push_back({"prefill tok/s (min–max)"});
+  out.columns.push_back({"decode tok/s (min–max)"});
+  out.columns.push_back({"of limit"});
+  out.columns.push_back({"peak RSS MB"});
+  std::string model;
+  for (const CellRecord& record : records) {
+    if (!record.ok()) {
+      out.failures.push_back(record.cell + ": " + record.error);
+      continue;
+    }
+    out.rows.push_back({.cells = Row(record, tasks), .first_of_model = record.model != model});
+    model = record.model;
+  }
+  return out;
+}
+
+std::vector<std::string> ReportNotes(std::span<const CellRecord> records) {
+  const CellRecord* record = FirstMeasured(records);
+  if (record == nullptr) return {};
+  const Measurement& m = *record->measurement;
+  std::vector<std::string> notes;
+  if (const auto& p = m.perplexity) {
+    notes.push_back(fmt::format("Perplexity ± standard error over {} tokens ({} chunks of {}).",
+                                p->tokens, p->chunks, p->context));
+  }
+  if (!m.tasks.empty()) notes.push_back(TaskNote(m));
+  if (const auto& s = m.speed) {
+    notes.push_back(fmt::format(
+        "Prefill {} tokens, decode {} tokens, {} repetitions each after a warm-up; peak RSS of a "
+        "process that loads, prefills and decodes. Energy: {}.",
+        s->prefill.tokens, s->decode.tokens, s->decode.samples.size(),
+        s->energy_j_per_token ? "in results.csv" : "n/a, " + s->energy_reason));
+  }
+  notes.push_back(LimitsNote(record->machine));
+  notes.push_back(
+      fmt::format("{}, {} cores, {:.0f} GiB; {} threads, kernels {}, activations {}, "
+                  "KV {}, weights by {}; Crossover {}, {}.",
+                  record->machine.cpu, record->machine.cores,
+                  static_cast<double>(record->machine.memory_bytes) / (1 << 30),
+                  record->settings.threads, m.isa, record->settings.activations,
+                  record->settings.kv_type, record->settings.load, record->version, record->date));
+  return notes;
+}
+
+}  // namespace crossover::bench

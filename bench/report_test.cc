@@ -1,0 +1,150 @@
+#include "bench/report.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/output_file.h"
+#include "bench/plot.h"
+#include "bench/report_rows.h"
+#include "bench/test_records.h"
+#include "tests/support/test_support.h"
+
+namespace crossover::bench {
+namespace {
+
+bool Has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+/// Every element is closed in the order it was opened; void ones and comments aside.
+bool WellFormed(const std::string& html) {
+  std::vector<std::string> open;
+  for (size_t at = html.find('<'); at != std::string::npos; at = html.find('<', at + 1)) {
+    const size_t end = html.find('>', at);
+    if (end == std::string::npos) return false;
+    const std::string tag = html.substr(at + 1, end - at - 1);
+    if (tag.empty() || tag[0] == '!' || tag.back() == '/') continue;
+    const std::string name = tag.substr(0, tag.find_first_of(" \n\t"));
+    if (name == "meta") continue;
+    if (name[0] != '/') {
+      open.push_back(name);
+    } else if (open.empty() || open.back() != name.substr(1)) {
+      return false;
+    } else {
+      open.pop_back();
+    }
+  }
+  return open.empty();
+}
+
+std::vector<CellRecord> Records() {
+  return InReportOrder({MakeRecord({.model = "large", .parameters = 4'000'000, .ppl = 33.25}),
+                        MakeFailure("small", "Q2_K", "killed <by> signal 11"),
+                        MakeRecord({.recipe = "Q4_0", .bpw = 4.5, .ppl = 61.75}),
+                        MakeRecord({.recipe = "Q8_0", .ppl = 51.5, .decode = 123.4})});
+}
+
+std::vector<std::string> Lines(const std::string& text) {
+  std::vector<std::string> lines;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = text.find('\n', at);
+    lines.push_back(text.substr(at, end - at));
+    at = end == std::string::npos ? text.size() : end + 1;
+  }
+  return lines;
+}
+
+TEST_CASE("rows: smallest model first, most bits first, failures apart") {
+  const ReportRows rows = MakeReportRows(Records());
+  REQUIRE(rows.rows.size() == 3);
+  CHECK(rows.rows[0].cells[0] == "small");
+  CHECK(rows.rows[0].cells[1] == "Q8_0");
+  CHECK(rows.rows[1].cells[1] == "Q4_0");
+  CHECK(rows.rows[2].cells[0] == "large");
+  CHECK(rows.failures == std::vector<std::string>{"small/Q2_K: killed <by> signal 11"});
+  for (const auto& row : rows.rows) CHECK(row.cells.size() == rows.columns.size());
+}
+
+TEST_CASE("the table shows the figures with their spread and how many items they rest on") {
+  const std::string table = ReportTable(Records());
+  CHECK(Has(table, "51.50 ± 1.00"));
+  CHECK(Has(table, "123 (111–148)"));
+  CHECK(Has(table, "50 ± 5"));
+  CHECK(Has(table, "5100 tokens (20 chunks of 512)"));
+  CHECK(Has(table, "facts acc (100 items)"));
+  CHECK(Has(table, "FAILED small/Q2_K: killed <by> signal 11"));
+}
+
+TEST_CASE("CSV: the header, a line a cell, as many fields in each") {
+  const auto lines = Lines(ReportCsv(Records()));
+  REQUIRE(lines.size() == 5);
+  CHECK(lines[0].find(
+            "model,recipe,status,error,parameters,effective_bpw,file_bytes,perplexity,") == 0);
+  CHECK(Has(lines[0], ",facts acc,facts acc stderr,facts acc_norm,"));
+  const auto fields = [](const std::string& line) {
+    bool quoted = false;
+    return 1 + std::count_if(line.begin(), line.end(), [&](char c) {
+             if (c == '"') quoted = !quoted;
+             return c == ',' && !quoted;
+           });
+  };
+  for (const std::string& line : lines) CHECK(fields(line) == fields(lines[0]));
+  CHECK(Has(lines[1], "small,Q8_0,ok,,1000000,8.5,1062500,51.5,1,5100,"));
+  CHECK(Has(lines[3], "small,Q2_K,failed,killed <by> signal 11,,,"));
+  CHECK(Has(lines[1], "\"A CPU, <made> & \"\"quoted\"\"\""));
+}
+
+TEST_CASE("the page is well formed, escaped, and stands alone") {
+  const std::string html = ReportHtml(Records(), {}, "gnuplot is not installed");
+  CHECK(WellFormed(html));
+  CHECK(Has(html, "51.50 ± 1.00"));
+  CHECK(Has(html, "killed &lt;by&gt; signal 11"));
+  CHECK(Has(html, "A CPU, &lt;made&gt; &amp; &quot;quoted&quot;"));
+  CHECK(Has(html, "gnuplot is not installed"));
+  CHECK(Has(html, "(1) Size against precision."));
+  CHECK_FALSE(Has(html, "<script"));
+  CHECK_FALSE(Has(html, "href"));
+  CHECK_FALSE(Has(html, "src="));
+}
+
+TEST_CASE("a report is made from a results file") {
+  const test::TemporaryDirectory directory;
+  std::string lines;
+  for (const CellRecord& record : Records()) lines += nlohmann::json(record).dump() + "\n";
+  WriteFile(directory / "results.jsonl", lines + "{\"cell\": \"cut off by a cra");
+  const Report report = MakeReport(directory.path());
+  CHECK(WellFormed(ReadFile(report.html)));
+  CHECK(Lines(ReadFile(report.csv)).size() == 5);
+  CHECK(report.warning.empty() == HaveGnuplot());
+  CHECK(Has(ReadFile(report.html), "<svg") == HaveGnuplot());
+}
+
+TEST_CASE("without results there is an error") {
+  const test::TemporaryDirectory directory;
+  CHECK_THROWS_AS(MakeReport(directory.path()), Error);
+  WriteFile(directory / "results.jsonl", "");
+  CHECK_THROWS_AS(MakeReport(directory.path()), Error);
+}
+
+TEST_CASE("plots: names by the lines, ids of their own") {
+  if (!HaveGnuplot()) {
+    test::Skip("gnuplot is not installed");
+    return;
+  }
+  PlotSpec spec{.title = "it's a_title", .x_label = "x", .y_label = "y", .log_y = true};
+  spec.series = {{"first_one", {{1, 10, 9, 11}, {2, 20, 18, 22}}}, {"other", {{1, 5, 5, 5}}}};
+  const std::string svg = DrawSvg(spec, "one");
+  CHECK(WellFormed(svg));
+  CHECK(Has(svg, "first_one"));
+  CHECK(Has(svg, "it's a_title"));
+  CHECK_FALSE(Has(svg, "gpPt"));
+  CHECK(Has(svg, "onePt"));
+  spec.series.clear();
+  CHECK_THROWS_AS(DrawSvg(spec, "none"), Error);
+}
+
+}  // namespace
+}  // namespace crossover::bench

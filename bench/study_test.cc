@@ -1,0 +1,171 @@
+#include "bench/study.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+
+#include "base/error.h"
+#include "base/output_file.h"
+#include "bench/record.h"
+#include "bench/test_records.h"
+#include "tests/support/test_support.h"
+
+namespace crossover::bench {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A study whose cells are run by a shell script in the place of the executable: it notes each call
+/// in calls.txt, makes the file that a quantise step asks for, and answers a measure step with a
+/// made-up measurement, or does what `on_measure` says first.
+class StudyTest {
+ public:
+  StudyTest() {
+    WriteFile(directory_ / "model.gguf", "GGUF");
+    WriteFile(directory_ / "measurement.json",
+              nlohmann::json(*MakeRecord({}).measurement).dump() + "\n");
+    SetScript("");
+    plan.name = "tiny";
+    plan.models = {{"model", directory_ / "model.gguf"}};
+    plan.recipes = {"Q8_0", "Q4_0", "Q2_K"};
+    plan.metrics.speed = SpeedMetric{};
+    options.directory = directory_ / "out";
+    options.executable = directory_ / "cell.sh";
+    options.version = "0.0.0";
+    options.quiet = true;
+  }
+
+  void SetScript(const std::string& on_measure) {
+    const std::string here = directory_.path().string();
+    const std::string script = fmt::format(
+        "#!/bin/sh\necho \"$2\" >> {0}/calls.txt\ncase \"$2\" in\n"
+        "*'\"step\":\"limits\"'*) echo "
+        "'{{\"read_bytes_s\":1e9,\"flops_s\":null,\"flops_unit\":\"\","
+        "\"reason\":\"made\"}}';;\n"
+        "*'\"step\":\"quantize\"'*) file=${{2#*\\\"file\\\":\\\"}}; : > \"${{file%%\\\"*}}\"\n"
+        "  echo '{{\"seconds\":1,\"fallbacks\":2}}';;\n"
+        "*) {1}\n cat {0}/measurement.json;;\nesac\n",
+        here, on_measure.empty() ? ":" : on_measure);
+    WriteFile(directory_ / "cell.sh", script);
+    fs::permissions(directory_ / "cell.sh", fs::perms::owner_all);
+  }
+
+  StudySummary Run() const { return RunStudy(plan, options); }
+  std::vector<CellRecord> Records() const { return ReadRecords(ResultsPath(options.directory)); }
+  fs::path path(const std::string& name) const { return directory_ / name; }
+  size_t Calls(const std::string& step) const {
+    const std::string calls = ReadFile(directory_ / "calls.txt");
+    size_t count = 0;
+    for (size_t at = calls.find(step); at != std::string::npos; at = calls.find(step, at + 1)) {
+      ++count;
+    }
+    return count;
+  }
+
+  Plan plan;
+  StudyOptions options;
+
+ private:
+  test::TemporaryDirectory directory_;
+};
+
+TEST_CASE("each cell is made, measured, recorded, and its file removed") {
+  const StudyTest t;
+  const StudySummary summary = t.Run();
+  CHECK(summary.cells == 3);
+  CHECK(summary.measured == 3);
+  CHECK(t.Calls("\"step\":\"limits\"") == 1);
+  CHECK(t.Calls("\"step\":\"quantize\"") == 3);
+  CHECK(t.Calls("\"step\":\"measure\"") == 3);
+  const auto records = t.Records();
+  REQUIRE(records.size() == 3);
+  CHECK(records[0].cell == "model/Q8_0");
+  CHECK(records[0].fallbacks == 2);
+  CHECK(*records[0].quantize_seconds == 1);
+  CHECK(*records[0].machine.limits.read_bytes_s == 1e9);
+  CHECK_FALSE(fs::exists(t.options.directory / "models"));
+}
+
+TEST_CASE("a second run measures nothing; a killed run goes on without loss or repetition") {
+  const StudyTest t;
+  t.Run();
+  CHECK(t.Run().skipped == 3);
+  CHECK(t.Calls("\"step\":\"measure\"") == 3);
+
+  // As a crash while the last record was being written would leave it.
+  const fs::path results = ResultsPath(t.options.directory);
+  fs::resize_file(results, fs::file_size(results) - 20);
+  const StudySummary resumed = t.Run();
+  CHECK(resumed.skipped == 2);
+  CHECK(resumed.measured == 1);
+  std::set<std::string> cells;
+  for (const CellRecord& record : t.Records()) cells.insert(record.cell);
+  CHECK(t.Records().size() == 3);
+  CHECK(cells.size() == 3);
+}
+
+TEST_CASE("a crashed cell is recorded, the others are measured, and only it is tried again") {
+  StudyTest t;
+  t.SetScript("case \"$2\" in *Q4_0*) kill -SEGV $$;; esac");
+  const StudySummary summary = t.Run();
+  CHECK(summary.measured == 2);
+  CHECK(summary.failed == 1);
+  const auto records = t.Records();
+  REQUIRE(records.size() == 3);
+  CHECK_FALSE(records[1].ok());
+  CHECK(records[1].error.find("signal 11") != std::string::npos);
+  CHECK(t.Run().failed == 1);
+  CHECK(t.Calls("\"step\":\"measure\"") == 4);
+}
+
+TEST_CASE("a cell that fails with words, or without a result, is told apart") {
+  StudyTest t;
+  t.plan.recipes = {"Q8_0"};
+  t.SetScript("echo 'crossover: no such tensor' >&2; exit 1");
+  t.Run();
+  CHECK(t.Records().back().error == "measuring: crossover: no such tensor");
+  t.SetScript("echo 'half a resu'; exit 0");
+  t.Run();
+  CHECK(t.Records().back().error.find("wrote no result") != std::string::npos);
+}
+
+TEST_CASE("what could change the figures makes a new measurement") {
+  StudyTest t;
+  t.plan.recipes = {"Q8_0"};
+  t.Run();
+  t.options.settings.threads = 2;
+  CHECK(t.Run().measured == 1);
+  t.plan.metrics.speed->repetitions = 9;
+  CHECK(t.Run().measured == 1);
+  WriteFile(t.path("model.gguf"), "GGUF, but another");
+  CHECK(t.Run().measured == 1);
+  CHECK(t.Run().skipped == 1);
+}
+
+TEST_CASE("what a killed quantisation left is cleared away, and files are kept if asked") {
+  StudyTest t;
+  t.plan.recipes = {"Q8_0"};
+  t.plan.keep_files = true;
+  fs::create_directories(t.options.directory / "models");
+  WriteFile(t.options.directory / "models" / "model-Q8_0-0.gguf.tmp-1", "half");
+  t.Run();
+  std::vector<std::string> files;
+  for (const auto& entry : fs::directory_iterator(t.options.directory / "models")) {
+    files.push_back(entry.path().filename().string());
+  }
+  REQUIRE(files.size() == 1);
+  CHECK(files[0].find("model-Q8_0-") == 0);
+  CHECK(files[0].find(".tmp-") == std::string::npos);
+}
+
+TEST_CASE("a folder that cannot be made is an error") {
+  StudyTest t;
+  t.options.directory = t.path("model.gguf") / "out";
+  CHECK_THROWS_AS(t.Run(), Error);
+}
+
+}  // namespace
+}  // namespace crossover::bench

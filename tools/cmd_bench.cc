@@ -1,0 +1,16 @@
+// crossover bench: what the machine can do, and what a model does with it.
+#include "tools/cmd_bench.h"
+
+namespace crossover::tools {
+
+void AddBench(CLI::App& app, const GlobalOptions& globals) {
+  CLI::App* bench = app.add_subcommand("bench", "Measure this machine, or models on it");
+  bench->require_subcommand(1);
+  AddBenchMachine(*bench, globals);
+  AddBenchModel(*bench, globals);
+  SetExamples(*bench,
+              "  crossover bench machine\n"
+              "  crossover bench model model.gguf -p 512 -n 64 -r 5");
+}
+
+}  // namespace crossover::tools

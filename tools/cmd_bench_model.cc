@@ -1,0 +1,95 @@
+// crossover bench model: prefill and decode, with the machine's limit beside each.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/progress.h"
+#include "bench/cell.h"
+#include "bench/child.h"
+#include "bench/model.h"
+#include "bench/record.h"
+#include "bench/system.h"
+#include "tools/cmd_bench.h"
+
+namespace crossover::tools {
+namespace {
+
+struct BenchModelFlags {
+  std::vector<std::string> models;
+  bench::SpeedMetric speed;
+};
+
+/// Several models share this process, so each one's peak size is taken in a process of its own, by
+/// the same passes.
+std::optional<uint64_t> PeakRss(const std::filesystem::path& model, const bench::Settings& settings,
+                                bench::SpeedMetric speed) {
+  speed.repetitions = 1;
+  bench::Metrics metrics;
+  metrics.speed = speed;
+  const bench::MeasureStep step{.file = model, .settings = settings, .metrics = metrics};
+  const auto child =
+      bench::RunChild(bench::ExecutablePath(), {bench::kCellCommand, bench::CellArgument(step)});
+  if (!child.ok()) throw Error(ErrorCode::kIo, model.string() + ": " + child.Failure());
+  const auto result = nlohmann::json::parse(child.output).get<bench::Measurement>();
+  return result.speed->peak_rss_bytes;
+}
+
+void Run(const BenchModelFlags& flags, const GlobalOptions& globals) {
+  const std::vector<std::filesystem::path> paths(flags.models.begin(), flags.models.end());
+  const bench::Settings settings = globals.settings();
+  const bench::Limits limits = bench::MeasureLimits(settings.threads);
+  Progress progress("bench", paths.size() * flags.speed.repetitions, !globals.quiet);
+  auto results = bench::BenchModels(paths, settings, flags.speed, limits,
+                                    [&](size_t done, size_t) { progress.Update(done); });
+  for (size_t i = 0; i < paths.size(); ++i) {
+    results[i].peak_rss_bytes = PeakRss(paths[i], settings, flags.speed);
+  }
+  if (globals.json) {
+    fmt::print("{}\n", bench::BenchJson(results).dump(2));
+    return;
+  }
+  fmt::print("{}\n{} threads, kernels {}, activations {}, KV {}; median of {} repetitions.\n",
+             bench::BenchTable(results), settings.threads, settings.isa, settings.activations,
+             settings.kv_type, flags.speed.repetitions);
+  fmt::print("limit: decode, bytes read per token at {} GB/s; prefill, operations at {} Gop/s{}\n",
+             limits.read_bytes_s ? fmt::format("{:.1f}", *limits.read_bytes_s / 1e9) : "n/a",
+             limits.flops_s ? fmt::format("{:.0f}", *limits.flops_s / 1e9) : "n/a",
+             limits.flops_unit.empty() ? "" : " (" + limits.flops_unit + ")");
+  if (!results.front().energy_reason.empty()) {
+    fmt::print("J/token: {}\n", results.front().energy_reason);
+  }
+}
+
+}  // namespace
+
+void AddBenchModel(CLI::App& bench, const GlobalOptions& globals) {
+  auto flags = std::make_shared<BenchModelFlags>();
+  CLI::App* command =
+      bench.add_subcommand("model", "Prefill and decode speed, the machine's limit beside each");
+  command->add_option("models", flags->models, "GGUF files; measured in turn, round after round")
+      ->required()
+      ->type_name("MODEL...");
+  command->add_option("-p,--prefill", flags->speed.prefill, "Tokens of the prompt")
+      ->check(CLI::Range(1, 1 << 20))
+      ->type_name("N")
+      ->capture_default_str();
+  command->add_option("-n,--decode", flags->speed.decode, "Tokens decoded one by one")
+      ->check(CLI::Range(1, 1 << 20))
+      ->type_name("N")
+      ->capture_default_str();
+  command->add_option("-r,--repetitions", flags->speed.repetitions, "Repetitions after a warm-up")
+      ->check(CLI::Range(1, 10000))
+      ->type_name("N")
+      ->capture_default_str();
+  SetExamples(*command,
+              "  crossover bench model model-f16.gguf model-q4.gguf\n"
+              "  crossover bench model model.gguf -p 128 -n 32 -r 10 --json");
+  command->callback([flags, &globals] { Run(*flags, globals); });
+}
+
+}  // namespace crossover::tools

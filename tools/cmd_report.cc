@@ -1,0 +1,39 @@
+// crossover report: a study's results as a table, CSV and one HTML page.
+#include <fmt/format.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "bench/report.h"
+#include "tools/command.h"
+
+namespace crossover::tools {
+namespace {
+
+void Run(const std::string& directory, const GlobalOptions& globals) {
+  const bench::Report report = bench::MakeReport(directory);
+  if (!report.warning.empty()) fmt::print(stderr, "crossover: warning: {}\n", report.warning);
+  if (globals.json) {
+    const nlohmann::json json{{"report", report.html.string()},
+                              {"csv", report.csv.string()},
+                              {"findings", report.findings}};
+    fmt::print("{}\n", json.dump(2));
+    return;
+  }
+  fmt::print("{}\n{}\n\n{}\n{}\n", report.table, report.findings, report.html.string(),
+             report.csv.string());
+}
+
+}  // namespace
+
+void AddReport(CLI::App& app, const GlobalOptions& globals) {
+  auto directory = std::make_shared<std::string>();
+  CLI::App* command =
+      app.add_subcommand("report", "Make a study's results readable: a table, CSV, an HTML page");
+  command->add_option("directory", *directory, "The study's folder")->required()->type_name("DIR");
+  SetExamples(*command, "  crossover report out/demo");
+  command->callback([directory, &globals] { Run(*directory, globals); });
+}
+
+}  // namespace crossover::tools
