@@ -48,7 +48,10 @@ TEST_CASE("search: the lanes give what one sub-block at a time gives, to the bit
     CHECK(signed_fit.code_offset[s] == one_signed.code_offset);
     std::array<float, kLength> one_codes;
     CHECK(swept[s] == SearchSignedSweep(one_x, 4.0f, one_codes));
-    for (size_t i = 0; i < kLength; ++i) CHECK(lanes_codes[i][s] == one_codes[i]);
+    for (size_t i = 0; i < kLength; ++i) {
+      const float code = lanes_codes[i][s];
+      CHECK(code == one_codes[i]);
+    }
     CHECK(iq4[s] == SearchIq4(one_x, one_w));
   }
 }
