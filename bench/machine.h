@@ -1,0 +1,83 @@
+// The machine's limits, measured: how fast bytes can be read from each level, how fast each
+// arithmetic unit goes. The denominators of every other figure.
+//
+// Each figure is the best that a plain loop of ours reaches: a read is summed with XOR by the
+// widest loads of the selected ISA level, arithmetic runs on registers alone. Threads are a team
+// with a slice each; a repetition is timed from barrier to barrier.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bench/summary.h"
+
+namespace crossover::bench {
+
+struct BandwidthLimit {
+  std::string level;  // "L1", "L2", "L3", "memory_4k", "memory_huge"
+  size_t threads = 0;
+  uint64_t working_set_bytes = 0;    // of all threads together
+  std::vector<double> bytes_s = {};  // a value a repetition; empty: not measured
+  std::string reason = {};           // why there is none, or what to mind of the figure
+
+  bool measured() const { return !bytes_s.empty(); }
+  Summary summary() const { return Summarise(bytes_s); }
+};
+
+struct PeakLimit {
+  std::string unit;              // as kernels::PeakLoop names it
+  std::string instruction = {};  // what it ran
+  size_t threads = 0;
+  std::vector<double> operations_s = {};  // multiplications and additions; empty: not measured
+  std::string reason = {};
+
+  bool measured() const { return !operations_s.empty(); }
+  Summary summary() const { return Summarise(operations_s); }
+};
+
+struct MachineLimits {
+  std::string isa;  // the level that the loops were compiled for
+  std::vector<BandwidthLimit> bandwidth;
+  std::vector<PeakLimit> peak;
+
+  /// Bytes a second that `threads` read from memory, the better of page sizes, by the median.
+  /// Between measured thread counts: the nearest one below. Nothing if memory was not measured.
+  std::optional<double> ReadBandwidth(size_t threads) const;
+  /// Operations a second of one unit, by the same rule.
+  std::optional<double> Peak(std::string_view unit, size_t threads) const;
+  /// The fastest floating-point unit measured with that many threads: "f32_fma", "bf16_dot" or
+  /// "amx_bf16"; null if none was.
+  const PeakLimit* BestFloatPeak(size_t threads) const;
+};
+
+struct MachineOptions {
+  size_t threads = 1;      // the most; fewer are measured too, by powers of two
+  size_t repetitions = 5;  // of each figure
+  /// Only memory with huge pages and the arithmetic units, at `threads` alone: for programs that
+  /// need a denominator, in two to three seconds instead of some fifteen.
+  bool quick = false;
+  size_t memory_bytes = 0;  // the buffer read as "memory"; 0: twice the last cache, within reason
+  std::function<void(size_t done, size_t total)> progress = nullptr;
+};
+
+/// Throws Error(kInterrupted) on Ctrl-C between measurements, Error(kOutOfMemory) if not even the
+/// smallest buffer can be had.
+MachineLimits MeasureMachine(const MachineOptions& options);
+
+/// 1, 2, 4, … and `threads` itself.
+std::vector<size_t> ThreadCounts(size_t threads);
+
+/// {cpu, …, bandwidth:[{level, threads, gb_s, …}], peak:[{unit, threads, gop_s, …}]}; what was not
+/// measured is null with a reason.
+nlohmann::json MachineJson(const MachineLimits& limits);
+/// The same for people, and one line a figure for spreadsheets.
+std::string MachineTable(const MachineLimits& limits);
+std::string MachineCsv(const MachineLimits& limits);
+
+}  // namespace crossover::bench
