@@ -1,0 +1,82 @@
+// From file to figure through the executable: quantise a member of the reference family, read its
+// perplexity, and hold both against what llama-quantize and llama-perplexity give for the same
+// file, text and chunks (tests/data/reference_goldens.json).
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "tests/support/subprocess.h"
+#include "tests/support/test_support.h"
+
+namespace crossover {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+json Goldens() {
+  std::ifstream file(test::SourceRoot() / "tests/data/reference_goldens.json");
+  return json::parse(file).at("members");
+}
+
+fs::path Reference(const std::string& member) {
+  return test::SourceRoot() / "models" / ("reference-" + member + ".gguf");
+}
+
+json RunForJson(std::vector<std::string> arguments) {
+  arguments.insert(arguments.end(), {"--json", "--quiet"});
+  const test::ProcessResult run =
+      test::RunCrossover(arguments, {.timeout = std::chrono::minutes(8)});
+  INFO(run.err);
+  REQUIRE(run.ok());
+  return json::parse(run.out);
+}
+
+double HeldoutPerplexity(const fs::path& model) {
+  const fs::path text = test::SourceRoot() / "models/heldout.txt";
+  const json result =
+      RunForJson({"perplexity", model.string(), "-f", text.string(), "--chunks", "60"});
+  CHECK(result.at("chunks") == 60);
+  CHECK(result.at("tokens") == 60 * 255);
+  return result.at("ppl").get<double>();
+}
+
+TEST_CASE("the perplexity of the F16 models is llama-perplexity's") {
+  for (const auto& [member, golden] : Goldens().items()) {
+    CAPTURE(member);
+    const double expected = golden.at("F16").at("ppl").get<double>();
+    CHECK(HeldoutPerplexity(Reference(member)) == doctest::Approx(expected).epsilon(0.001));
+  }
+}
+
+/// Quantised here, against the same recipe by llama-quantize: its bits, and its perplexity or a
+/// better one.
+void CheckRecipe(const std::string& member, const std::string& recipe) {
+  CAPTURE(member);
+  CAPTURE(recipe);
+  const json golden = Goldens().at(member).at(recipe);
+  const test::TemporaryDirectory directory;
+  const fs::path file = directory / "quantised.gguf";
+  const json report = RunForJson({"quantize", Reference(member).string(), file.string(), recipe});
+  CHECK(std::abs(report.at("effective_bpw").get<double>() - golden.at("bpw").get<double>()) < 0.01);
+  CHECK(report.at("file_bytes") == fs::file_size(file));
+
+  const double expected = golden.at("ppl").get<double>();
+  const double actual = HeldoutPerplexity(file);
+  CHECK(actual < expected * 1.003);
+  // Much better than llama-quantize's would be a mistake in measuring.
+  CHECK(actual > expected * 0.99);
+}
+
+TEST_CASE("Q8_0 costs and keeps what llama-quantize's does") { CheckRecipe("xs", "Q8_0"); }
+TEST_CASE("Q4_K_M costs and keeps what llama-quantize's does") { CheckRecipe("xs", "Q4_K_M"); }
+TEST_CASE("Q4_0 costs and keeps what llama-quantize's does") { CheckRecipe("xs", "Q4_0"); }
+TEST_CASE("Q2_K costs and keeps what llama-quantize's does") { CheckRecipe("xs", "Q2_K"); }
+// Four layers: mixtures that go by layer.
+TEST_CASE("Q4_K_M of four layers keeps what llama-quantize's does") { CheckRecipe("s", "Q4_K_M"); }
+TEST_CASE("Q2_K of four layers keeps what llama-quantize's does") { CheckRecipe("s", "Q2_K"); }
+
+}  // namespace
+}  // namespace crossover
