@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <optional>
 #include <set>
 #include <string_view>
@@ -17,6 +16,7 @@
 #include "engine/gguf_writer.h"
 #include "engine/importance.h"
 #include "engine/tensor_encoder.h"
+#include "quant/tensor_role.h"
 
 namespace crossover::engine {
 namespace {
@@ -41,19 +41,12 @@ void CheckOutputIsNoInput(const GgufFile& file, const std::filesystem::path& out
   }
 }
 
-// The number in "blk.N.…"; -1 for tensors of no layer.
-int LayerOf(const std::string& name) {
-  int layer = -1;
-  std::sscanf(name.c_str(), "blk.%d.", &layer);
-  return layer;
-}
-
 std::vector<const GgufTensor*> InOutputOrder(const GgufFile& file) {
   std::vector<const GgufTensor*> order;
   for (const GgufTensor& tensor : file.tensors()) order.push_back(&tensor);
   std::sort(order.begin(), order.end(), [](const GgufTensor* a, const GgufTensor* b) {
-    return std::pair(LayerOf(a->name), std::string_view(a->name)) <
-           std::pair(LayerOf(b->name), std::string_view(b->name));
+    return std::pair(quant::LayerOf(a->name), std::string_view(a->name)) <
+           std::pair(quant::LayerOf(b->name), std::string_view(b->name));
   });
   return order;
 }
@@ -76,7 +69,7 @@ quant::ModelFacts FactsOf(const GgufFile& file, bool has_importance) {
   facts.layers = Count(file, a + ".block_count");
   if (facts.layers == 0) {
     for (const GgufTensor& tensor : file.tensors()) {
-      facts.layers = std::max(facts.layers, static_cast<uint32_t>(LayerOf(tensor.name) + 1));
+      facts.layers = std::max(facts.layers, quant::LayerOf(tensor.name).value_or(0) + 1);
     }
   }
   facts.heads = Count(file, a + ".attention.head_count");
