@@ -26,33 +26,53 @@ constexpr size_t kSliceMultiple = 4096;
 constexpr double kReadSeconds = 3e-3;
 constexpr double kPeakSeconds = 8e-3;
 
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
 /// Seconds from the moment that all threads are there until all are done with work(worker).
 template <class Work>
 double TimeTeam(Team& team, const Work& work) {
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point start, end;
+  Clock::time_point start;
+  double seconds = 0;
   team.Run([&](const Worker& worker) {
     worker.Sync();
     if (worker.rank == 0) start = Clock::now();
     work(worker);
     worker.Sync();
-    if (worker.rank == 0) end = Clock::now();
+    if (worker.rank == 0) seconds = SecondsSince(start);
   });
-  return std::max(1e-9, std::chrono::duration<double>(end - start).count());
+  return std::max(seconds, 1e-9);
 }
 
-/// A rate for each repetition of work(worker, times), which does `amount` a time; `times` is chosen
-/// so that a repetition takes about `seconds`. The first run warms up and is not counted.
+/// How often work(worker, times) has to be done to last about `seconds`. Only what the first thread
+/// itself needs counts, the least of three: on a busy machine a barrier may wait for a thread that
+/// is not even running, which says nothing of the work.
+template <class Work>
+size_t Calibrate(Team& team, double seconds, const Work& work) {
+  for (size_t times = 1;;) {
+    double least = seconds;
+    for (int i = 0; i < 3; ++i) {
+      team.Run([&](const Worker& worker) {
+        const auto start = Clock::now();
+        work(worker, times);
+        if (worker.rank == 0) least = std::min(least, SecondsSince(start));
+      });
+    }
+    if (least >= seconds / 2) return times;
+    times = static_cast<size_t>(static_cast<double>(times) *
+                                std::clamp(seconds / std::max(least, 1e-9), 2.0, 100.0));
+  }
+}
+
+/// A rate for each repetition of work(worker, times), which does `amount` a time; a repetition
+/// takes about `seconds`. The calibration has warmed up caches, page tables and clocks.
 template <class Work>
 std::vector<double> Repeat(Team& team, size_t repetitions, double seconds, double amount,
                            const Work& work) {
-  size_t times = 1;
-  for (;;) {
-    const double once = TimeTeam(team, [&](const Worker& worker) { work(worker, times); });
-    if (once >= seconds / 2 || times > (size_t{1} << 40)) break;
-    const double factor = std::clamp(seconds / once, 2.0, 100.0);
-    times = static_cast<size_t>(static_cast<double>(times) * factor);
-  }
+  const size_t times = Calibrate(team, seconds, work);
   std::vector<double> rates;
   for (size_t i = 0; i < repetitions; ++i) {
     const double elapsed = TimeTeam(team, [&](const Worker& worker) { work(worker, times); });
@@ -75,8 +95,8 @@ class Measurement {
     {
       Team team(options_.threads);
       const ReadBuffer buffer = Allocate(PageSize::kHuge, team);
+      if (!options_.quick) MeasureCaches(buffer);
       for (const size_t threads : counts_) {
-        if (!options_.quick) MeasureCaches(buffer, threads);
         MeasureMemory(buffer, "memory_huge", threads, HugePageProblem(buffer));
       }
     }
@@ -109,7 +129,7 @@ class Measurement {
       bytes = std::clamp<size_t>(2 * CacheBytes(3), 512 * kMiB, 1024 * kMiB);
       if (info_.available_bytes > 0) bytes = std::min<size_t>(bytes, info_.available_bytes / 4);
     }
-    const double seconds = options_.quick ? 0.8 : 2.5;
+    const double seconds = options_.quick ? 1.5 : 2.5;
     return ReadBuffer(bytes, std::min(bytes, 256 * kMiB), seconds, page_size, team);
   }
 
@@ -140,14 +160,14 @@ class Measurement {
   }
 
   // Working sets lie between a level and the one before it, at the geometric mean: far from both.
-  void MeasureCaches(const ReadBuffer& buffer, size_t threads) {
+  void MeasureCaches(const ReadBuffer& buffer) {
     const uint64_t l1 = CacheBytes(1), l2 = CacheBytes(2), l3 = CacheBytes(3);
     const auto between = [](uint64_t a, uint64_t b) {
       return static_cast<size_t>(std::sqrt(static_cast<double>(a) * static_cast<double>(b)));
     };
-    AddCache(buffer, "L1", threads, l1, threads * (l1 / 2), 0);
-    AddCache(buffer, "L2", threads, l2, threads * between(l1, l2), threads * l1);
-    AddCache(buffer, "L3", threads, l3, between(threads * l2, l3), threads * l2);
+    for (const size_t n : counts_) AddCache(buffer, "L1", n, l1, n * (l1 / 2), 0);
+    for (const size_t n : counts_) AddCache(buffer, "L2", n, l2, n * between(l1, l2), n * l1);
+    for (const size_t n : counts_) AddCache(buffer, "L3", n, l3, between(n * l2, l3), n * l2);
   }
 
   void AddCache(const ReadBuffer& buffer, const char* level, size_t threads, uint64_t cache_bytes,
@@ -181,7 +201,7 @@ class Measurement {
       limit.bytes_s = ReadBestOf(buffer, buffer.size(), threads);
       if (const uint64_t l3 = CacheBytes(3); buffer.size() < 2 * l3) {
         limit.reason = fmt::format(
-            "{} MiB read, the L3 cache is said to have {}: part of it may "
+            "{} MiB read, the L3 cache is said to have {}: part of them may "
             "come from there",
             buffer.size() / kMiB, l3 / kMiB);
       }
