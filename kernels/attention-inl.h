@@ -37,19 +37,23 @@ inline constexpr size_t kLanes = hn::MaxLanes(FloatTag());
 inline constexpr size_t kMaxRows = kLanes >= 16 ? 4 : kLanes >= 8 ? 2 : 1;
 static_assert(kKeyBlock % kLanes == 0 && kStrideMultiple % kLanes == 0);
 
-// The sums of kLanes registers as one register: lane i = Σ sums[i]. log2(kLanes) rounds of pairwise
-// sums, 3 · (kLanes - 1) instructions.
-HWY_INLINE FloatVec FoldLanes(FloatVec (&sums)[kLanes]) {
+// The sums of kCount = kLanes registers as one register: sums[0]'s lane i ← Σ sums[i]. log2(kLanes)
+// rounds of pairwise sums, 3 · (kLanes - 1) instructions. A template for each round, so that every
+// index is a constant and all stays in registers.
+template <size_t kCount>
+HWY_INLINE void FoldLanes(FloatVec (&sums)[kLanes]) {
 #if HWY_TARGET != HWY_SCALAR
-  const FloatTag d;
-  for (size_t count = kLanes; count > 1; count /= 2) {
-    for (size_t i = 0; i < count / 2; ++i) {
+  if constexpr (kCount > 1) {
+    const FloatTag d;
+    for (size_t i = 0; i < kCount / 2; ++i) {
       const FloatVec low = sums[2 * i], high = sums[2 * i + 1];
       sums[i] = hn::Add(hn::ConcatEven(d, high, low), hn::ConcatOdd(d, high, low));
     }
+    FoldLanes<kCount / 2>(sums);
   }
+#else
+  (void)sums;
 #endif
-  return sums[0];
 }
 
 // scores[r][j] = q[r] · k[j] for kRows rows and the kLanes / kRows keys from `k` on.
@@ -71,7 +75,8 @@ HWY_INLINE void DotTile(const float* HWY_RESTRICT q, const float* HWY_RESTRICT k
     }
   }
   HWY_ALIGN float folded[kLanes];
-  hn::Store(FoldLanes(sums), d, folded);
+  FoldLanes<kLanes>(sums);
+  hn::Store(sums[0], d, folded);
   for (size_t r = 0; r < kRows; ++r) {
     for (size_t j = 0; j < kKeys; ++j) scores[r * kKeyBlock + j] = folded[r * kKeys + j];
   }
