@@ -2,7 +2,7 @@
 //
 // For a chunk of 256 columns, with the groups g of the weights:
 //   y[t] += Σ_g (scale[g] · xscale[t]) · Σ_{k∈g} code[k] · xcode[t][k]  -  Σ_g min[g] · xsum[t][g]
-// The chunk is unpacked once, into L1, and used for all tokens. A lane holds the sum of four
+// Chunks are unpacked once, into L1, and used for all tokens. A lane holds the sum of four
 // neighbouring products, so a vector of N lanes covers 4N columns, of one group or of several.
 #include <algorithm>
 #include <array>
@@ -25,7 +25,7 @@ using VF = hn::Vec<DF>;
 
 inline constexpr size_t kLanes = hn::MaxLanes(DF());
 inline constexpr size_t kVectorWeights = 4 * kLanes;
-// One partial sum a lane for each of these tokens is kept in L1; more tokens take another pass.
+// Two partial sums a lane for each of these tokens is kept in L1; more tokens take another pass.
 inline constexpr size_t kMaxTokens = 64;
 // Scales and minima of a chunk: at most 16 groups, a whole vector in any case.
 inline constexpr size_t kMaxGroups = 16;
@@ -85,11 +85,17 @@ HWY_INLINE VF LaneScales(const float* products, size_t v) {
   }
 }
 
-/// sum + one token's products with a chunk, as partial sums in lanes.
+/// Partial sums of one token in lanes: two, so that additions need not wait for each other.
+struct Sums {
+  VF even;
+  VF odd;
+};
+
+/// Adds one token's products with the first `vectors` vectors of a chunk.
 template <class F>
-HWY_INLINE VF AddChunk(VF sum, const Chunk<F>& w, const int8_t* HWY_RESTRICT codes,
-                       const float* HWY_RESTRICT scales, const float* HWY_RESTRICT sums,
-                       size_t vectors) {
+HWY_INLINE void AddChunk(const Chunk<F>& w, const int8_t* HWY_RESTRICT codes,
+                         const float* HWY_RESTRICT scales, const float* HWY_RESTRICT sums,
+                         size_t vectors, Sums& total) {
   constexpr size_t kGroup = Chunk<F>::kGroup;
   constexpr size_t kGroups = Chunk<F>::kGroups;
   const DF d;
@@ -106,39 +112,73 @@ HWY_INLINE VF AddChunk(VF sum, const Chunk<F>& w, const int8_t* HWY_RESTRICT cod
     for (size_t i = v; i < v + kStep; ++i) {
       dot = Dot4(dot, w.codes + i * kVectorWeights, codes + i * kVectorWeights);
     }
+    VF& sum = v / kStep % 2 == 0 ? total.even : total.odd;
     sum = hn::MulAdd(hn::ConvertTo(d, dot), LaneScales<kGroup>(products, v), sum);
   }
   if constexpr (Decoder<F>::kHasMin) {
     for (size_t g = 0; g < kGroups; g += kLanes) {
+      VF& sum = g / kLanes % 2 == 0 ? total.odd : total.even;
       sum = hn::NegMulAdd(hn::Load(d, w.mins + g), hn::LoadU(d, sums + g), sum);
     }
   }
-  return sum;
 }
 
-/// One row for tokens [first, first + tokens); `partial` has kLanes floats a token.
+/// Chunks are unpacked this many at a time, then used: a vector load that spans several stores
+/// would otherwise wait until those have left for the cache.
+inline constexpr size_t kBatch = 8;
+
+/// The activations that meet one format: which sums its minima are multiplied by.
 template <class F>
-HWY_INLINE void GemvRow(const MatMulShare& share, const Q8Rows& x, size_t row, size_t first,
-                        size_t tokens, Chunk<F>& chunk, float* HWY_RESTRICT partial) {
-  constexpr size_t kScales = kChunkWeights / F::kBlockWeights;
-  constexpr bool kSixteen = Chunk<F>::kGroup == 16;
+struct Operand {
+  static constexpr size_t kScales = kChunkWeights / F::kBlockWeights;
+  static constexpr size_t kGroups = Chunk<F>::kGroups;
+
+  const Q8Rows& x;
+  const float* sums;
+  size_t sum_stride;
+
+  explicit Operand(const Q8Rows& rows)
+      : x(rows),
+        sums(kGroups == 16 ? rows.sums16 : rows.sums32),
+        sum_stride(kGroups == 16 ? rows.sum16_stride : rows.sum32_stride) {}
+
+  HWY_INLINE void Add(const Chunk<F>& w, size_t token, size_t c, size_t vectors,
+                      Sums& total) const {
+    AddChunk<F>(w, x.codes + token * x.code_stride + c * kChunkWeights,
+                x.scales + token * x.scale_stride + c * kScales,
+                sums + token * sum_stride + c * kGroups, vectors, total);
+  }
+};
+
+/// One row for tokens [first, first + tokens); `partial` has 2 · kLanes floats a token.
+template <class F>
+HWY_INLINE void GemvRow(const MatMulShare& share, const Operand<F>& x, size_t row, size_t first,
+                        size_t tokens, Chunk<F>* chunks, float* HWY_RESTRICT partial) {
+  constexpr size_t kVectors = kChunkWeights / kVectorWeights;
   const DF d;
   const auto* blocks = reinterpret_cast<const typename F::Block*>(share.row(row));
-  const float* all_sums = kSixteen ? x.sums16 : x.sums32;
-  const size_t sum_stride = kSixteen ? x.sum16_stride : x.sum32_stride;
   const size_t cols = share.w->cols;
-  std::fill_n(partial, tokens * kLanes, 0.0f);
-  for (size_t c = 0; c * kChunkWeights < cols; ++c) {
-    const size_t n = std::min(kChunkWeights, cols - c * kChunkWeights);
-    const size_t vectors = (n + kVectorWeights - 1) / kVectorWeights;
-    chunk.Unpack(blocks + c * kScales, n);
+  const size_t whole = cols / kChunkWeights;
+  const size_t rest = cols % kChunkWeights;
+  const size_t all = whole + (rest != 0);
+  std::fill_n(partial, tokens * 2 * kLanes, 0.0f);
+  for (size_t begin = 0; begin < all; begin += kBatch) {
+    const size_t end = std::min(begin + kBatch, all);
+    for (size_t c = begin; c < end; ++c) {
+      chunks[c - begin].Unpack(blocks + c * Operand<F>::kScales, c < whole ? kChunkWeights : rest);
+    }
     for (size_t t = 0; t < tokens; ++t) {
-      const size_t token = first + t;
-      const VF sum = AddChunk<F>(hn::Load(d, partial + t * kLanes), chunk,
-                                 x.codes + token * x.code_stride + c * kChunkWeights,
-                                 x.scales + token * x.scale_stride + c * kScales,
-                                 all_sums + token * sum_stride + c * Chunk<F>::kGroups, vectors);
-      hn::Store(sum, d, partial + t * kLanes);
+      float* p = partial + t * 2 * kLanes;
+      Sums total{hn::Load(d, p), hn::Load(d, p + kLanes)};
+      for (size_t c = begin; c < std::min(end, whole); ++c) {
+        x.Add(chunks[c - begin], first + t, c, kVectors, total);
+      }
+      if (end > whole) {
+        x.Add(chunks[whole - begin], first + t, whole, (rest + kVectorWeights - 1) / kVectorWeights,
+              total);
+      }
+      hn::Store(total.even, d, p);
+      hn::Store(total.odd, d, p + kLanes);
     }
   }
 }
@@ -146,14 +186,17 @@ HWY_INLINE void GemvRow(const MatMulShare& share, const Q8Rows& x, size_t row, s
 template <class F>
 void Gemv(const MatMulShare& share, const Q8Rows& x) {
   const DF d;
-  Chunk<F> chunk;
-  alignas(64) float partial[kMaxTokens * kLanes];
+  const Operand<F> operand(x);
+  Chunk<F> chunks[kBatch];
+  alignas(64) float partial[kMaxTokens * 2 * kLanes];
   for (size_t first = 0; first < share.tokens; first += kMaxTokens) {
     const size_t tokens = std::min(kMaxTokens, share.tokens - first);
     for (size_t row = share.rows.begin; row < share.rows.end; ++row) {
-      GemvRow<F>(share, x, row, first, tokens, chunk, partial);
+      GemvRow<F>(share, operand, row, first, tokens, chunks, partial);
       for (size_t t = 0; t < tokens; ++t) {
-        float value = hn::GetLane(hn::SumOfLanes(d, hn::Load(d, partial + t * kLanes)));
+        const float* p = partial + t * 2 * kLanes;
+        float value =
+            hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Load(d, p), hn::Load(d, p + kLanes))));
         float& y = share.y[(first + t) * share.y_stride + row];
         if (share.bias != nullptr) value += share.bias[row];
         y = share.accumulate ? value + y : value;

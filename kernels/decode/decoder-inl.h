@@ -37,10 +37,13 @@ struct Decoder;
 /// Byte vectors of at most 32 lanes: the stride at which all formats lay out their codes.
 using Bytes = hn::CappedTag<uint8_t, 32>;
 
-/// out[g] = factor · values[g] for n ≤ 16 small integers.
-template <class T>
-HWY_INLINE void ScaleAll(float factor, const T* values, size_t n, float* out) {
-  const hn::CappedTag<float, 8> d;
+/// Eight small integers in one register, so that one store feeds a vector load.
+HWY_INLINE uint64_t Join(uint32_t low, uint32_t high) { return low | uint64_t{high} << 32; }
+
+/// out[g] = factor · values[g] for n small integers, n = 8 or 16.
+template <size_t n, class T>
+HWY_INLINE void ScaleAll(float factor, const T* values, float* out) {
+  const hn::CappedTag<float, n> d;
   const hn::RebindToSigned<decltype(d)> di;
   const hn::Rebind<T, decltype(d)> small;
   for (size_t i = 0; i < n; i += hn::Lanes(d)) {
@@ -59,18 +62,22 @@ HWY_INLINE void UnpackNibbles(const uint8_t* packed, uint8_t* codes) {
   }
 }
 
-/// codes[i] += 16 where bit i of the 32 is set. Highway may read 8 bytes from `bits` + 2.
-HWY_INLINE void AddFifthBits(const uint8_t* bits, uint8_t* codes) {
+/// The same with bit i of `high` as the fifth bit of code i. Highway may read 8 bytes at high + 2,
+/// so `packed` has to follow `high` in the block.
+HWY_INLINE void UnpackFiveBits(const uint8_t* packed, const uint8_t* high, uint8_t* codes) {
 #if HWY_TARGET == HWY_SCALAR
   for (size_t i = 0; i < 32; ++i) {
-    codes[i] = static_cast<uint8_t>(codes[i] | ((bits[i / 8] >> (i % 8)) & 1) << 4);
+    const int low = i < 16 ? packed[i] & 15 : packed[i - 16] >> 4;
+    codes[i] = static_cast<uint8_t>(low | ((high[i / 8] >> (i % 8)) & 1) << 4);
   }
 #else
-  const Bytes d;
-  for (size_t i = 0; i < 32; i += hn::Lanes(d)) {
-    const auto high = hn::IfThenElseZero(hn::LoadMaskBits(d, bits + i / 8), hn::Set(d, 16));
-    hn::StoreU(hn::Or(hn::LoadU(d, codes + i), high), d, codes + i);
-  }
+  const hn::CappedTag<uint8_t, 16> d;
+  const auto bit = hn::Set(d, 16);
+  const auto q = hn::LoadU(d, packed);
+  const auto high0 = hn::IfThenElseZero(hn::LoadMaskBits(d, high), bit);
+  const auto high1 = hn::IfThenElseZero(hn::LoadMaskBits(d, high + 2), bit);
+  hn::StoreU(hn::Or(hn::And(q, hn::Set(d, 15)), high0), d, codes);
+  hn::StoreU(hn::Or(hn::ShiftRight<4>(q), high1), d, codes + 16);
 #endif
 }
 

@@ -27,7 +27,7 @@ struct Decoder<quant::IQ4_XS> {
       small[k] = static_cast<int8_t>(static_cast<int>(low | ((high >> (2 * k)) & 3) << 4) - 32);
       mins[k] = 0.0f;
     }
-    ScaleAll(HalfToFloat(block.d), small, 8, scales);
+    ScaleAll<8>(HalfToFloat(block.d), small, scales);
   }
 };
 

@@ -33,8 +33,8 @@ struct Decoder<quant::Q2_K> {
     }
     alignas(32) uint8_t small[32];  // 16 scales, 16 minima
     UnpackNibbles(block.scales, small);
-    ScaleAll(HalfToFloat(block.d), small, 16, scales);
-    ScaleAll(HalfToFloat(block.dmin), small + 16, 16, mins);
+    ScaleAll<16>(HalfToFloat(block.d), small, scales);
+    ScaleAll<16>(HalfToFloat(block.dmin), small + 16, mins);
   }
 };
 

@@ -34,23 +34,29 @@ struct Decoder<quant::Q3_K> {
         }
       }
     }
-    int8_t small[16];
+    uint64_t small[2];
     UnpackScales(block.scales, small);
-    ScaleAll(HalfToFloat(block.d), small, 16, scales);
-    ScaleAll(4.0f * HalfToFloat(block.d), small, 16, mins);
+    const auto* bytes = reinterpret_cast<const int8_t*>(small);
+    ScaleAll<16>(HalfToFloat(block.d), bytes, scales);
+    ScaleAll<16>(4.0f * HalfToFloat(block.d), bytes, mins);
   }
 
   // Four bytes at a time; see the layout in quant/q3_k/q3_k.h.
-  static HWY_INLINE void UnpackScales(const uint8_t* packed, int8_t* out) {
+  static HWY_INLINE void UnpackScales(const uint8_t* packed, uint64_t out[2]) {
     uint32_t words[3];
     std::memcpy(words, packed, 12);
-    for (uint32_t k = 0; k < 4; ++k) {
-      const uint32_t low = (words[k & 1] >> (k / 2 * 4)) & 0x0f0f0f0fu;
-      const uint32_t high = (words[2] >> (2 * k)) & 0x03030303u;
-      const uint32_t scales = low | high << 4;
-      std::memcpy(out + 4 * k, &scales, 4);
+    const auto four = [&](uint32_t word, uint32_t shift) {
+      const uint32_t high = (words[2] >> shift) & 0x03030303u;
+      return (word & 0x0f0f0f0fu) | high << 4;
+    };
+    out[0] = Join(four(words[0], 0), four(words[1], 2));
+    out[1] = Join(four(words[0] >> 4, 4), four(words[1] >> 4, 6));
+    // Eight times s - 32: flipping bit 5 makes it the sign of six bits, which is then extended.
+    for (size_t i = 0; i < 2; ++i) {
+      out[i] ^= 0x2020202020202020u;
+      const uint64_t sign = out[i] & 0x2020202020202020u;
+      out[i] |= sign << 1 | sign << 2;
     }
-    for (size_t k = 0; k < 16; ++k) out[k] = static_cast<int8_t>(out[k] - 32);
   }
 };
 

@@ -19,8 +19,7 @@ struct Decoder<quant::Q5_0> {
 
   static HWY_INLINE void Unpack(const quant::Q5_0::Block& block, uint8_t* codes, float* scales,
                                 float* mins) {
-    UnpackNibbles(block.qs, codes);
-    AddFifthBits(block.qh, codes);
+    UnpackFiveBits(block.qs, block.qh, codes);
     *scales = HalfToFloat(block.d);
     *mins = 16.0f * *scales;
   }

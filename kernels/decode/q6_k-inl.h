@@ -38,8 +38,8 @@ struct Decoder<quant::Q6_K> {
         hn::StoreU(hn::Or(hn::ShiftRight<4>(odd), high3), d, out + 96);
       }
     }
-    ScaleAll(HalfToFloat(block.d), block.scales, 16, scales);
-    ScaleAll(32.0f * HalfToFloat(block.d), block.scales, 16, mins);
+    ScaleAll<16>(HalfToFloat(block.d), block.scales, scales);
+    ScaleAll<16>(32.0f * HalfToFloat(block.d), block.scales, mins);
   }
 };
 

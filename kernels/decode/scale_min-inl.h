@@ -16,16 +16,14 @@ HWY_INLINE void UnpackScaleMins(quant::Half d, quant::Half dmin, const uint8_t* 
                                 float* scales, float* mins) {
   uint32_t words[3];
   std::memcpy(words, packed, 12);
-  const uint32_t small[4] = {
-      words[0] & 0x3f3f3f3fu,
-      (words[2] & 0x0f0f0f0fu) | ((words[0] >> 2) & 0x30303030u),
-      words[1] & 0x3f3f3f3fu,
-      ((words[2] >> 4) & 0x0f0f0f0fu) | ((words[1] >> 2) & 0x30303030u),
+  const uint64_t small[2] = {
+      Join(words[0] & 0x3f3f3f3fu, (words[2] & 0x0f0f0f0fu) | ((words[0] >> 2) & 0x30303030u)),
+      Join(words[1] & 0x3f3f3f3fu,
+           ((words[2] >> 4) & 0x0f0f0f0fu) | ((words[1] >> 2) & 0x30303030u)),
   };
-  uint8_t bytes[16];
-  std::memcpy(bytes, small, 16);
-  ScaleAll(HalfToFloat(d), bytes, 8, scales);
-  ScaleAll(HalfToFloat(dmin), bytes + 8, 8, mins);
+  const auto* bytes = reinterpret_cast<const uint8_t*>(small);
+  ScaleAll<8>(HalfToFloat(d), bytes, scales);
+  ScaleAll<8>(HalfToFloat(dmin), bytes + 8, mins);
 }
 
 }  // namespace crossover::kernels::HWY_NAMESPACE
