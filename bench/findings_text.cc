@@ -67,8 +67,12 @@ std::string LinearityClause(std::string_view what, const std::vector<ModelFit>& 
   for (const ModelFit& fit : fits) {
     const double r2 = fit.fit.r_squared;
     auto& group = r2 >= kLinear ? linear : r2 >= kRoughly ? roughly : not_linear;
-    group.push_back(fmt::format("{} (R² {:.3f}, {:+.3g} {} a bit)", fit.model, r2,
-                                fit.fit.slope / unit, unit_name));
+    // The slope of what is no line says nothing.
+    const std::string slope = r2 < kRoughly
+                                  ? ""
+                                  : fmt::format(", {}{} {} a bit", fit.fit.slope < 0 ? "" : "+",
+                                                Significant(fit.fit.slope / unit), unit_name);
+    group.push_back(fmt::format("{} (R² {:.3f}{})", fit.model, r2, slope));
   }
   std::vector<std::string> clauses;
   if (!linear.empty()) clauses.push_back("linear in BPW for " + Join(linear));

@@ -38,15 +38,12 @@ void AddGlobalOptions(CLI::App& app, GlobalOptions& globals) {
       ->type_name("LEVEL");
   app.add_option("--activations", globals.activations, "Form of activations in matrix products")
       ->transform(one_of({"auto", "f32", "bf16", "q8"}))
-      ->type_name("")
       ->capture_default_str();
   app.add_option("--kv-type", globals.kv_type, "Format of the KV cache")
       ->transform(one_of({"f16", "bf16", "f32", "q8_0", "q4_0"}))
-      ->type_name("")
       ->capture_default_str();
   app.add_option("--load", globals.load, "Map the weights from the file or read them into RAM")
       ->transform(one_of({"mmap", "ram"}))
-      ->type_name("")
       ->capture_default_str();
   app.add_flag("--json", globals.json, "Print JSON instead of tables");
   app.add_flag("--quiet", globals.quiet, "No progress bars");

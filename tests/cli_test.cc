@@ -1,0 +1,244 @@
+// The command line's manners: exit codes, global flags, help; and the study from end to end.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/output_file.h"
+#include "tests/support/subprocess.h"
+#include "tests/support/test_support.h"
+
+namespace crossover {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using test::ProcessResult;
+using test::RunCrossover;
+
+bool Has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+size_t Lines(const std::string& text) {
+  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+std::string EmbeddedXs() { return (test::SourceRoot() / "models/reference-xs.gguf").string(); }
+
+TEST_CASE("words that are off: exit code 2, a line that says so and a hint") {
+  const std::vector<std::vector<std::string>> calls{{},
+                                                    {"dance"},
+                                                    {"info"},
+                                                    {"bench"},
+                                                    {"bench", "dance"},
+                                                    {"generate", "m.gguf", "--dance"},
+                                                    {"info", "--threads", "0", "m.gguf"},
+                                                    {"info", "--threads", "many", "m.gguf"},
+                                                    {"info", "--isa", "mmx", "m.gguf"},
+                                                    {"info", "--kv-type", "q9", "m.gguf"},
+                                                    {"info", "--load", "tape", "m.gguf"},
+                                                    {"study", "demo"}};
+  for (const auto& call : calls) {
+    const ProcessResult result = RunCrossover(call);
+    INFO(fmt::format("{}: {}", fmt::join(call, " "), result.err));
+    CHECK(result.exit_code == 2);
+    CHECK(result.err.rfind("crossover: ", 0) == 0);
+    CHECK(Has(result.err, "--help"));
+    CHECK(Lines(result.err) == 2);
+    CHECK(result.out.empty());
+  }
+}
+
+TEST_CASE("work that fails: exit code 1 and one line") {
+  const test::TemporaryDirectory directory;
+  WriteFile(directory / "not.gguf", "this is no model");
+  const std::vector<std::vector<std::string>> calls{
+      {"info", (directory / "absent.gguf").string()},
+      {"info", (directory / "not.gguf").string()},
+      {"info", directory.path().string()},
+      {"bench", "model", (directory / "not.gguf").string()},
+      {"report", directory.path().string()},
+      {"study", "no-such-plan", "--out", (directory / "out").string()},
+      {"study", (directory / "not.gguf").string(), "--out", (directory / "out").string()}};
+  for (const auto& call : calls) {
+    const ProcessResult result = RunCrossover(call);
+    INFO(fmt::format("{}: {}", fmt::join(call, " "), result.err));
+    CHECK(result.exit_code == 1);
+    CHECK(result.err.rfind("crossover: ", 0) == 0);
+    CHECK(Lines(result.err) == 1);
+  }
+}
+
+TEST_CASE("an unknown CROSSOVER_ISA is an error, never a fallback") {
+  const ProcessResult result =
+      RunCrossover({"info", EmbeddedXs()}, {.environment = {{"CROSSOVER_ISA", "mmx"}}});
+  CHECK(result.exit_code == 2);
+  CHECK(Has(result.err, "mmx"));
+}
+
+TEST_CASE("--version and --help answer on the standard output") {
+  const ProcessResult version = RunCrossover({"--version"});
+  CHECK(version.ok());
+  CHECK(version.out.rfind("crossover ", 0) == 0);
+  CHECK(RunCrossover({"--help"}).ok());
+}
+
+TEST_CASE("every subcommand's help has examples that call it") {
+  for (const char* command : {"info", "tokenize", "generate", "logits", "quantize", "perplexity",
+                              "eval", "bench", "bench machine", "bench model", "study", "report"}) {
+    std::vector<std::string> words;
+    std::istringstream split(command);
+    for (std::string word; split >> word;) words.push_back(word);
+    words.emplace_back("--help");
+    const ProcessResult help = RunCrossover(words);
+    INFO(command);
+    CHECK(help.ok());
+    const size_t examples = help.out.find("Examples:");
+    REQUIRE(examples != std::string::npos);
+    CHECK(help.out.find(fmt::format("crossover {}", command), examples) != std::string::npos);
+  }
+}
+
+TEST_CASE("global flags count before and after the subcommand") {
+  const ProcessResult before = RunCrossover({"--json", "info", EmbeddedXs()});
+  const ProcessResult after = RunCrossover({"info", EmbeddedXs(), "--json"});
+  REQUIRE(before.ok());
+  CHECK(before.out == after.out);
+  CHECK(json::parse(after.out).contains("architecture"));
+}
+
+TEST_CASE("bench model says what the contract asks, a row a model and test") {
+  const ProcessResult result =
+      RunCrossover({"bench", "model", EmbeddedXs(), EmbeddedXs(), "-p", "16", "-n", "4", "-r", "3",
+                    "--threads", "1", "--json"});
+  INFO(result.err);
+  REQUIRE(result.ok());
+  const json rows = json::parse(result.out);
+  REQUIRE(rows.size() == 4);
+  for (const json& row : rows) {
+    const json& speed = row.at("tok_s");
+    CHECK(speed.at("min") <= speed.at("median"));
+    CHECK(speed.at("median") <= speed.at("max"));
+    CHECK(speed.at("min").get<double>() > 0);
+    CHECK(row.at("samples").size() == 3);
+    CHECK(row.at("effective_bpw") == 16);
+    CHECK(row.at("format") == "F16");
+    CHECK(row.at("limit").at("value").get<double>() > 0);
+    CHECK(row.at("fraction_of_limit").get<double>() ==
+          doctest::Approx(speed.at("median").get<double>() /
+                          row.at("limit").at("value").get<double>()));
+    // More than the embedding table, less than the machine.
+    CHECK(row.at("peak_rss_bytes").get<double>() > 2e6);
+    CHECK((row.at("energy_j_per_token").is_number() || !row.at("energy_reason").empty()));
+  }
+  CHECK(rows[0].at("test") == "prefill");
+  CHECK(rows[0].at("tokens") == 16);
+  CHECK(rows[1].at("test") == "decode");
+}
+
+/// A plan over the smallest embedded model that takes a second or two.
+class TinyStudy {
+ public:
+  TinyStudy() {
+    const json plan{
+        {"name", "tiny"},
+        {"models", {"embedded:xs"}},
+        {"recipes", {"F16", "Q8_0", "Q4_K_M"}},
+        {"metrics",
+         {{"perplexity", {{"text", "embedded:heldout"}, {"context", 64}, {"chunks", 2}}},
+          {"tasks", {{"directory", "embedded:tasks"}, {"names", {"facts", "sums"}}, {"limit", 4}}},
+          {"speed", {{"prefill", 16}, {"decode", 4}, {"repetitions", 3}}}}}};
+    WriteFile(directory_ / "plan.json", plan.dump());
+  }
+  std::vector<std::string> words() const {
+    return {"study", (directory_ / "plan.json").string(), "--out", out().string()};
+  }
+  fs::path out() const { return directory_ / "out"; }
+  std::vector<json> Records() const {
+    std::vector<json> records;
+    std::istringstream lines(ReadFile(out() / "results.jsonl"));
+    for (std::string line; std::getline(lines, line);) records.push_back(json::parse(line));
+    return records;
+  }
+
+ private:
+  test::TemporaryDirectory directory_;
+};
+
+TEST_CASE("a study measures, resumes and is reported") {
+  const TinyStudy study;
+  const ProcessResult first = RunCrossover(study.words());
+  INFO(first.err);
+  REQUIRE(first.ok());
+  const auto records = study.Records();
+  REQUIRE(records.size() == 3);
+  const json& f16 = records[0].at("measurement");
+  const json& q4 = records[2].at("measurement");
+  CHECK(f16.at("effective_bpw") == 16);
+  CHECK(q4.at("effective_bpw").get<double>() < 7);
+  CHECK(q4.at("file_bytes") < f16.at("file_bytes"));
+  CHECK(records[0].at("quantize_seconds").is_null());
+  CHECK(records[2].at("quantize_seconds").is_number());
+  for (const json& record : records) {
+    const json& m = record.at("measurement");
+    CHECK(m.at("perplexity").at("ppl").get<double>() > 1);
+    CHECK(m.at("perplexity").at("ppl").get<double>() < 4096);  // a uniform guess
+    CHECK(m.at("tasks").size() == 3);                          // acc, acc_norm, exact_match
+    CHECK(m.at("decode").at("samples_tok_s").size() == 3);
+    CHECK(m.at("peak_rss_bytes").get<double>() > m.at("file_bytes").get<double>() / 2);
+  }
+  CHECK_FALSE(fs::exists(study.out() / "models"));
+
+  const ProcessResult second = RunCrossover(study.words());
+  CHECK(second.ok());
+  CHECK(Has(second.out, "0 measured now, 3 were there already"));
+  CHECK(study.Records().size() == 3);
+
+  const ProcessResult report = RunCrossover({"report", study.out().string()});
+  REQUIRE(report.ok());
+  CHECK(Has(report.out, "reference-xs"));
+  CHECK(Has(report.out, "(1) Size against precision."));
+  CHECK(fs::exists(study.out() / "report.html"));
+  CHECK(Lines(ReadFile(study.out() / "results.csv")) == 4);
+}
+
+TEST_CASE("a study killed at any moment goes on where it was") {
+  const TinyStudy study;
+  std::vector<std::string> words = study.words();
+  words.insert(words.begin(), test::CrossoverBinary().string());
+  {
+    test::Process process(words);
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(100);
+    const auto one_line = [&] {
+      const fs::path results = study.out() / "results.jsonl";
+      return fs::exists(results) && fs::file_size(results) > 0;
+    };
+    while (process.Running() && !one_line() && std::chrono::steady_clock::now() < give_up) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    process.Signal(SIGKILL);
+    process.Wait();
+  }
+  const ProcessResult resumed = RunCrossover(study.words());
+  INFO(resumed.err);
+  REQUIRE(resumed.ok());
+  std::set<std::string> cells;
+  for (const json& record : study.Records()) {
+    CHECK(record.at("status") == "ok");
+    cells.insert(record.at("cell").get<std::string>());
+  }
+  CHECK(cells.size() == 3);
+  CHECK(study.Records().size() == 3);
+}
+
+}  // namespace
+}  // namespace crossover
