@@ -50,8 +50,7 @@ class MatMulInput {
   /// Called by all workers with the same arguments: each converts its share into the forms that
   /// matrices of the formats `readers` will read; all return after a barrier. `x` must stay alive
   /// and unchanged until the last MatMul on it. Preconditions: tokens and cols are within the
-  /// reservation; x is complete and nobody still multiplies by the former one (both the barrier's
-  /// work that has to follow writing x anyway).
+  /// reservation; a Sync lies between this call and the last write to x or use of the former one.
   void Assign(const Worker& worker, const float* x, size_t tokens, size_t cols,
               std::span<const quant::Format> readers, Activations activations);
 
