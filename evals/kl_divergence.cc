@@ -13,24 +13,23 @@ namespace crossover::evals {
 namespace {
 
 constexpr float kClamp = 16.0f;
-constexpr size_t kLanes = 16;
+constexpr size_t kBlock = 256;  // in the first-level cache
 
 double Divergence(std::span<const float> logits, const RowNormaliser& row, const KlRecord& base) {
   // ln q_k = logit_k - shift.
   const float shift = row.maximum + static_cast<float>(row.log_sum);
-  const auto term = [&](size_t k) {
-    const float log_p = base.LogProbability(k);
-    const float p = log_p > -kClamp ? ExpNonPositive(log_p) : 0.0f;
-    return static_cast<double>(p * (log_p - (logits[k] - shift)));
-  };
-  double lanes[kLanes] = {};
-  size_t k = 0;
-  for (; k + kLanes <= logits.size(); k += kLanes) {
-    for (size_t l = 0; l < kLanes; ++l) lanes[l] += term(k + l);
-  }
   double sum = 0;
-  for (const double lane : lanes) sum += lane;
-  for (; k < logits.size(); ++k) sum += term(k);
+  float log_p[kBlock], p[kBlock];
+  for (size_t begin = 0; begin < logits.size(); begin += kBlock) {
+    const size_t n = std::min(kBlock, logits.size() - begin);
+    for (size_t i = 0; i < n; ++i) log_p[i] = base.LogProbability(begin + i);
+    std::copy_n(log_p, n, p);
+    ExpNonPositive({p, n});
+    for (size_t i = 0; i < n; ++i) {
+      if (log_p[i] <= -kClamp) continue;
+      sum += static_cast<double>(p[i] * (log_p[i] - (logits[begin + i] - shift)));
+    }
+  }
   return sum;
 }
 

@@ -1,30 +1,67 @@
 #include "evals/log_softmax.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 
 namespace crossover::evals {
 namespace {
 
+// -87 ≤ x ≤ 0.
+float ExpInRange(float x) {
+  // e^x = 2^n e^r, n = round(x / ln 2), |r| ≤ ln 2 / 2. Adding 1.5 · 2^23 rounds to an integer
+  // without a rounding instruction. ln 2 is taken in two parts so that n · ln 2 is exact.
+  constexpr float kLog2E = 1.44269504f;
+  constexpr float kRound = 12582912.0f;
+  constexpr float kLn2High = 0.693359375f;
+  constexpr float kLn2Low = -2.12194440e-4f;
+  const float n = (x * kLog2E + kRound) - kRound;
+  const float r = (x - n * kLn2High) - n * kLn2Low;
+  // Taylor to r^7: the next term is below 6e-9 for |r| ≤ ln 2 / 2.
+  float p = 1.0f / 5040;
+  p = p * r + 1.0f / 720;
+  p = p * r + 1.0f / 120;
+  p = p * r + 1.0f / 24;
+  p = p * r + 1.0f / 6;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  const float power = std::bit_cast<float>((static_cast<int32_t>(n) + 127) << 23);
+  return p * power;
+}
+
 // Independent partial results, so that the compiler may keep them in vector registers without being
 // allowed to reorder floating-point sums.
 constexpr size_t kLanes = 16;
+constexpr size_t kBlock = 256;  // in the first-level cache
 
 double SumOfExponentials(std::span<const float> logits, float maximum) {
   double lanes[kLanes] = {};
-  size_t i = 0;
-  for (; i + kLanes <= logits.size(); i += kLanes) {
-    float e[kLanes];
-    for (size_t l = 0; l < kLanes; ++l) e[l] = ExpNonPositive(logits[i + l] - maximum);
-    for (size_t l = 0; l < kLanes; ++l) lanes[l] += static_cast<double>(e[l]);
+  float e[kBlock];
+  for (size_t begin = 0; begin < logits.size(); begin += kBlock) {
+    const size_t n = std::min(kBlock, logits.size() - begin);
+    const float* x = logits.data() + begin;
+    for (size_t i = 0; i < n; ++i) e[i] = x[i] - maximum;
+    ExpNonPositive({e, n});
+    std::fill(e + n, e + kBlock, 0.0f);
+    for (size_t i = 0; i < kBlock; i += kLanes) {
+      for (size_t l = 0; l < kLanes; ++l) lanes[l] += static_cast<double>(e[i + l]);
+    }
   }
   double sum = 0;
   for (const double lane : lanes) sum += lane;
-  for (; i < logits.size(); ++i) sum += static_cast<double>(ExpNonPositive(logits[i] - maximum));
   return sum;
 }
 
 }  // namespace
+
+void ExpNonPositive(std::span<float> x) {
+  constexpr float kLowest = -87.0f;
+  // A loop of its own: next to the arithmetic the compiler would make the comparison a branch.
+  for (float& v : x) v = v > kLowest ? v : kLowest;
+  for (float& v : x) v = ExpInRange(v);
+}
 
 RowExtremes FindExtremes(std::span<const float> logits) {
   float high[kLanes], low[kLanes], residue[kLanes];

@@ -27,9 +27,9 @@ struct RowNormaliser : RowExtremes {
 /// Exponentials in float32, their sum in double.
 RowNormaliser Normalise(std::span<const float> logits);
 
-/// exp(x) for x ≤ 0 within 2 ulp of float32, 0 below -87; 20 ops, no branch, no call: inside a loop
-/// it becomes vector code.
-inline float ExpNonPositive(float x);
+/// x[i] ← exp(x[i]) within 2 ulp of float32 for x[i] ≤ 0. What is below -87 counts as -87: 1.6e-38,
+/// which no sum that has a term of 1 in it can see. Vector code on any machine.
+void ExpNonPositive(std::span<float> x);
 
 /// ln p_token. The difference to the maximum is rounded to float32, as the protocol does.
 inline double LogProbability(const RowNormaliser& row, std::span<const float> logits,
@@ -38,5 +38,3 @@ inline double LogProbability(const RowNormaliser& row, std::span<const float> lo
 }
 
 }  // namespace crossover::evals
-
-#include "evals/log_softmax-inl.h"
