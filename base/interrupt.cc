@@ -20,6 +20,8 @@ void OnSignal(int signal) {
 void InstallInterruptHandlers() {
   std::signal(SIGINT, OnSignal);
   std::signal(SIGTERM, OnSignal);
+  // A file-size limit then shows as a failed write, which is reported and cleaned up after.
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 bool Interrupted() { return interrupted != 0; }
