@@ -3,15 +3,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <filesystem>
-#include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/table.h"
-#include "bench/system.h"
+#include "bench/machine_info.h"
 #include "kernels/isa.h"
 #include "kernels/matmul.h"
 
@@ -20,34 +20,6 @@ namespace {
 
 constexpr std::string_view kBandwidthSource =
     "not measured by info; `crossover bench machine` measures it";
-
-struct Cache {
-  std::string level;   // "L2"
-  std::string type;    // "Unified"
-  std::string size;    // as Linux writes it: "2048K"
-  std::string shared;  // CPUs that share it: "0-1"
-};
-
-std::optional<std::string> FirstLine(const std::filesystem::path& path) {
-  std::ifstream in(path);
-  std::string line;
-  if (!std::getline(in, line)) return std::nullopt;
-  return line;
-}
-
-// The first CPU's, as Linux tells them; empty where it does not (many virtual machines).
-std::vector<Cache> Caches() {
-  std::vector<Cache> caches;
-  const std::filesystem::path root = "/sys/devices/system/cpu/cpu0/cache";
-  for (int i = 0;; ++i) {
-    const auto folder = root / fmt::format("index{}", i);
-    const auto level = FirstLine(folder / "level");
-    const auto size = FirstLine(folder / "size");
-    if (!level || !size) return caches;
-    caches.push_back({"L" + *level, FirstLine(folder / "type").value_or(""), *size,
-                      FirstLine(folder / "shared_cpu_list").value_or("")});
-  }
-}
 
 std::vector<std::string> AvailableIsas() {
   std::vector<std::string> names;
@@ -58,17 +30,19 @@ std::vector<std::string> AvailableIsas() {
 }
 
 void PrintJson(const GlobalOptions& globals) {
+  const bench::MachineInfo machine = bench::ReadMachineInfo();
   nlohmann::json json;
-  json["cpu"] = bench::CpuName();
-  json["cores"] = bench::PhysicalCores();
+  json["cpu"] = machine.cpu;
+  json["cores"] = machine.cores;
   json["threads"] = globals.thread_count();
-  json["memory_bytes"] = bench::MemoryBytes();
+  json["memory_bytes"] = machine.memory_bytes;
+  json["huge_pages"] = machine.huge_pages;
   json["caches"] = nlohmann::json::array();
-  for (const Cache& cache : Caches()) {
+  for (const bench::CacheInfo& cache : machine.caches) {
     json["caches"].push_back({{"level", cache.level},
                               {"type", cache.type},
-                              {"size", cache.size},
-                              {"shared_cpus", cache.shared}});
+                              {"bytes", cache.bytes},
+                              {"sharers", cache.sharers}});
   }
   json["isa"] = {{"available", AvailableIsas()}, {"selected", kernels::SelectedIsa()}};
   json["kernels"] = nlohmann::json::array();
@@ -79,28 +53,51 @@ void PrintJson(const GlobalOptions& globals) {
   fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
-void PrintText() {
-  fmt::print("CPU         {}\n", bench::CpuName());
-  fmt::print("cores       {} physical, usable by this process\n", bench::PhysicalCores());
-  const uint64_t memory = bench::MemoryBytes();
-  fmt::print("memory      {}\n", memory > 0
-                                     ? fmt::format("{:.1f} GB", static_cast<double>(memory) / 1e9)
-                                     : std::string("n/a (the system does not say)"));
+std::string CachesText(const bench::MachineInfo& machine) {
+  if (machine.caches.empty()) return "n/a (the system does not say)";
   std::vector<std::string> caches;
-  for (const Cache& cache : Caches()) {
-    caches.push_back(
-        fmt::format("{} {} {} (CPUs {})", cache.level, cache.type, cache.size, cache.shared));
+  for (const bench::CacheInfo& cache : machine.caches) {
+    caches.push_back(fmt::format(
+        "L{} {} KiB{}", cache.level, cache.bytes / 1024,
+        cache.sharers > 1 ? fmt::format(" for {} CPUs", cache.sharers) : std::string()));
   }
-  fmt::print("caches      {}\n", caches.empty() ? std::string("n/a (the system does not say)")
-                                                : fmt::format("{}", fmt::join(caches, ", ")));
+  return fmt::format("{}", fmt::join(caches, ", "));
+}
+
+// One row for an operation, with the formats it is there for: sixty rows tell nobody anything.
+std::string KernelTable() {
+  using Operation = std::pair<std::string, std::string>;  // name, ISA
+  std::vector<Operation> order;
+  std::map<Operation, std::string> formats;
+  for (const kernels::KernelName& kernel : kernels::MatMulKernels()) {
+    const size_t slash = kernel.name.find('/');
+    const Operation operation{kernel.name.substr(0, slash), std::string(kernel.isa)};
+    if (formats.count(operation) == 0) order.push_back(operation);
+    if (slash != std::string::npos) formats[operation] += kernel.name.substr(slash + 1) + " ";
+  }
+  Table table({{"kernel", Table::Align::kLeft},
+               {"ISA", Table::Align::kLeft},
+               {"formats", Table::Align::kLeft}});
+  for (const Operation& operation : order) {
+    table.AddRow({operation.first, operation.second, formats[operation]});
+  }
+  return table.Text();
+}
+
+void PrintText() {
+  const bench::MachineInfo machine = bench::ReadMachineInfo();
+  fmt::print("CPU         {}\n", machine.cpu);
+  fmt::print("cores       {} physical, usable by this process\n", machine.cores);
+  fmt::print("memory      {}\n",
+             machine.memory_bytes > 0
+                 ? fmt::format("{:.1f} GB", static_cast<double>(machine.memory_bytes) / 1e9)
+                 : std::string("n/a (the system does not say)"));
+  fmt::print("huge pages  {}\n",
+             machine.huge_pages.empty() ? "n/a (the system does not say)" : machine.huge_pages);
+  fmt::print("caches      {}\n", CachesText(machine));
   fmt::print("ISA         {} (available: {})\n", kernels::SelectedIsa(),
              fmt::join(AvailableIsas(), ", "));
-  fmt::print("bandwidth   {}\n\n", kBandwidthSource);
-  Table table({{"kernel", Table::Align::kLeft}, {"ISA", Table::Align::kLeft}});
-  for (const kernels::KernelName& kernel : kernels::MatMulKernels()) {
-    table.AddRow({kernel.name, std::string(kernel.isa)});
-  }
-  fmt::print("{}", table.Text());
+  fmt::print("bandwidth   {}\n\n{}", kBandwidthSource, KernelTable());
 }
 
 }  // namespace
