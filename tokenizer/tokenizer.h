@@ -45,7 +45,9 @@ struct Vocabulary {
 
 struct EncodeOptions {
   bool add_special = true;    // prepend BOS / append EOS if the vocabulary asks for it
-  bool parse_special = true;  // "<|eot_id|>" in the text becomes its id, not its characters
+  // Control tokens in the text ("<|eot_id|>") become their ids, not their characters; user-defined
+  // tokens always do.
+  bool parse_special = true;
 };
 
 class Tokenizer {
