@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "engine/arch/architecture.h"
+#include "engine/gguf_cursor.h"
 
 namespace crossover::engine {
 namespace {
@@ -19,8 +20,9 @@ const Architecture& FindArchitecture(const GgufFile& file) {
     if (architecture.name == name) return architecture;
     known.push_back(architecture.name);
   }
-  throw Error(ErrorCode::kUnsupported, fmt::format("{}: architecture '{}' cannot be run; known: {}",
-                                                   file.path(), name, fmt::join(known, ", ")));
+  throw Error(ErrorCode::kUnsupported,
+              fmt::format("{}: architecture {} cannot be run; known: {}", file.path(), Quoted(name),
+                          fmt::join(known, ", ")));
 }
 
 uint64_t Bytes(const kernels::Matrix& matrix) {

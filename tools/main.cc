@@ -1,6 +1,7 @@
 // crossover: subcommands in the manner of git; 0 done, 1 the work failed, 2 the call's words are
 // off.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -44,8 +45,11 @@ int ReportUsage(const CLI::App& app, const CLI::ParseError& error) {
   return kUsage;
 }
 
-int ReportFailure(const char* what) {
-  std::fprintf(stderr, "crossover: %s\n", what);
+/// Messages quote names that files hold; a control character in one must not break the line.
+int ReportFailure(std::string what) {
+  std::replace_if(
+      what.begin(), what.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, '?');
+  std::fprintf(stderr, "crossover: %s\n", what.c_str());
   return kFailed;
 }
 

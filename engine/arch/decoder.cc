@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "engine/arch/architecture.h"
+#include "engine/gguf_cursor.h"
 
 namespace crossover::engine {
 namespace {
@@ -81,9 +82,10 @@ void ReadRope(const Keys& keys, ModelConfig& config) {
   if (type == "linear") {
     config.rope_scale = keys.Positive("rope.scaling.factor", 1.0);
   } else if (type != "none") {
-    keys.Fail("rope.scaling.type",
-              fmt::format("is '{}'; known: none, linear (and Llama 3's rope_freqs.weight)", type),
-              ErrorCode::kUnsupported);
+    keys.Fail(
+        "rope.scaling.type",
+        fmt::format("is {}; known: none, linear (and Llama 3's rope_freqs.weight)", Quoted(type)),
+        ErrorCode::kUnsupported);
   } else {
     config.rope_scale = keys.Positive("rope.scale_linear", 1.0);  // older files
   }
