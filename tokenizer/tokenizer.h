@@ -44,7 +44,7 @@ struct Vocabulary {
 };
 
 struct EncodeOptions {
-  bool add_special = true;    // prepend BOS / append EOS if the vocabulary asks for it
+  bool add_special = true;  // prepend BOS / append EOS if the vocabulary asks for it
   // Control tokens in the text ("<|eot_id|>") become their ids, not their characters; user-defined
   // tokens always do.
   bool parse_special = true;
