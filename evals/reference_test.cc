@@ -1,5 +1,4 @@
-// The embedded family against what llama-perplexity and an independent float32 forward pass give
-// (testdata/reference_goldens.json says how it was made).
+// The embedded family against what llama-perplexity and an independent float32 forward pass give.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -40,9 +39,19 @@ struct Subject {
   std::unique_ptr<engine::Engine> engine;
 };
 
-nlohmann::json Golden(std::string_view member) {
-  const auto path = test::SourceRoot() / "evals/testdata/reference_goldens.json";
+nlohmann::json Member(const std::string& file, std::string_view member) {
+  const auto path = test::SourceRoot() / file;
   return nlohmann::json::parse(ReadFile(path))["members"][std::string(member)];
+}
+
+// What llama-perplexity prints for the first four chunks.
+nlohmann::json FourChunks(std::string_view member) {
+  return Member("evals/testdata/llama_perplexity.json", member);
+}
+
+// What an independent float32 forward pass gives.
+nlohmann::json Float32(std::string_view member) {
+  return Member("tests/data/reference_goldens.json", member)["float32"];
 }
 
 PerplexityResult HeldoutPerplexity(Subject& subject, const PerplexityOptions& options) {
@@ -53,7 +62,7 @@ TEST_CASE("reference: perplexity chunk by chunk as llama-perplexity has it") {
   for (const std::string_view member : EmbeddedMembers()) {
     CAPTURE(member);
     Subject subject(EmbeddedModel(member));
-    const auto golden = Golden(member);
+    const auto golden = FourChunks(member);
     const PerplexityResult result = HeldoutPerplexity(subject, {.chunks = 4});
     REQUIRE(result.running.size() == 4);
     CHECK(result.tokens == 4 * 255);
@@ -70,8 +79,7 @@ TEST_CASE("reference: perplexity chunk by chunk as llama-perplexity has it") {
 TEST_CASE("reference: 60 chunks of the smallest as an independent float32 pass has them") {
   Subject subject(EmbeddedModel("xs"));
   const PerplexityResult result = HeldoutPerplexity(subject, {.chunks = 60});
-  CHECK(result.ppl ==
-        doctest::Approx(Golden("xs")["float32"]["ppl_60"].get<double>()).epsilon(1e-4));
+  CHECK(result.ppl == doctest::Approx(Float32("xs")["ppl_60"].get<double>()).epsilon(1e-4));
 }
 
 TEST_CASE("reference: perplexity does not hang on how chunks share passes") {
@@ -111,7 +119,7 @@ TEST_CASE(
   engine::QuantizeFile(EmbeddedModel("xs"), quantized, quant::FindRecipe("Q4_0"), {});
   Subject under_test(quantized);
   const KlDivergenceResult result = KlDivergence(*under_test.engine, *under_test.tokenizer, base);
-  const auto golden = Golden("xs")["kld_Q4_0"];
+  const auto golden = FourChunks("xs")["kld_Q4_0"];
   CHECK(result.kld.value == doctest::Approx(golden["mean"][0].get<double>()).epsilon(0.05));
   CHECK(result.kld.standard_error == doctest::Approx(golden["mean"][1].get<double>()).epsilon(0.1));
   CHECK(result.kld_max == doctest::Approx(golden["max"][0].get<double>()).epsilon(0.1));
@@ -143,7 +151,7 @@ TEST_CASE("reference: a base file of another vocabulary is refused") {
 void CheckTasks(std::string_view member, const std::vector<std::string>& tasks) {
   Subject subject(EmbeddedModel(member));
   for (const std::string& name : tasks) {
-    const auto golden = Golden(member)["float32"][name];
+    const auto golden = Float32(member)[name];
     const TaskResult result = EvaluateTask(*subject.engine, *subject.tokenizer,
                                            LoadTask(EmbeddedTasks(), name), {.limit = 100});
     CHECK(result.items.size() == 100);
