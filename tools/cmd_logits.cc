@@ -2,16 +2,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/error.h"
 #include "base/output_file.h"
 #include "tools/command.h"
+#include "tools/token_ids.h"
 
 namespace crossover::tools {
 namespace {
@@ -23,26 +22,8 @@ struct LogitsFlags {
   size_t last = 1;
 };
 
-/// Ids separated by white space or commas.
-std::vector<engine::TokenId> ParseTokens(const std::string& path) {
-  const std::string text = ReadFile(path);
-  std::vector<engine::TokenId> ids;
-  const char* p = text.data();
-  const char* const end = p + text.size();
-  constexpr std::string_view kSeparators = " \t\r\n,[]";
-  while (true) {
-    while (p != end && kSeparators.find(*p) != std::string_view::npos) ++p;
-    if (p == end) break;
-    engine::TokenId id = 0;
-    const auto [next, error] = std::from_chars(p, end, id);
-    if (error != std::errc()) {
-      throw Error(ErrorCode::kCorruptFile,
-                  fmt::format("{}: offset {}: expected token ids separated by white space", path,
-                              p - text.data()));
-    }
-    ids.push_back(id);
-    p = next;
-  }
+std::vector<engine::TokenId> ReadTokens(const std::string& path) {
+  std::vector<engine::TokenId> ids = ParseTokenIds(ReadFile(path), path);
   if (ids.empty()) {
     throw Error(ErrorCode::kCorruptFile, fmt::format("{}: no token ids in it", path));
   }
@@ -66,7 +47,7 @@ void WriteLogits(engine::Engine& engine, std::span<const engine::TokenId> ids, s
 }
 
 void Run(const LogitsFlags& flags, const GlobalOptions& globals) {
-  const std::vector<engine::TokenId> ids = ParseTokens(flags.tokens_file);
+  const std::vector<engine::TokenId> ids = ReadTokens(flags.tokens_file);
   if (flags.last == 0 || flags.last > ids.size()) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("--last {}: the file has {} tokens", flags.last, ids.size()));
