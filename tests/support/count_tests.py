@@ -1,20 +1,22 @@
 """Sums the test cases of all test binaries: count_tests.py TESTLOG.json...
 
 Each binary ends its output with a line of its own, "N passed, N failed, N skipped". One that
-crashed or ran out of time before it got there counts as a failure. Prints what failed and what was
-skipped and why, then the same line for all; exits with 1 if anything failed or nothing ran.
+crashed or ran out of time before it got there counts as a failure. Prints what failed and why
+cases were skipped, then the same line for all; exits with 1 if anything failed or nothing ran.
 """
 
+import collections
 import json
 import re
 import sys
 
 COUNTS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.MULTILINE)
-SKIPPED = re.compile(r"^skipped: .*$", re.MULTILINE)
+SKIPPED = re.compile(r"^skipped: .*: (.*)$", re.MULTILINE)
 
 
 def main(logs):
     passed = failed = skipped = 0
+    reasons = collections.Counter()
     for log in logs:
         try:
             lines = open(log, encoding="utf-8").read().splitlines()
@@ -35,14 +37,14 @@ def main(logs):
                 case_failed = 1
             if case_failed:
                 print(f"failed: {test['name']} ({test['result']}, {log})")
-            for reason in SKIPPED.findall(output):
-                print(reason)
+            reasons.update(SKIPPED.findall(output))
             passed += case_passed
             failed += case_failed
             skipped += case_skipped
+    for reason, count in reasons.most_common():
+        print(f"skipped {count}: {reason}")
     if passed == 0:
         failed = max(failed, 1)
-    sys.stdout.flush()
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0
 
