@@ -37,7 +37,7 @@ class Fixture {
   static constexpr size_t kLayers = 2;
   static constexpr size_t kLayer = 1;
 
-  Fixture(const Shape& shape, size_t length, uint32_t seed = 1) : shape_(shape), length_(length) {
+  Fixture(const Shape& shape, size_t length, uint32_t seed = 1) : shape_(shape) {
     layout_.format = quant::FindFormat(std::string_view(shape.format))->format;
     layout_.layers = kLayers;
     layout_.kv_heads = shape.kv_heads;
@@ -156,7 +156,6 @@ class Fixture {
   }
 
   Shape shape_;
-  size_t length_;
   KvLayout layout_;
   std::vector<float> q_, k_, v_;
   std::vector<uint32_t> blocks_;
