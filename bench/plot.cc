@@ -80,7 +80,7 @@ std::string Ranges(const PlotSpec& spec, const Bounds& b) {
   const double x_span = std::max(b.x_high - b.x_low, 1.0);
   // The names stand to the right of the last points.
   std::string text = fmt::format("set xrange [{}:{}]\n", std::max(0.0, b.x_low - 0.05 * x_span),
-                                 b.x_high + 0.28 * x_span);
+                                 b.x_high + 0.34 * x_span);
   if (spec.log_y) {
     const double room = std::max(1.04, std::pow(b.y_high / b.y_low, 0.08));
     return text + fmt::format("set yrange [{}:{}]\n", b.y_low / room, b.y_high * room);
@@ -88,30 +88,57 @@ std::string Ranges(const PlotSpec& spec, const Bounds& b) {
   return text + fmt::format("set yrange [0:{}]\n", b.y_high * 1.08);
 }
 
-/// A logarithmic axis that spans less than a decade would carry one number: say more.
+/// gnuplot would number decades only, and few axes here span one.
 std::string LogTics(const Bounds& b) {
-  std::string tics;
+  const std::vector<double> steps = b.y_high < 5 * b.y_low
+                                        ? std::vector<double>{1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9}
+                                        : std::vector<double>{1, 2, 5};
+  std::vector<std::string> tics;
   for (double decade = 1e-6; decade < 1e9; decade *= 10) {
-    for (const double step : {1.0, 1.5, 2.0, 3.0, 5.0, 7.0}) {
+    for (const double step : steps) {
       const double value = decade * step;
       if (value < b.y_low * 0.8 || value > b.y_high * 1.25) continue;
-      tics += fmt::format("{}{}", tics.empty() ? "" : ", ", fmt::format("'{0:g}' {0:g}", value));
+      tics.push_back(fmt::format("'{0:g}' {0:g}", value));
     }
   }
-  return tics.empty() ? "" : "set ytics (" + tics + ")\n";
+  return tics.empty() ? "" : fmt::format("set ytics ({})\n", fmt::join(tics, ", "));
+}
+
+/// Where the series' names stand: at their last points, pushed apart where they would overlap.
+std::vector<double> LabelHeights(const PlotSpec& spec, const Bounds& b) {
+  constexpr double kApart = 0.07;  // of the axis: a line of text
+  const auto scale = [&](double y) { return spec.log_y ? std::log(y) : y; };
+  const double span = scale(b.y_high) - (spec.log_y ? scale(b.y_low) : 0);
+  std::vector<double> heights(spec.series.size(), 0);
+  std::vector<size_t> order;
+  for (size_t i = 0; i < spec.series.size(); ++i) {
+    if (spec.series[i].points.empty()) continue;
+    heights[i] = scale(spec.series[i].points.back().y);
+    order.push_back(i);
+  }
+  std::sort(order.begin(), order.end(),
+            [&](size_t x, size_t y) { return heights[x] < heights[y]; });
+  for (size_t k = 1; k < order.size(); ++k) {
+    double& height = heights[order[k]];
+    height = std::max(height, heights[order[k - 1]] + kApart * span);
+  }
+  for (double& height : heights) height = spec.log_y ? std::exp(height) : height;
+  return heights;
 }
 
 std::string Script(const PlotSpec& spec) {
   const Bounds bounds = FindBounds(spec);
+  // Small, so that its text is still readable when a phone shrinks it.
   std::string text = fmt::format(
-      "set terminal svg size 720,440 dynamic enhanced font 'sans-serif,15'\n"
-      "set encoding utf8\nset title {} noenhanced\nset xlabel {} noenhanced\n"
-      "set ylabel {} noenhanced\nset key off\nset border 3 lc rgb '#444444'\n"
+      "set terminal svg size 480,330 dynamic enhanced font 'sans-serif,14'\n"
+      "set encoding utf8\nset xlabel {} noenhanced\nset ylabel {} noenhanced\n"
+      "set key off\nset border 3 lc rgb '#444444'\n"
       "set tics nomirror\nset grid ytics lc rgb '#dddddd' lt 1 lw 1\n",
-      Quote(spec.title), Quote(spec.x_label), Quote(spec.y_label));
+      Quote(spec.x_label), Quote(spec.y_label));
   if (spec.log_y) text += "set logscale y\n" + LogTics(bounds);
   text += Ranges(spec, bounds);
-  std::string plots;
+  const std::vector<double> labels = LabelHeights(spec, bounds);
+  std::vector<std::string> plots;
   for (size_t i = 0; i < spec.series.size(); ++i) {
     const PlotSeries& series = spec.series[i];
     if (series.points.empty()) continue;
@@ -121,15 +148,14 @@ std::string Script(const PlotSpec& spec) {
       text += fmt::format("{} {} {} {}\n", p.x, p.y, p.low, p.high);
     }
     text += "EOD\n";
-    const PlotPoint& last = series.points.back();
     text += fmt::format("set label {} at {},{} left offset 1,0 noenhanced tc rgb '{}'\n",
-                        Quote(series.name), last.x, last.y, style.colour);
-    plots += fmt::format(
-        "{}$data{} using 1:2 with lines lw 1.5 lc rgb '{}', "
-        "$data{} using 1:2:3:4 with yerrorbars pt {} ps 0.8 lw 1.5 lc rgb '{}'",
-        plots.empty() ? "" : ", ", i, style.colour, i, style.point_type, style.colour);
+                        Quote(series.name), series.points.back().x, labels[i], style.colour);
+    plots.push_back(
+        fmt::format("$data{0} using 1:2 with lines lw 1.5 lc rgb '{1}', "
+                    "$data{0} using 1:2:3:4 with yerrorbars pt {2} ps 0.7 lw 1.5 lc rgb '{1}'",
+                    i, style.colour, style.point_type));
   }
-  return text + "plot " + plots + "\n";
+  return text + fmt::format("plot {}\n", fmt::join(plots, ", "));
 }
 
 void ReplaceAll(std::string& text, std::string_view from, const std::string& to) {

@@ -20,7 +20,7 @@ struct PlotSeries {
 };
 
 struct PlotSpec {
-  std::string title = {};
+  std::string title = {};  // for the page to write above it; the picture carries it as its <title>
   std::string x_label = {};
   std::string y_label = {};
   bool log_y = false;

@@ -9,42 +9,50 @@
 namespace crossover::bench {
 namespace {
 
-// The table scrolls in its own box on a narrow screen, with the model's and recipe's columns in
+// On a narrow screen the table scrolls in its own box, the recipes and the models' names staying in
 // view; plots shrink with the page.
 constexpr const char* kStyle = R"(
 :root { color-scheme: light; }
 body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff;
-       max-width: 76rem; margin: 0 auto; padding: 1rem; }
+       max-width: 78rem; margin: 0 auto; padding: 1rem; }
 h1 { font-size: 1.5rem; line-height: 1.25; }
 h2 { font-size: 1.15rem; margin-top: 2rem; }
 .findings { max-width: 46rem; }
 .scroll { overflow-x: auto; border: 1px solid #ccc; }
-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; }
-th { background: #eee; border-bottom: 1px solid #999; vertical-align: bottom; }
-th.left, td.left { text-align: left; }
-tr.model td { border-top: 2px solid #999; }
-tbody tr:nth-child(even) td { background: #f7f7f7; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr));
+table { border-collapse: collapse; width: 100%; font-size: .84rem;
+        font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .5rem; text-align: right; }
+td { white-space: nowrap; }
+thead th { background: #eee; border-bottom: 1px solid #999; vertical-align: bottom; }
+tbody tr:nth-child(even) > * { background: #f6f6f6; }
+tr > :first-child { text-align: left; position: sticky; left: 0; background: #fff; }
+thead tr > :first-child { background: #eee; }
+tbody tr.model > th { background: #fff; border-top: 2px solid #999; }
+tr.model span { position: sticky; left: .5rem; }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr));
          gap: 1.5rem; }
-figure { margin: 0; }
+figure { margin: 0; max-width: 36rem; }
+figcaption { font-size: .9rem; font-weight: 600; }
 figure svg { width: 100%; height: auto; display: block; }
 .notes { color: #444; font-size: .85rem; padding-left: 1.2rem; }
 .failed { border-left: 4px solid #a00; padding-left: .8rem; }
 )";
 
+/// The model's column becomes a line above its rows: that leaves a phone room for figures.
 std::string TableHtml(const ReportRows& rows) {
-  const auto cell = [](const char* tag, bool left, const std::string& text) {
-    return fmt::format("<{0}{1}>{2}</{0}>", tag, left ? " class=\"left\"" : "", EscapeHtml(text));
+  const auto cell = [](const char* tag, const std::string& text) {
+    return fmt::format("<{0}>{1}</{0}>", tag, EscapeHtml(text));
   };
   std::string html = "<div class=\"scroll\" tabindex=\"0\">\n<table>\n<thead><tr>";
-  for (const ReportColumn& column : rows.columns) html += cell("th", column.left, column.title);
+  for (size_t i = 1; i < rows.columns.size(); ++i) html += cell("th", rows.columns[i].title);
   html += "</tr></thead>\n<tbody>\n";
   for (const auto& row : rows.rows) {
-    html += row.first_of_model ? "<tr class=\"model\">" : "<tr>";
-    for (size_t i = 0; i < row.cells.size(); ++i) {
-      html += cell("td", rows.columns[i].left, row.cells[i]);
+    if (row.first_of_model) {
+      html += fmt::format("<tr class=\"model\"><th colspan=\"{}\"><span>{}</span></th></tr>\n",
+                          rows.columns.size() - 1, EscapeHtml(row.cells[0]));
     }
+    html += "<tr>";
+    for (size_t i = 1; i < row.cells.size(); ++i) html += cell("td", row.cells[i]);
     html += "</tr>\n";
   }
   return html + "</tbody>\n</table>\n</div>\n";
@@ -63,7 +71,7 @@ std::string PlotsHtml(std::span<const Plot> plots, const std::string& missing) {
   }
   std::string html = "<h2>Plots</h2>\n<div class=\"plots\">\n";
   for (const Plot& plot : plots) {
-    html += fmt::format("<figure role=\"img\" aria-label=\"{}\">\n{}\n</figure>\n",
+    html += fmt::format("<figure>\n<figcaption>{}</figcaption>\n{}\n</figure>\n",
                         EscapeHtml(plot.title), plot.svg);
   }
   return html + "</div>\n";
