@@ -118,6 +118,9 @@ TEST_CASE("gguf: what is written is read back, mapped and in memory") {
   };
   SUBCASE("default alignment") {}
   SUBCASE("alignment of 64") { metadata.emplace_back("general.alignment", Uint(64)); }
+  SUBCASE("alignment as a signed integer") {
+    metadata.emplace_back("general.alignment", GgufValue{GgufType::kI32, {}, int64_t{128}});
+  }
   WriteGguf(directory / "x.gguf", metadata, tensors);
   for (const LoadMode mode : {LoadMode::kMmap, LoadMode::kRam}) {
     const auto file = GgufFile::Open(directory / "x.gguf", mode);

@@ -16,6 +16,7 @@ namespace {
 constexpr uint64_t kMaxTensorName = 63;
 constexpr size_t kMaxDimensions = 4;
 constexpr uint32_t kVersion = 3;
+constexpr uint64_t kMaxAlignment = uint64_t{1} << 31;
 
 template <typename T>
 void Put(std::string& out, T value) {
@@ -103,6 +104,17 @@ void Check(const GgufTensorInfo& tensor) {
   }
 }
 
+// Readers take any integer type.
+uint64_t Alignment(const GgufValue& value) {
+  uint64_t alignment = 0;
+  if (const auto* u = std::get_if<uint64_t>(&value.value)) alignment = *u;
+  if (const auto* i = std::get_if<int64_t>(&value.value)) alignment = static_cast<uint64_t>(*i);
+  if (!std::has_single_bit(alignment) || alignment > kMaxAlignment) {
+    Fail("general.alignment must be a power of two");
+  }
+  return alignment;
+}
+
 uint64_t RoundUp(uint64_t value, uint64_t alignment) {
   return (value + alignment - 1) / alignment * alignment;
 }
@@ -128,13 +140,7 @@ GgufWriter::GgufWriter(const std::filesystem::path& path,
     if (key.empty() || !seen.insert(key).second) {
       Fail(fmt::format("metadata key {} is empty or given twice", Quoted(key)));
     }
-    if (key == "general.alignment") {
-      const auto* alignment = std::get_if<uint64_t>(&value.value);
-      if (alignment == nullptr || !std::has_single_bit(*alignment)) {
-        Fail("general.alignment must be a power of two");
-      }
-      alignment_ = *alignment;
-    }
+    if (key == "general.alignment") alignment_ = Alignment(value);
     PutString(head, key);
     Put(head, static_cast<uint32_t>(value.type));
     std::visit(ValueWriter{head, value}, value.value);
