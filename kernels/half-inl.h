@@ -56,7 +56,7 @@ HWY_INLINE hn::Vec<D> HalvesToFloats(D d, V16 halves) {
 
 /// As quant::FloatToHalfBits, its cases chosen by masks.
 template <class D>
-HWY_INLINE hn::Vec<hn::Rebind<uint16_t, D>> FloatsToHalves(D d, hn::Vec<D> v) {
+HWY_INLINE hn::Vec<hn::Rebind<uint16_t, D>> FloatsToHalves([[maybe_unused]] D d, hn::Vec<D> v) {
   const hn::Rebind<uint16_t, D> d16;
 #if CROSSOVER_HAS_HALF
   return hn::BitCast(d16, hn::DemoteTo(hn::Rebind<hwy::float16_t, D>(), v));

@@ -68,8 +68,7 @@ Team::Team(size_t threads) : size_(threads) {
   int given = 0;
 #pragma omp parallel num_threads(static_cast <int>(size_))
   {
-#pragma omp single
-    given = omp_get_num_threads();
+    if (omp_get_thread_num() == 0) given = omp_get_num_threads();
   }
   if (static_cast<size_t>(given) != size_) {
     throw Error(ErrorCode::kUnsupported, "OpenMP gives " + std::to_string(given) + " of " +
