@@ -49,11 +49,13 @@ class Team {
  public:
   static constexpr size_t kScratchBytes = size_t{2} << 20;
 
-  /// `threads` ≥ 1; Error(kOutOfMemory) if the scratch cannot be had.
+  /// `threads` ≥ 1; Error(kOutOfMemory) if the scratch cannot be had, Error(kUnsupported) if OpenMP
+  /// gives fewer threads.
   explicit Team(size_t threads);
   size_t size() const { return size_; }
 
   /// Runs body(const Worker&) on every thread and returns when all have. The body must not throw.
+  /// Error(kInvalidArgument) inside another team's body.
   template <class Body>
   void Run(Body&& body) {
     auto call = [](void* context, const Worker& worker) {
