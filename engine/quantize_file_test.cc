@@ -1,98 +1,20 @@
 #include "engine/quantize_file.h"
 
-#include <fmt/format.h>
-
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <random>
 #include <string>
 #include <vector>
 
-#include "base/error.h"
 #include "base/output_file.h"
 #include "engine/gguf.h"
-#include "engine/gguf_writer.h"
-#include "quant/format_list.h"
-#include "tests/support/test_support.h"
+#include "engine/quantize_test_model.h"
 
 namespace crossover::engine {
 namespace {
 
-using quant::FindRecipe;
-using Metadata = std::vector<std::pair<std::string, GgufValue>>;
-
-GgufValue Uint(uint64_t value) { return {GgufType::kU32, {}, value}; }
-GgufValue Text(std::string value) { return {GgufType::kString, {}, std::move(value)}; }
-
-struct Source {
-  GgufTensorInfo info;
-  std::vector<float> weights;
-};
-
-// Normal weights, as those of models nearly are; formats other than F32 round them.
-Source MakeTensor(const std::string& name, quant::Format format, std::vector<uint64_t> shape,
-                  uint32_t seed) {
-  Source tensor{{name, format, std::move(shape)}, {}};
-  size_t elements = 1;
-  for (const uint64_t size : tensor.info.shape) elements *= size;
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0.0f, 0.02f);
-  for (size_t i = 0; i < elements; ++i) tensor.weights.push_back(normal(random));
-  return tensor;
-}
-
-void WriteModel(const std::filesystem::path& path, const Metadata& metadata,
-                const std::vector<Source>& tensors) {
-  std::vector<GgufTensorInfo> infos;
-  for (const Source& tensor : tensors) infos.push_back(tensor.info);
-  GgufWriter writer(path, metadata, infos);
-  for (const Source& tensor : tensors) {
-    std::vector<std::byte> bytes(tensor.info.bytes());
-    quant::Info(tensor.info.format)
-        .encode(tensor.weights.data(), tensor.weights.size(), nullptr, bytes.data());
-    writer.Append(bytes);
-  }
-  writer.Commit();
-}
-
-Metadata ModelMetadata() {
-  return {{"general.architecture", Text("llama")},
-          {"general.file_type", Uint(1)},
-          {"split.count", Uint(0)},
-          {"llama.block_count", Uint(2)},
-          {"llama.attention.head_count", Uint(4)},
-          {"llama.attention.head_count_kv", Uint(2)},
-          {"general.name", Text("synthetic")}};
-}
-
-// Two layers with rows of 256, except ffn_down's 96, which no superblock divides; out of order.
-std::vector<Source> ModelTensors(quant::Format format = quant::F32::kFormat) {
-  std::vector<Source> tensors;
-  uint32_t seed = 1;
-  const auto add = [&](const std::string& name, std::vector<uint64_t> shape, quant::Format f) {
-    tensors.push_back(MakeTensor(name, f, std::move(shape), seed++));
-  };
-  for (const int layer : {1, 0}) {
-    const auto name = [&](const char* role) {
-      return fmt::format("blk.{}.{}.weight", layer, role);
-    };
-    add(name("ffn_down"), {96, 256}, format);
-    add(name("attn_q"), {256, 64}, format);
-    add(name("attn_v"), {256, 32}, format);
-    add(name("attn_norm"), {256}, quant::F32::kFormat);
-  }
-  add("token_embd.weight", {256, 40}, format);
-  add("output.weight", {256, 40}, format);
-  return tensors;
-}
-
-const QuantizedTensor& Find(const QuantizeReport& report, const std::string& name) {
-  for (const QuantizedTensor& tensor : report.tensors) {
-    if (tensor.name == name) return tensor;
-  }
-  throw std::runtime_error("no tensor " + name);
-}
+using namespace quantize_test;  // NOLINT: the tests are about nothing else
 
 // sqrt(mean (w - ŵ)²), counted again from the file that was written.
 double Rmse(const GgufFile& file, const Source& source) {
@@ -107,33 +29,6 @@ double Rmse(const GgufFile& file, const Source& source) {
   return std::sqrt(sum / static_cast<double>(decoded.size()));
 }
 
-template <typename F>
-std::string MessageOf(F&& f, ErrorCode code) {
-  try {
-    f();
-  } catch (const Error& error) {
-    CHECK(error.code() == code);
-    return error.what();
-  }
-  return "";
-}
-
-bool Contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-struct Model {
-  test::TemporaryDirectory directory;
-  std::vector<Source> tensors = ModelTensors();
-  std::filesystem::path in = directory / "in.gguf";
-  std::filesystem::path out = directory / "out.gguf";
-
-  Model() { WriteModel(in, ModelMetadata(), tensors); }
-  QuantizeReport Quantize(std::string_view recipe, const QuantizeOptions& options = {}) const {
-    return QuantizeFile(in, out, FindRecipe(recipe), options);
-  }
-};
-
 TEST_CASE("quantize: errors reported are those of the file, and small for the format") {
   const Model model;
   // Relative RMSE of normal weights: a uniform grid of b bits over ±3σ is off by 6σ/2^b/√12; twice
@@ -141,8 +36,9 @@ TEST_CASE("quantize: errors reported are those of the file, and small for the fo
   const std::pair<const char*, double> recipes[] = {
       {"Q8_0", 0.014}, {"Q6_K", 0.055},  {"Q5_K_M", 0.11}, {"Q4_K_M", 0.22},
       {"Q4_0", 0.22},  {"Q3_K_M", 0.43}, {"Q2_K", 0.87},   {"F16", 0.001}};
-  for (const auto& [recipe, bound] : recipes) {
-    CAPTURE(recipe);
+  for (const auto& entry : recipes) {
+    const auto [recipe, bound] = entry;
+    INFO(entry.first);
     const QuantizeReport report = model.Quantize(recipe);
     const auto file = GgufFile::Open(model.out);
     CHECK(report.file_bytes == std::filesystem::file_size(model.out));
@@ -324,130 +220,6 @@ TEST_CASE("quantize: a place that cannot be written to") {
     MessageOf([&] { QuantizeFile(model.in, out, FindRecipe("Q4_0"), {}); }, ErrorCode::kIo);
   }
   CHECK(std::filesystem::is_directory(model.directory.path()));
-}
-
-void PutInt(std::string& out, int32_t value) {
-  out.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
-
-void PutFloats(std::string& out, const std::vector<float>& values) {
-  out.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
-}
-
-// Column 0 of attn_q matters a thousand times as much as the others.
-std::vector<float> Lopsided(size_t columns) {
-  std::vector<float> importance(columns, 1.0f);
-  importance[0] = 1000.0f;
-  return importance;
-}
-
-std::string LegacyImportance() {
-  std::string out;
-  PutInt(out, 1);
-  const std::string name = "blk.0.attn_q.weight";
-  PutInt(out, static_cast<int32_t>(name.size()));
-  out += name;
-  PutInt(out, 4);  // calls: the values are means times 4
-  PutInt(out, 256);
-  std::vector<float> values = Lopsided(256);
-  for (float& value : values) value *= 4;
-  PutFloats(out, values);
-  PutInt(out, 11);
-  PutInt(out, 8);
-  return out + "text.txt";
-}
-
-void WriteGgufImportance(const std::filesystem::path& path) {
-  Source sums = MakeTensor("blk.0.attn_q.weight.in_sum2", quant::F32::kFormat, {256, 1}, 0);
-  sums.weights = Lopsided(256);
-  for (float& value : sums.weights) value *= 64;
-  Source counts = MakeTensor("blk.0.attn_q.weight.counts", quant::F32::kFormat, {1, 1}, 0);
-  counts.weights = {64};
-  WriteModel(path,
-             {{"general.type", Text("imatrix")},
-              {"imatrix.datasets",
-               {GgufType::kArray, GgufType::kString, std::vector<std::string>{"text.txt"}}},
-              {"imatrix.chunk_count", Uint(11)}},
-             {sums, counts});
-}
-
-double ColumnError(const GgufFile& file, const Source& source, size_t column) {
-  const GgufTensor* tensor = file.FindTensor(source.info.name);
-  std::vector<float> decoded(tensor->elements());
-  quant::Info(tensor->format).decode(tensor->data.data(), decoded.size(), decoded.data());
-  double sum = 0;
-  for (size_t i = column; i < decoded.size(); i += source.info.shape[0]) {
-    sum += std::pow(static_cast<double>(source.weights[i]) - decoded[i], 2);
-  }
-  return sum;
-}
-
-TEST_CASE("quantize: importance of either form lowers the error where it lies") {
-  const Model model;
-  const Source& q = model.tensors[5];
-  REQUIRE(q.info.name == "blk.0.attn_q.weight");
-  for (const char* recipe : {"Q4_K_M", "Q3_K_M", "Q4_0"}) {
-    CAPTURE(recipe);
-    model.Quantize(recipe);
-    const double plain = ColumnError(*GgufFile::Open(model.out), q, 0);
-
-    WriteFile(model.directory / "imatrix.dat", LegacyImportance());
-    WriteGgufImportance(model.directory / "imatrix.gguf");
-    std::vector<std::string> tensors;
-    for (const char* form : {"imatrix.dat", "imatrix.gguf"}) {
-      QuantizeOptions options;
-      options.importance = model.directory / form;
-      const QuantizeReport report = model.Quantize(recipe, options);
-      const auto file = GgufFile::Open(model.out);
-      CHECK(ColumnError(*file, q, 0) < 0.5 * plain);
-      CHECK(Find(report, "blk.0.attn_q.weight").importance);
-      CHECK_FALSE(Find(report, "blk.1.attn_q.weight").importance);
-      CHECK(file->String("quantize.imatrix.dataset") == "text.txt");
-      CHECK(file->Uint("quantize.imatrix.chunks_count") == 11);
-      CHECK(file->Uint("quantize.imatrix.entries_count") == 1);
-      const auto data = file->FindTensor("blk.0.attn_q.weight")->data;
-      tensors.emplace_back(reinterpret_cast<const char*>(data.data()), data.size());
-    }
-    CHECK(tensors[0] == tensors[1]);
-  }
-}
-
-TEST_CASE("quantize: importance files that are off") {
-  const Model model;
-  const auto path = model.directory / "imatrix.dat";
-  QuantizeOptions options;
-  options.importance = path;
-  const auto refuse = [&](const std::string& bytes, ErrorCode code) {
-    WriteFile(path, bytes);
-    const std::string message = MessageOf([&] { model.Quantize("Q4_0", options); }, code);
-    CHECK_FALSE(message.empty());
-    CHECK_FALSE(Contains(message, "\n"));
-    CHECK_FALSE(std::filesystem::exists(model.out));
-    return message;
-  };
-  const std::string whole = LegacyImportance();
-  const size_t first_entry = 4 + 4 + 19 + 4 + 4 + 1024;
-  for (size_t length = 0; length < first_entry; length += 7) {
-    CAPTURE(length);
-    refuse(whole.substr(0, length), ErrorCode::kCorruptFile);
-  }
-  std::string bytes = whole;
-  const int32_t huge = 0x7FFFFFFF;
-  std::memcpy(bytes.data() + 4, &huge, 4);  // the name's length
-  refuse(bytes, ErrorCode::kCorruptFile);
-  bytes = whole;
-  const float nan = std::nanf("");
-  std::memcpy(bytes.data() + 4 + 4 + 19 + 8, &nan, 4);
-  refuse(bytes, ErrorCode::kNonFinite);
-  // Half of the columns: from another model.
-  bytes.clear();
-  PutInt(bytes, 1);
-  PutInt(bytes, 19);
-  bytes += "blk.0.attn_q.weight";
-  PutInt(bytes, 1);
-  PutInt(bytes, 128);
-  PutFloats(bytes, std::vector<float>(128, 1.0f));
-  CHECK(Contains(refuse(bytes, ErrorCode::kInvalidArgument), "another model"));
 }
 
 }  // namespace
