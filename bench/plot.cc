@@ -106,7 +106,7 @@ std::string LogTics(const Bounds& b) {
 
 /// Where the series' names stand: at their last points, pushed apart where they would overlap.
 std::vector<double> LabelHeights(const PlotSpec& spec, const Bounds& b) {
-  constexpr double kApart = 0.07;  // of the axis: a line of text
+  constexpr double kApart = 0.09;  // of the axis: a line of text
   const auto scale = [&](double y) { return spec.log_y ? std::log(y) : y; };
   const double span = scale(b.y_high) - (spec.log_y ? scale(b.y_low) : 0);
   std::vector<double> heights(spec.series.size(), 0);

@@ -199,8 +199,12 @@ class Study {
 
   const MachineRecord& Machine(const Tick& tick) {
     if (machine_) return *machine_;
+    const MachineInfo info = ReadMachineInfo();
     machine_ =
-        MachineRecord{.cpu = CpuName(), .cores = PhysicalCores(), .memory_bytes = MemoryBytes()};
+        MachineRecord{.cpu = info.cpu, .cores = info.cores, .memory_bytes = info.memory_bytes};
+    for (const CacheInfo& cache : info.caches) {
+      machine_->cache_bytes = std::max(machine_->cache_bytes, cache.bytes);
+    }
     CellRecord scratch;
     const LimitsStep step{.settings = options_.settings};
     if (const auto result = Step("limits", CellArgument(step), tick, scratch)) {

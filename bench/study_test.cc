@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/output_file.h"
+#include "bench/machine_info.h"
 #include "bench/record.h"
 #include "bench/test_records.h"
 #include "tests/support/test_support.h"
@@ -86,6 +87,10 @@ TEST_CASE("each cell is made, measured, recorded, and its file removed") {
   CHECK(records[0].fallbacks == 2);
   CHECK(*records[0].quantize_seconds == 1);
   CHECK(*records[0].machine.limits.read_bytes_s == 1e9);
+  CHECK(records[0].machine.cores >= 1);
+  for (const CacheInfo& cache : ReadMachineInfo().caches) {
+    CHECK(records[0].machine.cache_bytes >= cache.bytes);
+  }
   CHECK_FALSE(fs::exists(t.options.directory / "models"));
 }
 
