@@ -57,7 +57,7 @@ class Pass {
   // x += W_o · softmax(rope(q) · rope(K)ᵀ / √d) · V, with q, k, v = W · rms_norm(x) + b.
   void AttentionBlock(const LayerWeights& layer, size_t index) {
     Norm(layer.attention_norm);
-    Assign(a_.normed, config_.dim, std::array{layer.q.format, layer.k.format, layer.v.format});
+    Assign(a_.normed, config_.dim, std::array{&layer.q, &layer.k, &layer.v});
     Project(layer.q, a_.q, layer.q_bias);
     Project(layer.k, a_.k, layer.k_bias);
     Project(layer.v, a_.v, layer.v_bias);
@@ -76,21 +76,21 @@ class Pass {
     worker_.Sync();
     kernels::Attention(worker_, args, a_.q.data(), a_.attention.data());
     worker_.Sync();
-    Assign(a_.attention, config_.heads * config_.head_dim, std::array{layer.attention_out.format});
+    Assign(a_.attention, config_.heads * config_.head_dim, std::array{&layer.attention_out});
     AddProjection(layer.attention_out);
   }
 
   // x += W_down · (silu(W_gate · h) ⊙ W_up · h), h = rms_norm(x).
   void FeedForwardBlock(const LayerWeights& layer) {
     Norm(layer.ffn_norm);
-    Assign(a_.normed, config_.dim, std::array{layer.gate.format, layer.up.format});
+    Assign(a_.normed, config_.dim, std::array{&layer.gate, &layer.up});
     Project(layer.gate, a_.gate, {});
     Project(layer.up, a_.up, {});
     worker_.Sync();
     const Range all = worker_.Split(tokens_ * config_.ffn_dim, 16);
     kernels::SwiGlu(&a_.up[all.begin], all.size(), &a_.gate[all.begin]);
     worker_.Sync();
-    Assign(a_.gate, config_.ffn_dim, std::array{layer.down.format});
+    Assign(a_.gate, config_.ffn_dim, std::array{&layer.down});
     AddProjection(layer.down);
   }
 
@@ -105,7 +105,7 @@ class Pass {
     }
     worker_.Sync();
     a_.input.Assign(worker_, a_.normed.data(), wanted, config_.dim,
-                    std::array{weights_.output.format}, activations_);
+                    std::array{&weights_.output}, activations_);
     kernels::MatMul(worker_, weights_.output, a_.input, a_.logits.data(), config_.vocab);
   }
 
@@ -118,7 +118,7 @@ class Pass {
     worker_.Sync();
   }
 
-  void Assign(const std::vector<float>& x, size_t cols, std::span<const quant::Format> readers) {
+  void Assign(const std::vector<float>& x, size_t cols, std::span<const Matrix* const> readers) {
     a_.input.Assign(worker_, x.data(), tokens_, cols, readers, activations_);
   }
 

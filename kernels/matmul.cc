@@ -23,13 +23,20 @@ void MatMul(const Worker& worker, const Matrix& w, const MatMulInput& input, flo
                     .accumulate = options.accumulate,
                     .scratch = worker.scratch};
   if (share.rows.empty()) return;
-  switch (ResolveForm(rows.activations, info, rows.tokens)) {
+  const size_t index = FormatIndex(w.format);
+  const bool packed = w.layout == Layout::kPacked;
+  switch (ResolveForm(rows.activations, w, rows.tokens)) {
     case Form::kF32:
-      return GemmFloat(share, rows.x, /*round=*/false);
+      return packed ? GemmPackedTable()[index](share, rows.x, /*round=*/false)
+                    : GemmFloat(share, rows.x, /*round=*/false);
     case Form::kBF16:
-      return GemmFloat(share, rows.rounded, /*round=*/true);
+      return packed ? GemmPackedTable()[index](share, rows.rounded, /*round=*/true)
+                    : GemmFloat(share, rows.rounded, /*round=*/true);
     case Form::kQ8:
-      return GemvQ8Table()[FormatIndex(w.format)](share, rows.q8(info.block_weights));
+      return (packed ? GemvPackedTable() : GemvQ8Table())[index](share,
+                                                                 rows.q8(info.block_weights));
+    case Form::kTiles:
+      return GemmTilesTable()[index](share, rows.tiles);
   }
 }
 
@@ -46,6 +53,9 @@ std::vector<KernelName> MatMulKernels() {
     add("gemm_bf16", info);
     add("decode_row", info);
     if (EncodeRowTable()[index] != nullptr) add("encode_row", info);
+    if (GemvPackedTable()[index] != nullptr) add("gemv_packed_q8", info);
+    if (GemmPackedTable()[index] != nullptr) add("gemm_packed", info);
+    if (GemmTilesTable()[index] != nullptr) add("gemm_amx_bf16", info);
   }
   return kernels;
 }

@@ -15,12 +15,19 @@
 
 namespace crossover::kernels {
 
-/// A weight matrix W[rows][cols] as it lies in the file: row-major, each row a run of blocks.
+/// How a matrix lies in memory.
+enum class Layout : uint8_t {
+  kRows,    // as in the file: row-major, each row a run of blocks
+  kPacked,  // 16 rows side by side (packed/pack.h): unpacks faster, and is read as one stream
+};
+
+/// A weight matrix W[rows][cols].
 struct Matrix {
   quant::Format format{};
   const void* data = nullptr;
   size_t rows = 0;
   size_t cols = 0;  // a multiple of the format's block_weights
+  Layout layout = Layout::kRows;
 };
 
 /// The form that activations take before they meet the weights: a choice to study.
@@ -29,7 +36,8 @@ struct Matrix {
 ///   kQ8    8-bit blocks as long as the weight format's, with a float32 scale; integer dot
 ///   products.
 ///          Weights that are not quantised (F32, F16, BF16) are read as with kF32.
-///   kAuto  kQ8 for up to kMaxGemvTokens tokens, kF32 beyond
+///   kAuto  kQ8 for up to kMaxGemvTokens tokens; beyond, kBF16 where the tile units take the matrix
+///          (packed, AMX), else kF32
 enum class Activations : uint8_t { kAuto, kF32, kBF16, kQ8 };
 
 /// Up to this many tokens weights stream once through the GEMV kernels; beyond, the GEMM ones
@@ -48,11 +56,11 @@ class MatMulInput {
   void Reserve(size_t max_tokens, size_t max_cols);
 
   /// Called by all workers with the same arguments: each converts its share into the forms that
-  /// matrices of the formats `readers` will read; all return after a barrier. `x` must stay alive
+  /// the matrices `readers` will read; all return after a barrier. `x` must stay alive
   /// and unchanged until the last MatMul on it. Preconditions: tokens and cols are within the
   /// reservation; a Sync lies between this call and the last write to x or use of the former one.
   void Assign(const Worker& worker, const float* x, size_t tokens, size_t cols,
-              std::span<const quant::Format> readers, Activations activations);
+              std::span<const Matrix* const> readers, Activations activations);
 
   struct Rows;
   const Rows& rows() const { return *rows_; }
@@ -68,7 +76,7 @@ struct MatMulOptions {
 
 /// Called by all workers; each computes its share of the rows for all tokens. y is float32
 /// [tokens][y_stride]. No barrier at the end. Results do not depend on the number of workers.
-/// Preconditions: input.Assign() was last called with W's format among the readers and W.cols.
+/// Preconditions: input.Assign() was last called with W among the readers.
 void MatMul(const Worker& worker, const Matrix& w, const MatMulInput& input, float* y,
             size_t y_stride, const MatMulOptions& options = {});
 

@@ -8,6 +8,7 @@
 
 #include "kernels/isa.h"
 #include "kernels/matmul.h"
+#include "kernels/packed/pack.h"
 #include "kernels/team.h"
 #include "kernels/test_weights.h"
 
@@ -23,7 +24,7 @@ constexpr Shape kShapes[] = {{"resident", 256, 1536}, {"ffn_up", 8960, 1536}};
 constexpr size_t kTokens[] = {1, 8, 64};
 
 void RunMatMul(benchmark::State& state, quant::Format format, Shape shape, size_t tokens,
-               Activations activations) {
+               Layout layout, Activations activations) {
   const TestWeights w = RandomWeights(format, shape.rows, shape.cols, WeightKind::kRandom, 1);
   std::mt19937 random(2);
   std::normal_distribution<float> normal;
@@ -33,10 +34,19 @@ void RunMatMul(benchmark::State& state, quant::Format format, Shape shape, size_
   MatMulInput input;
   input.Reserve(tokens, shape.cols);
   Team team(1);
+  Matrix matrix{format, w.bytes.data(), shape.rows, shape.cols};
+  std::vector<std::byte> packed;
+  if (layout == Layout::kPacked) {
+    packed.resize(PackedBytes(matrix));
+    team.Run([&](const Worker& worker) { Pack(worker, matrix, packed.data()); });
+    matrix.data = packed.data();
+    matrix.layout = layout;
+  }
+  const Matrix* const reader = &matrix;
   team.Run([&](const Worker& worker) {
-    input.Assign(worker, x.data(), tokens, shape.cols, {&format, 1}, activations);
+    input.Assign(worker, x.data(), tokens, shape.cols, {&reader, 1}, activations);
     for (auto _ : state) {
-      MatMul(worker, {format, w.bytes.data(), shape.rows, shape.cols}, input, y.data(), shape.rows);
+      MatMul(worker, matrix, input, y.data(), shape.rows);
       benchmark::ClobberMemory();
     }
   });
@@ -50,10 +60,14 @@ void RegisterAll() {
   for (const quant::FormatInfo& info : quant::Formats()) {
     for (const Shape& shape : kShapes) {
       for (const size_t tokens : kTokens) {
-        const std::string name = "matmul/" + std::string(info.name) + "/" + shape.name +
-                                 "/tokens:" + std::to_string(tokens);
-        benchmark::RegisterBenchmark(name.c_str(), RunMatMul, info.format, shape, tokens,
-                                     Activations::kAuto);
+        for (const Layout layout : {Layout::kRows, Layout::kPacked}) {
+          if (layout == Layout::kPacked && !HasPackedForm(info.format)) continue;
+          const std::string name = "matmul/" + std::string(info.name) + "/" + shape.name +
+                                   "/tokens:" + std::to_string(tokens) +
+                                   (layout == Layout::kPacked ? "/packed" : "/rows");
+          benchmark::RegisterBenchmark(name.c_str(), RunMatMul, info.format, shape, tokens, layout,
+                                       Activations::kAuto);
+        }
       }
     }
   }

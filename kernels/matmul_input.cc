@@ -36,6 +36,8 @@ Q8Rows LayOut(std::byte* base, size_t tokens, size_t cols, size_t block, size_t&
   rows.scales = reinterpret_cast<float*>(take(tokens * rows.scale_stride * sizeof(float)));
   rows.sums16 = reinterpret_cast<float*>(take(tokens * rows.sum16_stride * sizeof(float)));
   rows.sums32 = reinterpret_cast<float*>(take(tokens * rows.sum32_stride * sizeof(float)));
+  rows.code_sums16 = reinterpret_cast<int32_t*>(take(tokens * rows.sum16_stride * 4));
+  rows.code_sums32 = reinterpret_cast<int32_t*>(take(tokens * rows.sum32_stride * 4));
   return rows;
 }
 
@@ -49,18 +51,41 @@ MatMulInput::Rows::Bytes Allocate(size_t bytes) {
   return MatMulInput::Rows::Bytes(p);
 }
 
+// An A tile: 16 tokens by 32 columns of bfloat16.
+constexpr size_t kTileTokens = 16;
+constexpr size_t kTileCols = 32;
+constexpr size_t kTileBytes = 1024;
+
+/// Tiles that cover the tokens, in pairs.
+size_t TokenTiles(size_t tokens) { return (tokens + 2 * kTileTokens - 1) / (2 * kTileTokens) * 2; }
+
+/// This worker's share of the tiles; see Rows::tiles for their order.
+void FillTiles(const Worker& worker, const float* x, size_t tokens, size_t cols, uint8_t* tiles) {
+  const size_t chunks = cols / kTileCols;
+  const Range share = worker.Split(TokenTiles(tokens) * chunks);
+  for (size_t i = share.begin; i < share.end; ++i) {
+    const size_t pair = i / (2 * chunks);
+    const size_t chunk = i % (2 * chunks) / 2;
+    const size_t first = (2 * pair + i % 2) * kTileTokens;
+    const size_t n = first < tokens ? std::min(kTileTokens, tokens - first) : 0;
+    FillTokenTile(x + first * cols, n, cols, chunk, tiles + i * kTileBytes);
+  }
+}
+
 struct Needs {
   bool rounded = false;
   bool q8_32 = false;
   bool q8_256 = false;
+  bool tiles = false;
 };
 
-Needs NeedsOf(std::span<const quant::Format> readers, Activations activations, size_t tokens) {
+Needs NeedsOf(std::span<const Matrix* const> readers, Activations activations, size_t tokens) {
   Needs needs;
-  for (const quant::Format format : readers) {
-    const quant::FormatInfo& info = quant::Info(format);
-    const Form form = ResolveForm(activations, info, tokens);
+  for (const Matrix* w : readers) {
+    const quant::FormatInfo& info = quant::Info(w->format);
+    const Form form = ResolveForm(activations, *w, tokens);
     if (form == Form::kBF16) needs.rounded = true;
+    if (form == Form::kTiles) needs.tiles = true;
     if (form == Form::kQ8) (info.block_weights == 32 ? needs.q8_32 : needs.q8_256) = true;
   }
   return needs;
@@ -68,18 +93,23 @@ Needs NeedsOf(std::span<const quant::Format> readers, Activations activations, s
 
 }  // namespace
 
-Form ResolveForm(Activations activations, const quant::FormatInfo& weights, size_t tokens) {
+Form ResolveForm(Activations activations, const Matrix& w, size_t tokens) {
+  const bool quantized = quant::Info(w.format).quantized;
+  // Below 17 tokens a tile is half empty or worse, and weights are read once anyway.
+  const bool tiles = w.layout == Layout::kPacked && tokens > kMaxGemvTokens &&
+                     GemmTilesTable()[FormatIndex(w.format)] != nullptr;
   switch (activations) {
     case Activations::kF32:
       return Form::kF32;
     case Activations::kBF16:
-      return Form::kBF16;
+      return tiles ? Form::kTiles : Form::kBF16;
     case Activations::kQ8:
-      return weights.quantized ? Form::kQ8 : Form::kF32;
+      return quantized ? Form::kQ8 : Form::kF32;
     case Activations::kAuto:
       break;
   }
-  return weights.quantized && tokens <= kMaxGemvTokens ? Form::kQ8 : Form::kF32;
+  if (quantized && tokens <= kMaxGemvTokens) return Form::kQ8;
+  return tiles ? Form::kTiles : Form::kF32;
 }
 
 void MatMulInput::Rows::FreeBytes::operator()(std::byte* p) const {
@@ -102,10 +132,12 @@ void MatMulInput::Reserve(size_t max_tokens, size_t max_cols) {
   rows.q8_bytes[0] = Allocate(size);
   LayOut(nullptr, rows.max_tokens, rows.max_cols, 256, size);
   rows.q8_bytes[1] = Allocate(size);
+  rows.tile_bytes =
+      Allocate(TokenTiles(rows.max_tokens) * (rows.max_cols / kTileCols + 1) * kTileBytes);
 }
 
 void MatMulInput::Assign(const Worker& worker, const float* x, size_t tokens, size_t cols,
-                         std::span<const quant::Format> readers, Activations activations) {
+                         std::span<const Matrix* const> readers, Activations activations) {
   Rows& rows = *rows_;
   assert(tokens <= rows.max_tokens && cols <= rows.max_cols);
   const Needs needs = NeedsOf(readers, activations, tokens);
@@ -113,16 +145,19 @@ void MatMulInput::Assign(const Worker& worker, const float* x, size_t tokens, si
   const Q8Rows q8_32 = LayOut(rows.q8_bytes[0].get(), tokens, cols, 32, size);
   const Q8Rows q8_256 = LayOut(rows.q8_bytes[1].get(), tokens, cols, 256, size);
   auto* rounded = reinterpret_cast<float*>(rows.rounded_bytes.get());
+  auto* tiles = reinterpret_cast<uint8_t*>(rows.tile_bytes.get());
   if (worker.rank == 0) {
     rows.tokens = tokens;
     rows.cols = cols;
     rows.activations = activations;
     rows.x = x;
     rows.rounded = rounded;
+    rows.tiles = tiles;
     rows.q8_32 = q8_32;
     rows.q8_256 = q8_256;
   }
 
+  if (needs.tiles) FillTiles(worker, x, tokens, cols, tiles);
   const size_t chunks = Chunks(cols);
   const Range share = worker.Split(tokens * chunks);
   for (size_t i = share.begin; i < share.end; ++i) {

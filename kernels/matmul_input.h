@@ -10,8 +10,8 @@
 namespace crossover::kernels {
 
 /// What a matrix of a format reads, once kAuto is resolved.
-enum class Form : uint8_t { kF32, kBF16, kQ8 };
-Form ResolveForm(Activations activations, const quant::FormatInfo& weights, size_t tokens);
+enum class Form : uint8_t { kF32, kBF16, kQ8, kTiles };
+Form ResolveForm(Activations activations, const Matrix& w, size_t tokens);
 
 struct MatMulInput::Rows {
   struct FreeBytes {
@@ -24,6 +24,7 @@ struct MatMulInput::Rows {
   // Reserved address space; what no form uses is never touched, and costs nothing.
   Bytes rounded_bytes;
   Bytes q8_bytes[2];
+  Bytes tile_bytes;
 
   // Of the last Assign; written by rank 0 before its barrier.
   size_t tokens = 0;
@@ -31,6 +32,9 @@ struct MatMulInput::Rows {
   Activations activations = Activations::kAuto;
   const float* x = nullptr;
   float* rounded = nullptr;  // [tokens][cols], values of bfloat16
+  // bfloat16 A tiles of 16 tokens × 32 columns, 1 KiB each: [pair of tiles][cols / 32][2]; tokens
+  // behind the last are zero.
+  uint8_t* tiles = nullptr;
   Q8Rows q8_32;
   Q8Rows q8_256;
 

@@ -48,6 +48,8 @@ struct Q8Rows {
   float* scales = nullptr;
   float* sums16 = nullptr;  // scale times the sum of 16 codes: what minima are multiplied by
   float* sums32 = nullptr;
+  int32_t* code_sums16 = nullptr;  // sums of 16 codes, for integer arithmetic to the end of a block
+  int32_t* code_sums32 = nullptr;
   size_t code_stride = 0;
   size_t scale_stride = 0;
   size_t sum16_stride = 0;
@@ -56,6 +58,8 @@ struct Q8Rows {
 
 using DecodeRowFn = void (*)(const void* blocks, size_t weights, float* out);
 using EncodeRowFn = void (*)(const float* row, size_t weights, void* blocks);
+using GemmPackedFn = void (*)(const MatMulShare& share, const float* x, bool round);
+using GemmTilesFn = void (*)(const MatMulShare& share, const uint8_t* x);
 using GemvQ8Fn = void (*)(const MatMulShare& share, const Q8Rows& x);
 
 /// Never null.
@@ -65,6 +69,13 @@ std::span<const EncodeRowFn> EncodeRowTable();
 /// Null where a format is not quantised.
 std::span<const GemvQ8Fn> GemvQ8Table();
 
+/// The packed form's; null where a format has none.
+std::span<const GemvQ8Fn> GemvPackedTable();
+std::span<const GemmPackedFn> GemmPackedTable();
+/// On the tile units; null where the level, the CPU or the format has none. x: tiles of tokens
+/// (matmul_input.h).
+std::span<const GemmTilesFn> GemmTilesTable();
+
 /// Decodes panels of W to float32 (rounded to bfloat16 if `round`), and multiplies them with
 /// x[tokens][w->cols].
 void GemmFloat(const MatMulShare& share, const float* x, bool round);
@@ -73,6 +84,9 @@ void GemmFloat(const MatMulShare& share, const float* x, bool round);
 /// the row. `block`: 32 or 256.
 void QuantizeChunk(const float* x, size_t token, size_t chunk, size_t cols, size_t block,
                    const Q8Rows& out);
+/// Columns [32·chunk, 32·chunk + 32) of 16 tokens from `x` ([tokens][cols]) on to an A tile of
+/// bfloat16; tokens that are missing are zero.
+void FillTokenTile(const float* x, size_t tokens, size_t cols, size_t chunk, uint8_t* tile);
 /// out[i] = x[i] rounded to bfloat16.
 void RoundRowToBFloat16(const float* x, size_t n, float* out);
 

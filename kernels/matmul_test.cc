@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/matmul_kernels.h"
+#include "kernels/packed/pack.h"
 #include "kernels/test_levels.h"
 #include "kernels/test_weights.h"
 
@@ -97,6 +99,7 @@ struct Product {
   size_t threads = 1;
   bool bias = false;
   bool accumulate = false;
+  bool packed = false;
 };
 
 constexpr float kUntouched = -777.0f;
@@ -112,10 +115,18 @@ std::vector<float> Run(const TestWeights& w, const std::vector<float>& x, const 
   }
   MatMulInput input;
   input.Reserve(product.tokens, w.cols);
-  const Matrix matrix{w.format, w.bytes.data(), product.rows, w.cols};
+  Matrix matrix{w.format, w.bytes.data(), product.rows, w.cols};
   Team team(product.threads);
+  std::vector<std::byte> packed;
+  if (product.packed) {
+    packed.resize(PackedBytes(matrix));
+    team.Run([&](const Worker& worker) { Pack(worker, matrix, packed.data()); });
+    matrix.data = packed.data();
+    matrix.layout = Layout::kPacked;
+  }
+  const Matrix* const reader = &matrix;
   team.Run([&](const Worker& worker) {
-    input.Assign(worker, x.data(), product.tokens, w.cols, {&w.format, 1}, product.mode);
+    input.Assign(worker, x.data(), product.tokens, w.cols, {&reader, 1}, product.mode);
     MatMul(worker, matrix, input, y.data(), stride,
            {.bias = product.bias ? bias.data() : nullptr, .accumulate = product.accumulate});
   });
@@ -126,6 +137,16 @@ bool IsQ8(const TestWeights& w, const Product& product) {
   if (!quant::Info(w.format).quantized) return false;
   return product.mode == Activations::kQ8 ||
          (product.mode == Activations::kAuto && product.tokens <= kMaxGemvTokens);
+}
+
+bool OnTiles(const TestWeights& w, const Product& product) {
+  return product.packed && product.tokens > kMaxGemvTokens &&
+         GemmTilesTable()[FormatIndex(w.format)] != nullptr;
+}
+
+bool IsBF16(const TestWeights& w, const Product& product) {
+  return product.mode == Activations::kBF16 ||
+         (product.mode == Activations::kAuto && OnTiles(w, product));
 }
 
 void Check(const TestWeights& w, const std::vector<float>& x, const Product& product,
@@ -169,20 +190,24 @@ TEST_CASE_TEMPLATE("matmul: every format and shape", Level, CROSSOVER_EVERY_LEVE
       const Expected bf16 = Reference(w, x, false, true);
       const Expected q8 = info.quantized ? Reference(w, x, true, false) : f32;
       const auto check = [&](const Product& product) {
-        Check(w, x, product,
-              product.mode == Activations::kBF16 ? bf16
-              : IsQ8(w, product)                 ? q8
-                                                 : f32);
+        Check(w, x, product, IsBF16(w, product) ? bf16 : IsQ8(w, product) ? q8 : f32);
       };
       for (const size_t tokens : kTokens) {
         for (const size_t rows : kRows) {
-          check({tokens, rows, kModes[n % 4], 1, n % 5 == 0, n % 3 == 0});
+          Product product{tokens, rows, kModes[n % 4], 1, n % 5 == 0, n % 3 == 0};
+          check(product);
+          product.packed = HasPackedForm(info.format);
+          if (product.packed) check(product);
           ++n;
         }
       }
       // All modes at the sizes where kernels change over.
       for (const size_t tokens : {1, 16, 17}) {
-        for (const Activations mode : kModes) check({tokens, kMaxRows, mode, 1});
+        for (const Activations mode : kModes) {
+          check({tokens, kMaxRows, mode, 1});
+          if (!HasPackedForm(info.format)) continue;
+          check({.tokens = tokens, .rows = kMaxRows, .mode = mode, .packed = true});
+        }
       }
       // Teams are slow to call where other work fills the cores: a few times will do.
       check({3, kMaxRows, kModes[n % 4], 2});
@@ -205,8 +230,12 @@ TEST_CASE_TEMPLATE("matmul: extreme weights and activations", Level, CROSSOVER_E
         const auto x = RandomActivations(18, cols, scale, 10);
         for (const Activations mode : kModes) {
           for (const size_t tokens : {2, 18}) {
-            const Product product{tokens, 5, mode, 1};
-            Check(w, x, product, Reference(w, x, IsQ8(w, product), mode == Activations::kBF16));
+            for (const bool packed : {false, true}) {
+              if (packed && !HasPackedForm(info.format)) continue;
+              Product product{tokens, 5, mode, 1};
+              product.packed = packed;
+              Check(w, x, product, Reference(w, x, IsQ8(w, product), IsBF16(w, product)));
+            }
           }
         }
       }
@@ -226,9 +255,11 @@ TEST_CASE_TEMPLATE("matmul: a NaN or infinity is not lost", Level, CROSSOVER_EVE
       x[512 + 300] = bad;  // of the second token only
       for (const Activations mode : kModes) {
         for (const size_t tokens : {3, 18}) {
-          const auto y = Run(w, x, {tokens, 3, mode, 1});
-          for (size_t t = 0; t < tokens; ++t) {
-            for (size_t r = 0; r < 3; ++r) REQUIRE(std::isfinite(y[t * 6 + r]) == (t != 1));
+          for (const bool packed : {false, HasPackedForm(info.format)}) {
+            const auto y = Run(w, x, {.tokens = tokens, .rows = 3, .mode = mode, .packed = packed});
+            for (size_t t = 0; t < tokens; ++t) {
+              for (size_t r = 0; r < 3; ++r) REQUIRE(std::isfinite(y[t * 6 + r]) == (t != 1));
+            }
           }
         }
       }
@@ -244,12 +275,17 @@ TEST_CASE_TEMPLATE("matmul: the number of workers changes no bit", Level, CROSSO
     const size_t cols = info.block_weights == 256 ? 768 : 736;
     const auto w = RandomWeights(info.format, 50, cols, WeightKind::kRandom, 13);
     const auto x = RandomActivations(33, cols, 1.0f, 14);
+    size_t n = 0;
     for (const Activations mode : kModes) {
       for (const size_t tokens : {1, 7, 33}) {
-        const auto alone = Run(w, x, {tokens, 50, mode, 1});
         const size_t threads = 2 + (tokens + static_cast<size_t>(mode)) % 3;
         CAPTURE(threads);
-        const auto y = Run(w, x, {tokens, 50, mode, threads});
+        const bool packed = HasPackedForm(info.format) && n++ % 2 == 0;
+        CAPTURE(packed);
+        Product product{.tokens = tokens, .rows = 50, .mode = mode, .packed = packed};
+        const auto alone = Run(w, x, product);
+        product.threads = threads;
+        const auto y = Run(w, x, product);
         REQUIRE(std::ranges::equal(alone, y, {}, std::bit_cast<uint32_t, float>,
                                    std::bit_cast<uint32_t, float>));
       }
@@ -259,12 +295,14 @@ TEST_CASE_TEMPLATE("matmul: the number of workers changes no bit", Level, CROSSO
 
 TEST_CASE("matmul: one input serves matrices of all formats, and is used again") {
   constexpr size_t kCols = 512;
-  std::vector<quant::Format> formats;
   std::vector<TestWeights> weights;
+  std::vector<Matrix> matrices;
+  std::vector<const Matrix*> readers;
   for (const quant::FormatInfo& info : quant::Formats()) {
-    formats.push_back(info.format);
     weights.push_back(RandomWeights(info.format, 20, kCols, WeightKind::kRandom, 15));
   }
+  for (const TestWeights& w : weights) matrices.push_back({w.format, w.bytes.data(), 20, kCols});
+  for (const Matrix& matrix : matrices) readers.push_back(&matrix);
   MatMulInput input;
   input.Reserve(40, kCols);
   Team team(2);
@@ -273,9 +311,9 @@ TEST_CASE("matmul: one input serves matrices of all formats, and is used again")
     for (const Activations mode : kModes) {
       std::vector<std::vector<float>> y(weights.size(), std::vector<float>(tokens * 20));
       team.Run([&](const Worker& worker) {
-        input.Assign(worker, x.data(), tokens, kCols, formats, mode);
+        input.Assign(worker, x.data(), tokens, kCols, readers, mode);
         for (size_t i = 0; i < weights.size(); ++i) {
-          MatMul(worker, {formats[i], weights[i].bytes.data(), 20, kCols}, input, y[i].data(), 20);
+          MatMul(worker, matrices[i], input, y[i].data(), 20);
         }
       });
       for (size_t i = 0; i < weights.size(); ++i) {
@@ -283,7 +321,7 @@ TEST_CASE("matmul: one input serves matrices of all formats, and is used again")
         const Expected expected =
             Reference(weights[i], x, IsQ8(weights[i], product), mode == Activations::kBF16);
         for (size_t j = 0; j < y[i].size(); ++j) {
-          CAPTURE(quant::Info(formats[i]).name);
+          CAPTURE(quant::Info(weights[i].format).name);
           REQUIRE(std::abs(y[i][j] - expected.y[j]) <= expected.error[j]);
         }
       }

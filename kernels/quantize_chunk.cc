@@ -38,6 +38,8 @@ void Quantize(const float* x, size_t token, size_t chunk, size_t cols, size_t bl
   float* scales = out.scales + token * out.scale_stride + chunk * (kChunkWeights / block);
   float* sums16 = out.sums16 + token * out.sum16_stride + chunk * kGroups16;
   float* sums32 = out.sums32 + token * out.sum32_stride + chunk * kGroups32;
+  int32_t* code_sums16 = out.code_sums16 + token * out.sum16_stride + chunk * kGroups16;
+  int32_t* code_sums32 = out.code_sums32 + token * out.sum32_stride + chunk * kGroups32;
 
   for (size_t b = 0; b < kChunkWeights / block; ++b) {
     const bool inside = b * block < n;
@@ -50,6 +52,9 @@ void Quantize(const float* x, size_t token, size_t chunk, size_t cols, size_t bl
       sums[0] += codes[32 * g + i];
       sums[1] += codes[32 * g + 16 + i];
     }
+    code_sums16[2 * g] = sums[0];
+    code_sums16[2 * g + 1] = sums[1];
+    code_sums32[g] = sums[0] + sums[1];
     const float scale = scales[32 * g / block];
     sums16[2 * g] = scale * static_cast<float>(sums[0]);
     sums16[2 * g + 1] = scale * static_cast<float>(sums[1]);

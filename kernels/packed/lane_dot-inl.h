@@ -1,0 +1,110 @@
+// Integer products a row a lane, with what each level has for them.
+#if defined(CROSSOVER_KERNELS_PACKED_LANE_DOT_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef CROSSOVER_KERNELS_PACKED_LANE_DOT_INL_H_
+#undef CROSSOVER_KERNELS_PACKED_LANE_DOT_INL_H_
+#else
+#define CROSSOVER_KERNELS_PACKED_LANE_DOT_INL_H_
+#endif
+
+#include "kernels/packed/codes-inl.h"
+
+#if HWY_ARCH_X86
+#include <immintrin.h>
+#elif HWY_ARCH_ARM
+#include <arm_neon.h>
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace crossover::kernels::HWY_NAMESPACE {
+
+#if HWY_TARGET == HWY_AVX3_DL
+
+// vpdpbusd wants unsigned codes: signed ones are read with their sign bit
+// turned, 128 too large.
+inline constexpr size_t kSignedBias = 128;
+
+template <bool kSigned>
+HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
+  if constexpr (kSigned) codes = hn::Xor(codes, hn::Set(PackedBytes(), 0x80));
+  return VInts{_mm512_dpbusd_epi32(acc.raw, codes.raw, _mm512_set1_epi32(quad))};
+}
+
+#elif HWY_TARGET == HWY_AVX3
+
+inline constexpr size_t kSignedBias = 0;
+
+template <bool kSigned>
+HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
+  __m512i w = codes.raw;
+  __m512i x = _mm512_set1_epi32(quad);
+  if constexpr (kSigned) {
+    x = _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), _mm512_setzero_si512(), x);
+    w = _mm512_abs_epi8(w);
+  }
+  const __m512i pairs = _mm512_maddubs_epi16(w, x);
+  return VInts{_mm512_add_epi32(acc.raw, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
+}
+
+#elif HWY_TARGET == HWY_AVX2
+
+inline constexpr size_t kSignedBias = 0;
+
+// w · x = |w| · (x with w's sign); vpmaddubsw adds pairs in 16 bits: 2 · 128 ·
+// 127 just fits.
+template <bool kSigned>
+HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
+  __m256i w = codes.raw;
+  __m256i x = _mm256_set1_epi32(quad);
+  if constexpr (kSigned) {
+    x = _mm256_sign_epi8(x, w);
+    w = _mm256_abs_epi8(w);
+  }
+  const __m256i pairs = _mm256_maddubs_epi16(w, x);
+  return VInts{_mm256_add_epi32(acc.raw, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))};
+}
+
+#elif HWY_TARGET == HWY_SSE4
+
+inline constexpr size_t kSignedBias = 0;
+
+template <bool kSigned>
+HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
+  __m128i w = codes.raw;
+  __m128i x = _mm_set1_epi32(quad);
+  if constexpr (kSigned) {
+    x = _mm_sign_epi8(x, w);
+    w = _mm_abs_epi8(w);
+  }
+  const __m128i pairs = _mm_maddubs_epi16(w, x);
+  return VInts{_mm_add_epi32(acc.raw, _mm_madd_epi16(pairs, _mm_set1_epi16(1)))};
+}
+
+#endif
+
+/// acc + a · b. kSmall: both fit 16 bits, so that one multiply-add of halves
+/// does it.
+template <bool kSmall>
+HWY_INLINE VInts AddProduct(VInts acc, VInts a, VInts b) {
+#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR
+  if constexpr (kSmall) {
+    // b's upper half is cleared, so that a negative a or b adds no product of
+    // sign bits.
+    const VInts low = hn::And(b, hn::Set(PackedInts(), 0xffff));
+#if HWY_TARGET == HWY_AVX3_DL
+    return VInts{_mm512_dpwssd_epi32(acc.raw, a.raw, low.raw)};
+#elif HWY_TARGET == HWY_AVX3
+    return VInts{_mm512_add_epi32(acc.raw, _mm512_madd_epi16(a.raw, low.raw))};
+#elif HWY_TARGET == HWY_AVX2
+    return VInts{_mm256_add_epi32(acc.raw, _mm256_madd_epi16(a.raw, low.raw))};
+#else
+    return VInts{_mm_add_epi32(acc.raw, _mm_madd_epi16(a.raw, low.raw))};
+#endif
+  }
+#endif
+  return hn::Add(acc, hn::Mul(a, b));
+}
+
+}  // namespace crossover::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // CROSSOVER_KERNELS_PACKED_LANE_DOT_INL_H_

@@ -1,0 +1,23 @@
+// Making the packed form of a matrix (spec.h).
+#pragma once
+
+#include <cstddef>
+
+#include "kernels/matmul.h"
+#include "kernels/team.h"
+
+namespace crossover::kernels {
+
+/// Whether matrices of this format have a packed form.
+bool HasPackedForm(quant::Format format);
+
+/// Bytes of the packed form: those of the matrix with its rows rounded up
+/// to 16.
+size_t PackedBytes(const Matrix& w);
+
+/// Called by all workers: each packs its share of w into `out` (PackedBytes,
+/// aligned to 64). No barrier at the end. Precondition:
+/// HasPackedForm(w.format), w in the file's layout.
+void Pack(const Worker& worker, const Matrix& w, std::byte* out);
+
+}  // namespace crossover::kernels
