@@ -95,7 +95,7 @@ json Measure(const json& step) {
     measurement.speed =
         MeasureSpeed(file, settings, *metrics.speed, step.at("limits").get<Limits>());
   }
-  const auto model = engine::Model::Load(file, settings.load_mode());
+  const auto model = engine::Model::Load(file, settings.model_options());
   measurement.architecture = model->config().architecture;
   measurement.parameters = model->parameters();
   measurement.file_bytes = model->file().file_bytes();

@@ -68,7 +68,7 @@ ModelBench::ModelBench(const std::filesystem::path& path, const Settings& settin
   options.kv_capacity = std::max(speed.prefill, speed.decode);
   options.max_batch = std::min(options.max_batch, speed.prefill);
   load_seconds_ = Seconds([&] {
-    model_ = engine::Model::Load(path, settings.load_mode());
+    model_ = engine::Model::Load(path, settings.model_options());
     engine_ = std::make_unique<engine::Engine>(model_, options);
   });
   std::mt19937_64 random(kSeed);

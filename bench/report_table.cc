@@ -64,7 +64,7 @@ std::vector<std::string> Fields(const CellRecord& record) {
   fields.push_back(record.ok() ? m.isa : record.settings.isa);
   fields.insert(fields.end(),
                 {record.settings.activations, record.settings.kv_type, record.settings.load,
-                 record.machine.cpu, record.version, record.date});
+                 record.settings.weights, record.machine.cpu, record.version, record.date});
   return fields;
 }
 

@@ -14,6 +14,17 @@ engine::LoadMode Settings::load_mode() const {
   throw Error(ErrorCode::kInvalidArgument, "load: '" + load + "' is neither mmap nor ram");
 }
 
+engine::ModelOptions Settings::model_options() const {
+  using engine::WeightLayout;
+  if (weights != "mapped" && weights != "packed") {
+    throw Error(ErrorCode::kInvalidArgument,
+                "weights: '" + weights + "' is neither mapped nor packed");
+  }
+  return {.load = load_mode(),
+          .weights = weights == "packed" ? WeightLayout::kPacked : WeightLayout::kMapped,
+          .threads = threads};
+}
+
 engine::EngineOptions Settings::engine_options() const {
   engine::EngineOptions options;
   options.threads = threads;
@@ -47,11 +58,9 @@ quant::Format ParseKvFormat(const std::string& name) {
 }
 
 void to_json(nlohmann::json& json, const Settings& settings) {
-  json = {{"threads", settings.threads},
-          {"isa", settings.isa},
-          {"activations", settings.activations},
-          {"kv_type", settings.kv_type},
-          {"load", settings.load}};
+  json = {
+      {"threads", settings.threads}, {"isa", settings.isa},   {"activations", settings.activations},
+      {"kv_type", settings.kv_type}, {"load", settings.load}, {"weights", settings.weights}};
 }
 
 void from_json(const nlohmann::json& json, Settings& settings) {
@@ -60,6 +69,7 @@ void from_json(const nlohmann::json& json, Settings& settings) {
   json.at("activations").get_to(settings.activations);
   json.at("kv_type").get_to(settings.kv_type);
   json.at("load").get_to(settings.load);
+  json.at("weights").get_to(settings.weights);
 }
 
 }  // namespace crossover::bench

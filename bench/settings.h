@@ -16,8 +16,10 @@ struct Settings {
   std::string activations = "auto";  // auto, f32, bf16, q8
   std::string kv_type = "f16";       // f16, bf16, f32, q8_0, q4_0
   std::string load = "mmap";         // mmap, ram
+  std::string weights = "packed";    // mapped, packed
 
   engine::LoadMode load_mode() const;
+  engine::ModelOptions model_options() const;
   /// Threads, activations and KV format filled in; the rest is the caller's.
   engine::EngineOptions engine_options() const;
 };

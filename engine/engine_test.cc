@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "engine/generate.h"
 #include "engine/load_tokenizer.h"
+#include "engine/quantize_file.h"
 #include "tests/support/test_support.h"
 
 namespace crossover::engine {
@@ -85,6 +87,30 @@ TEST_CASE("the number of threads changes no bit") {
       Engine many(Reference(), options);
       CHECK(Score(many, ids, 40) == expected);
       CHECK(Score(many, ids, 1) == expected_decode);
+    }
+  }
+}
+
+TEST_CASE("packed weights give the mapped ones' logits") {
+  const test::TemporaryDirectory directory;
+  const auto source = test::SourceRoot() / "models/reference-xs.gguf";
+  const auto ids = Ids(40, 10);
+  for (const char* recipe : {"Q4_K_M", "Q2_K", "Q8_0"}) {
+    CAPTURE(recipe);
+    const auto path = directory / (std::string(recipe) + ".gguf");
+    QuantizeFile(source, path, quant::FindRecipe(recipe), {.threads = 2});
+    const auto mapped = Model::Load(path);
+    const auto packed = Model::Load(path, {.weights = WeightLayout::kPacked, .threads = 3});
+    CHECK(mapped->packed_bytes() == 0);
+    CHECK(packed->packed_bytes() > mapped->bytes_per_token() / 2);
+    CHECK(packed->bytes_per_token() == mapped->bytes_per_token());
+    for (const auto activations : {kernels::Activations::kF32, kernels::Activations::kQ8}) {
+      EngineOptions options = Options(2);
+      options.activations = activations;
+      Engine a(mapped, options);
+      Engine b(packed, options);
+      CHECK(MaxDifference(Score(a, ids, 40), Score(b, ids, 40)) < kRounding);
+      CHECK(MaxDifference(Score(a, ids, 1), Score(b, ids, 1)) < kRounding);
     }
   }
 }

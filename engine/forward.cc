@@ -104,8 +104,8 @@ class Pass {
                        config_.dim, config_.norm_eps, &a_.normed[i * config_.dim]);
     }
     worker_.Sync();
-    a_.input.Assign(worker_, a_.normed.data(), wanted, config_.dim,
-                    std::array{&weights_.output}, activations_);
+    a_.input.Assign(worker_, a_.normed.data(), wanted, config_.dim, std::array{&weights_.output},
+                    activations_);
     kernels::MatMul(worker_, weights_.output, a_.input, a_.logits.data(), config_.vocab);
   }
 

@@ -31,17 +31,22 @@ uint64_t Bytes(const kernels::Matrix& matrix) {
 
 }  // namespace
 
-std::shared_ptr<const Model> Model::Load(const std::filesystem::path& path, LoadMode mode) {
-  return FromFile(GgufFile::Open(path, mode));
+std::shared_ptr<const Model> Model::Load(const std::filesystem::path& path,
+                                         const ModelOptions& options) {
+  return FromFile(GgufFile::Open(path, options.load), options);
 }
 
-std::shared_ptr<const Model> Model::FromFile(std::shared_ptr<const GgufFile> file) {
+std::shared_ptr<const Model> Model::FromFile(std::shared_ptr<const GgufFile> file,
+                                             const ModelOptions& options) {
   const Architecture& architecture = FindArchitecture(*file);
   std::shared_ptr<Model> model(new Model);
   model->config_ = architecture.read_config(*file);
   TensorBinder tensors(*file);
   model->weights_ = architecture.bind(tensors, model->config_);
   model->converted_ = tensors.TakeConverted();
+  if (options.weights == WeightLayout::kPacked) {
+    model->packed_ = PackedWeights(model->weights_, options.threads);
+  }
   model->file_ = std::move(file);
   return model;
 }

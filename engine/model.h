@@ -8,27 +8,22 @@
 
 #include "engine/config.h"
 #include "engine/gguf.h"
+#include "engine/packed_weights.h"
+#include "engine/weights.h"
 #include "kernels/matmul.h"
 
 namespace crossover::engine {
 
-struct LayerWeights {
-  std::span<const float> attention_norm;          // [dim]
-  kernels::Matrix q;                              // [heads · head_dim][dim]
-  kernels::Matrix k, v;                           // [kv_heads · head_dim][dim]
-  std::span<const float> q_bias, k_bias, v_bias;  // [rows of q, k, v]; empty: none
-  kernels::Matrix attention_out;                  // [dim][heads · head_dim]
-  std::span<const float> ffn_norm;                // [dim]
-  kernels::Matrix gate, up;                       // [ffn_dim][dim]
-  kernels::Matrix down;                           // [dim][ffn_dim]
-};
+/// How matrices lie in memory while the model runs.
+///   kMapped  as in the file: starts at once, needs no second copy
+///   kPacked  16 rows side by side, made while loading, by all threads, in huge pages of their own;
+///            formats without a packed form, and the embedding table, stay mapped
+enum class WeightLayout { kMapped, kPacked };
 
-struct Weights {
-  kernels::Matrix embedding;  // [vocab][dim]
-  std::vector<LayerWeights> layers;
-  std::span<const float> output_norm;   // [dim]
-  kernels::Matrix output;               // [vocab][dim]; the embedding if tied
-  std::span<const float> rope_factors;  // [rotary_dim / 2], divisors; empty: all 1
+struct ModelOptions {
+  LoadMode load = LoadMode::kMmap;
+  WeightLayout weights = WeightLayout::kMapped;
+  size_t threads = 1;  // that load and pack
 };
 
 class Model {
@@ -36,8 +31,9 @@ class Model {
   /// Error(kUnsupported) for an unknown architecture lists the known ones; Error(kCorruptFile)
   /// names the tensor or key and the shapes.
   static std::shared_ptr<const Model> Load(const std::filesystem::path& path,
-                                           LoadMode mode = LoadMode::kMmap);
-  static std::shared_ptr<const Model> FromFile(std::shared_ptr<const GgufFile> file);
+                                           const ModelOptions& options = {});
+  static std::shared_ptr<const Model> FromFile(std::shared_ptr<const GgufFile> file,
+                                               const ModelOptions& options = {});
 
   const ModelConfig& config() const { return config_; }
   const Weights& weights() const { return weights_; }
@@ -45,6 +41,8 @@ class Model {
   uint64_t parameters() const;
   /// Bytes of weights that one decoded token reads (the embedding table counts one row).
   uint64_t bytes_per_token() const;
+  /// Bytes of packed matrices, beside the file's own.
+  uint64_t packed_bytes() const { return packed_.bytes(); }
 
  private:
   Model() = default;
@@ -53,6 +51,7 @@ class Model {
   ModelConfig config_;
   Weights weights_;
   std::vector<std::vector<float>> converted_;  // one-dimensional tensors that were not float32
+  PackedWeights packed_;
 };
 
 }  // namespace crossover::engine

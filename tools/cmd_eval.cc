@@ -80,7 +80,7 @@ std::string SampleLine(const std::string& model, const evals::Task& task, size_t
 void EvaluateModel(const std::string& path, const std::vector<evals::Task>& tasks,
                    const EvalFlags& flags, const GlobalOptions& globals, OutputFile* samples,
                    std::vector<Row>& rows) {
-  const auto model = engine::Model::Load(path, globals.load_mode());
+  const auto model = engine::Model::Load(path, globals.model_options());
   const auto tokenizer = engine::LoadTokenizer(model->file());
   engine::Engine engine(model,
                         evals::EvaluationEngineOptions(globals.engine_options(), model->config()));

@@ -43,7 +43,7 @@ void PrintJson(const engine::GenerateResult& result) {
 }
 
 void Run(GenerateFlags& flags, const GlobalOptions& globals) {
-  const auto model = engine::Model::Load(flags.model, globals.load_mode());
+  const auto model = engine::Model::Load(flags.model, globals.model_options());
   const auto tokenizer = engine::LoadTokenizer(model->file());
   const std::vector<engine::TokenId> prompt = tokenizer->Encode(Prompt(flags));
 

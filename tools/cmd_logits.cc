@@ -52,7 +52,7 @@ void Run(const LogitsFlags& flags, const GlobalOptions& globals) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("--last {}: the file has {} tokens", flags.last, ids.size()));
   }
-  const auto model = engine::Model::Load(flags.model, globals.load_mode());
+  const auto model = engine::Model::Load(flags.model, globals.model_options());
   engine::EngineOptions options = globals.engine_options();
   options.kv_capacity = ids.size();
   options.max_batch = std::min(options.max_batch, ids.size());

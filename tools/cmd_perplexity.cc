@@ -115,7 +115,7 @@ void Check(const PerplexityFlags& flags) {
 
 void Run(const PerplexityFlags& flags, const GlobalOptions& globals) {
   Check(flags);
-  const auto model = engine::Model::Load(flags.model, globals.load_mode());
+  const auto model = engine::Model::Load(flags.model, globals.model_options());
   const auto tokenizer = engine::LoadTokenizer(model->file());
   auto progress = std::make_shared<ChunkProgress>(!globals.quiet);
   const auto report = [progress](size_t done, size_t total, double ppl) {

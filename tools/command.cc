@@ -12,6 +12,8 @@ namespace crossover::tools {
 
 engine::LoadMode GlobalOptions::load_mode() const { return settings().load_mode(); }
 
+engine::ModelOptions GlobalOptions::model_options() const { return settings().model_options(); }
+
 engine::EngineOptions GlobalOptions::engine_options() const { return settings().engine_options(); }
 
 size_t GlobalOptions::thread_count() const {
@@ -23,7 +25,8 @@ bench::Settings GlobalOptions::settings() const {
           .isa = std::string(kernels::SelectedIsa()),
           .activations = activations,
           .kv_type = kv_type,
-          .load = load};
+          .load = load,
+          .weights = weights};
 }
 
 void AddGlobalOptions(CLI::App& app, GlobalOptions& globals) {
@@ -44,6 +47,10 @@ void AddGlobalOptions(CLI::App& app, GlobalOptions& globals) {
       ->capture_default_str();
   app.add_option("--load", globals.load, "Map the weights from the file or read them into RAM")
       ->transform(one_of({"mmap", "ram"}))
+      ->capture_default_str();
+  app.add_option("--weights", globals.weights,
+                 "Run on a packed copy, made while loading, or on the file's blocks")
+      ->transform(one_of({"mapped", "packed"}))
       ->capture_default_str();
   app.add_flag("--json", globals.json, "Print JSON instead of tables");
   app.add_flag("--quiet", globals.quiet, "No progress bars");

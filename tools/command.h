@@ -10,17 +10,19 @@
 
 namespace crossover::tools {
 
-/// --threads --isa --activations --kv-type --load --json --quiet.
+/// --threads --isa --activations --kv-type --load --weights --json --quiet.
 struct GlobalOptions {
   size_t threads = 0;  // 0: physical cores
   std::string isa = "auto";
   std::string activations = "auto";
   std::string kv_type = "f16";
   std::string load = "mmap";
+  std::string weights = "packed";
   bool json = false;
   bool quiet = false;
 
   engine::LoadMode load_mode() const;
+  engine::ModelOptions model_options() const;
   /// Threads, activations and KV type filled in; the rest is the caller's.
   engine::EngineOptions engine_options() const;
   size_t thread_count() const;

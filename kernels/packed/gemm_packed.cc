@@ -112,7 +112,6 @@ HWY_NOINLINE void PanelTile(const float* HWY_RESTRICT panel, const float* HWY_RE
 
 template <class F>
 void DecodeGroup(const uint8_t* group, size_t first, size_t depth, bool round, float* panel) {
-  static constexpr const PackedSpec& kSpec = PackedSource<F>::kSpec;
   for (size_t k = 0; k < depth; ++k) {
     for (size_t row = 0; row < kPackedRows; ++row) {
       const float w = ScalarWeight<PackedSource<F>::kSpec>(group, row, first + k);

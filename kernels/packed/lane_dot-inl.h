@@ -79,13 +79,36 @@ HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
   return VInts{_mm_add_epi32(acc.raw, _mm_madd_epi16(pairs, _mm_set1_epi16(1)))};
 }
 
+#elif HWY_ARCH_ARM && HWY_TARGET != HWY_SCALAR
+
+inline constexpr size_t kSignedBias = 0;
+
+// Codes below 128 are the same signed.
+template <bool kSigned>
+HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
+  const int8x16_t w = vreinterpretq_s8_u8(codes.raw);
+  const int8x16_t x = vreinterpretq_s8_s32(vdupq_n_s32(quad));
+#if defined(__ARM_FEATURE_DOTPROD)
+  return VInts{vdotq_s32(acc.raw, w, x)};
+#else
+  // Products of 128 · 127 fit 16 bits, sums of two as well; the pairs of pairs are added in 32.
+  const int32x4_t low = vpaddlq_s16(vmull_s8(vget_low_s8(w), vget_low_s8(x)));
+  const int32x4_t high = vpaddlq_s16(vmull_s8(vget_high_s8(w), vget_high_s8(x)));
+  return VInts{
+      vaddq_s32(acc.raw, vcombine_s32(vpadd_s32(vget_low_s32(low), vget_high_s32(low)),
+                                      vpadd_s32(vget_low_s32(high), vget_high_s32(high))))};
 #endif
+}
+
+#endif
+
+#if HWY_TARGET != HWY_SCALAR
 
 /// acc + a · b. kSmall: both fit 16 bits, so that one multiply-add of halves
 /// does it.
 template <bool kSmall>
 HWY_INLINE VInts AddProduct(VInts acc, VInts a, VInts b) {
-#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR
+#if HWY_ARCH_X86
   if constexpr (kSmall) {
     // b's upper half is cleared, so that a negative a or b adds no product of
     // sign bits.
@@ -103,6 +126,8 @@ HWY_INLINE VInts AddProduct(VInts acc, VInts a, VInts b) {
 #endif
   return hn::Add(acc, hn::Mul(a, b));
 }
+
+#endif  // HWY_TARGET != HWY_SCALAR
 
 }  // namespace crossover::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
