@@ -158,14 +158,13 @@ std::vector<std::string> ReportNotes(std::span<const CellRecord> records) {
         s->energy_j_per_token ? "in results.csv" : "n/a, " + s->energy_reason));
   }
   notes.push_back(LimitsNote(record->machine));
-  notes.push_back(
-      fmt::format("{}, {} cores, {:.0f} GiB; {} threads, kernels {}, activations {}, "
-                  "KV {}, weights by {}, {}; Crossover {}, {}.",
-                  record->machine.cpu, record->machine.cores,
-                  static_cast<double>(record->machine.memory_bytes) / (1 << 30),
-                  record->settings.threads, m.isa, record->settings.activations,
-                  record->settings.kv_type, record->settings.load,
-                  record->settings.weights, record->version, record->date));
+  notes.push_back(fmt::format(
+      "{}, {} cores, {:.0f} GiB; {} threads, kernels {}, activations {}, "
+      "KV {}, weights by {}, {}; Crossover {}, {}.",
+      record->machine.cpu, record->machine.cores,
+      static_cast<double>(record->machine.memory_bytes) / (1 << 30), record->settings.threads,
+      m.isa, record->settings.activations, record->settings.kv_type, record->settings.load,
+      record->settings.weights, record->version, record->date));
   return notes;
 }
 

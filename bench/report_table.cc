@@ -17,7 +17,8 @@ constexpr const char* kCsvColumns =
     "model,recipe,status,error,parameters,effective_bpw,file_bytes,perplexity,perplexity_stderr,"
     "perplexity_tokens,prefill_tokens,prefill_tok_s,prefill_min,prefill_max,prefill_limit,"
     "decode_tokens,decode_tok_s,decode_min,decode_max,decode_limit,peak_rss_bytes,load_seconds,"
-    "energy_j_per_token,quantize_seconds,fallbacks,threads,isa,activations,kv_type,load,cpu,"
+    "energy_j_per_token,quantize_seconds,fallbacks,threads,isa,activations,kv_type,load,weights,"
+    "cpu,"
     "version,"
     "date";
 

@@ -98,7 +98,7 @@ TEST_CASE("packed weights give the mapped ones' logits") {
   for (const char* recipe : {"Q4_K_M", "Q2_K", "Q8_0"}) {
     CAPTURE(recipe);
     const auto path = directory / (std::string(recipe) + ".gguf");
-    QuantizeFile(source, path, quant::FindRecipe(recipe), {.threads = 2});
+    QuantizeFile(source, path, quant::FindRecipe(recipe), {});
     const auto mapped = Model::Load(path);
     const auto packed = Model::Load(path, {.weights = WeightLayout::kPacked, .threads = 3});
     CHECK(mapped->packed_bytes() == 0);
@@ -109,8 +109,10 @@ TEST_CASE("packed weights give the mapped ones' logits") {
       options.activations = activations;
       Engine a(mapped, options);
       Engine b(packed, options);
-      CHECK(MaxDifference(Score(a, ids, 40), Score(b, ids, 40)) < kRounding);
-      CHECK(MaxDifference(Score(a, ids, 1), Score(b, ids, 1)) < kRounding);
+      // A difference in the last digit can turn an 8-bit code to its neighbour: 1/127 of one input.
+      const float bound = activations == kernels::Activations::kQ8 ? 0.2f : kRounding;
+      CHECK(MaxDifference(Score(a, ids, 40), Score(b, ids, 40)) < bound);
+      CHECK(MaxDifference(Score(a, ids, 1), Score(b, ids, 1)) < bound);
     }
   }
 }
