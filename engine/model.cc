@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "engine/arch/architecture.h"
 #include "engine/gguf_cursor.h"
+#include "kernels/packed/pack.h"
 
 namespace crossover::engine {
 namespace {
@@ -46,6 +47,12 @@ std::shared_ptr<const Model> Model::FromFile(std::shared_ptr<const GgufFile> fil
   model->converted_ = tensors.TakeConverted();
   if (options.weights == WeightLayout::kPacked) {
     model->packed_ = PackedWeights(model->weights_, options.threads);
+    // What was packed is not read from the file again, but for an embedding's rows, which come back
+    // a page at a time.
+    for (const GgufTensor& tensor : file->tensors()) {
+      if (!kernels::HasPackedForm(tensor.format)) continue;
+      tensor.file->Forget(tensor.offset, tensor.data.size());
+    }
   }
   model->file_ = std::move(file);
   return model;
