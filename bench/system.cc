@@ -88,8 +88,8 @@ std::string CpuName() {
 }
 
 uint64_t MemoryBytes() {
-  const long pages = sysconf(_SC_PHYS_PAGES);
-  const long page = sysconf(_SC_PAGE_SIZE);
+  const auto pages = sysconf(_SC_PHYS_PAGES);
+  const auto page = sysconf(_SC_PAGE_SIZE);
   return pages > 0 && page > 0 ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(page) : 0;
 }
 
@@ -131,7 +131,7 @@ fs::path DataPath(const std::string& relative) {
 
 fs::path ExecutablePath() {
   std::error_code failed;
-  const fs::path path = fs::read_symlink("/proc/self/exe", failed);
+  fs::path path = fs::read_symlink("/proc/self/exe", failed);
   if (failed) throw Error(ErrorCode::kIo, "cannot read /proc/self/exe: " + failed.message());
   return path;
 }

@@ -17,7 +17,7 @@ std::string Answered(const MultipleChoiceItem& item) {
 
 std::string Answered(const GenerationItem& item) {
   const bool spaced =
-      item.prompt.empty() || kWhitespace.find(item.prompt.back()) != kWhitespace.npos;
+      item.prompt.empty() || kWhitespace.find(item.prompt.back()) != std::string_view::npos;
   return item.prompt + (spaced ? "" : " ") + item.answer;
 }
 

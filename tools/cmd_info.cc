@@ -83,6 +83,7 @@ std::vector<FormatShare> ByFormat(const engine::GgufFile& file) {
     share.bytes += tensor.data.size();
   }
   std::vector<FormatShare> out;
+  out.reserve(shares.size());
   for (const auto& [format, share] : shares) out.push_back(share);
   return out;
 }

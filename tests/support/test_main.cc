@@ -1,4 +1,5 @@
-// main() of the test binaries: doctest's, and a last line "N passed, N failed, N skipped" of test cases.
+// main() of the test binaries: doctest's, and a last line "N passed, N failed, N skipped" of test
+// cases.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 #include <fmt/format.h>

@@ -9,7 +9,8 @@
 
 namespace crossover::test {
 
-/// Marks the running test case as skipped, for example where the CPU lacks a unit. Return right after.
+/// Marks the running test case as skipped, for example where the CPU lacks a unit. Return right
+/// after.
 void Skip(const std::string& reason);
 
 /// The repository's root (models/, tests/data), found from the build.
