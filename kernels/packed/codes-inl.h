@@ -61,7 +61,7 @@ HWY_INLINE VBytes PackedCodes(const uint8_t* HWY_RESTRICT chunk) {
     const VBytes high = hn::LoadU(d, chunk + kLow * 64 + kQuad / kPerHigh * 64);
     codes = hn::OrAnd(codes, ShiftBits<kShift>(high), hn::Set(d, kMask));
   }
-  if constexpr (kSpec.levels != nullptr) {
+  if constexpr (kSpec.has_levels) {
     const hn::Repartition<int8_t, PackedBytes> di;
     const auto table = hn::LoadDup128(di, kSpec.levels);
     codes = hn::BitCast(d, hn::TableLookupBytes(table, hn::BitCast(di, codes)));
@@ -142,7 +142,7 @@ HWY_INLINE int ScalarCode(const uint8_t* chunk, size_t row, size_t k) {
   if constexpr (kSpec.high_bits > 0) {
     code |= plane(chunk + kSpec.low_bits * 64, kSpec.high_bits) << kSpec.low_bits;
   }
-  if constexpr (kSpec.levels != nullptr) return kSpec.levels[code];
+  if constexpr (kSpec.has_levels) return kSpec.levels[code];
   if constexpr (kSpec.is_signed) return static_cast<int8_t>(code);
   return code - static_cast<int>(kSpec.offset);
 }

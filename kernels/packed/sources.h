@@ -131,6 +131,7 @@ struct PackedSource<quant::IQ4_NL> {
                                     .high_bits = 0,
                                     .scales = PackedScales::kHalf,
                                     .is_signed = true,
+                                    .has_levels = true,
                                     .levels = quant::kIq4Levels.data()};
   static void Read(const quant::IQ4_NL::Block& block, RawBlock& raw) {
     ReadNibbles(block.qs, 16, raw.codes);
@@ -147,6 +148,7 @@ struct PackedSource<quant::IQ4_XS> {
                                     .high_bits = 0,
                                     .scales = PackedScales::kSixBits,
                                     .is_signed = true,
+                                    .has_levels = true,
                                     .levels = quant::kIq4Levels.data()};
   static void Read(const quant::IQ4_XS::Block& block, RawBlock& raw) {
     for (size_t k = 0; k < 8; ++k) {

@@ -42,7 +42,8 @@ struct PackedSpec {
   PackedScales scales;
   size_t offset = 0;               // subtracted from every code: 0 or a power of two
   bool is_signed = false;          // 8-bit codes are two's complement
-  const int8_t* levels = nullptr;  // 4-bit codes are indices of these
+  bool has_levels = false;         // 4-bit codes are indices of `levels`
+  const int8_t* levels = nullptr;  // sixteen
 
   constexpr size_t groups() const { return block / group; }
   constexpr size_t bits() const { return low_bits + high_bits; }
