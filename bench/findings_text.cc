@@ -83,15 +83,29 @@ std::string LinearityClause(std::string_view what, const std::vector<ModelFit>& 
   return text;
 }
 
-std::string Trend(const std::vector<ModelShare>& shares) {
+enum class Direction { kRises, kFalls, kMixed };
+
+Direction Trend(const std::vector<ModelShare>& shares) {
   bool rises = true;
   bool falls = true;
   for (size_t i = 1; i < shares.size(); ++i) {
     rises = rises && shares[i].share > shares[i - 1].share;
     falls = falls && shares[i].share < shares[i - 1].share;
   }
-  if (rises) return "it grows with the model, as communication-bound decoding would have it";
-  if (falls) return "it falls as the model grows, against the claim";
+  return rises ? Direction::kRises : falls ? Direction::kFalls : Direction::kMixed;
+}
+
+/// `judged`: whether the share says anything about the claim.
+std::string TrendText(Direction direction, bool judged) {
+  switch (direction) {
+    case Direction::kRises:
+      return judged ? "it grows with the model, as the claim has it" : "it grows with the model";
+    case Direction::kFalls:
+      return judged ? "it falls as the model grows, against the claim"
+                    : "it falls as the model grows";
+    case Direction::kMixed:
+      break;
+  }
   return "it has no single direction as the model grows";
 }
 
@@ -146,6 +160,18 @@ std::string LinearityText(std::span<const Point> points) {
 std::string BandwidthText(std::span<const Point> points, uint64_t cache_bytes) {
   const std::vector<ModelShare> shares = BandwidthShares(points);
   if (shares.empty()) return "The memory bandwidth was not measured, so nothing can be said of it.";
+  // Weights that stay in a cache are not what the claim is about.
+  const bool cached =
+      cache_bytes > 0 && std::all_of(points.begin(), points.end(), [&](auto& point) {
+        return point.file_bytes < static_cast<double>(cache_bytes);
+      });
+  std::string text;
+  if (cached) {
+    text = fmt::format(
+        "All files fit into this machine's largest cache ({:.0f} MiB), so the claim cannot be "
+        "judged on them; it needs larger models. For scale: ",
+        static_cast<double>(cache_bytes) / (1 << 20));
+  }
   std::vector<std::string> parts;
   size_t above_one = 0;
   for (const ModelShare& share : shares) {
@@ -153,26 +179,18 @@ std::string BandwidthText(std::span<const Point> points, uint64_t cache_bytes) {
                                 Significant(static_cast<double>(share.parameters) / 1e6)));
     above_one += share.above_one;
   }
-  std::string text = fmt::format(
-      "Reading the weights at the measured memory bandwidth would account for this much of the "
-      "decode time (median over recipes): {}",
-      Join(parts));
-  if (shares.size() > 1) text += "; " + Trend(shares);
-  text += "; " + LargerPart(shares) + ".";
+  text += fmt::format(
+      "{}eading the weights at the measured memory bandwidth would take this much of the decode "
+      "time (median over recipes): {}",
+      cached ? "r" : "R", Join(parts));
+  if (shares.size() > 1) text += "; " + TrendText(Trend(shares), !cached);
+  if (!cached) text += "; " + LargerPart(shares);
+  text += ".";
   if (above_one > 0) {
     text += fmt::format(
-        " {} cells run faster than memory could deliver their weights, so these "
-        "come from a cache.",
+        " {} of the cells run faster than memory could deliver their weights, so "
+        "these come from a cache.",
         above_one);
-  }
-  const bool cached = std::all_of(points.begin(), points.end(), [&](const Point& point) {
-    return point.file_bytes < static_cast<double>(cache_bytes);
-  });
-  if (cache_bytes > 0 && cached) {
-    text += fmt::format(
-        " All files fit into this machine's largest cache ({:.0f} MiB), where "
-        "memory bandwidth does not bound them: the claim needs larger models.",
-        static_cast<double>(cache_bytes) / (1 << 20));
   }
   return text;
 }
