@@ -36,7 +36,7 @@ void Q2_K::EncodeRow(std::span<const float> row, const float* importance, Block*
     const auto block = EncodeAffine<kLength>(x.data(), weights, importance != nullptr, kRule);
     out->d = block.d;
     out->dmin = block.dmin;
-    for (size_t k = 0; k < block.kSubBlocks; ++k) {
+    for (size_t k = 0; k < decltype(block)::kSubBlocks; ++k) {
       out->scales[k] = static_cast<uint8_t>(block.scales[k] | block.mins[k] << 4);
     }
     PackTwoBits(block.codes.data(), 0, out->qs);
