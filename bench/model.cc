@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -17,12 +18,19 @@ namespace crossover::bench {
 namespace {
 
 constexpr uint64_t kSeed = 20250;
+constexpr double kMinimumSeconds = 0.05;
 
 template <class Work>
 double Seconds(const Work& work) {
   const auto start = std::chrono::steady_clock::now();
   work();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+size_t PassesToFill(double seconds, double pass) {
+  if (pass >= seconds) return 1;
+  constexpr double kMost = 1000;
+  return static_cast<size_t>(std::ceil(std::min(seconds / std::max(pass, 1e-9), kMost)));
 }
 
 std::string DominantFormat(const engine::GgufFile& file) {
@@ -80,33 +88,39 @@ ModelBench::ModelBench(const std::filesystem::path& path, const Settings& settin
   decode_ = {.test = "decode", .tokens = speed.decode, .limit_kind = "bandwidth"};
 }
 
-double ModelBench::TimePrefill() {
+void ModelBench::Prefill() {
   const ScopedSequence sequence(*engine_);
-  const auto prompt = std::span(ids_).first(speed_.prefill);
-  return Seconds([&] { engine::Prefill(*engine_, sequence.id(), prompt); });
+  engine::Prefill(*engine_, sequence.id(), std::span(ids_).first(speed_.prefill));
 }
 
-double ModelBench::TimeDecode() {
+void ModelBench::Decode() {
   const ScopedSequence sequence(*engine_);
-  return Seconds([&] {
-    for (size_t i = 0; i < speed_.decode; ++i) {
-      const engine::Chunk chunk{.sequence = sequence.id(), .tokens = std::span(ids_).subspan(i, 1)};
-      engine_->Forward({&chunk, 1});
-    }
-  });
+  for (size_t i = 0; i < speed_.decode; ++i) {
+    const engine::Chunk chunk{.sequence = sequence.id(), .tokens = std::span(ids_).subspan(i, 1)};
+    engine_->Forward({&chunk, 1});
+  }
 }
 
 void ModelBench::WarmUp() {
-  TimePrefill();
-  TimeDecode();
+  // The first pass pays for page faults; the second tells how long one takes.
+  Prefill();
+  prefill_passes_ = PassesToFill(kMinimumSeconds, Seconds([&] { Prefill(); }));
+  Decode();
+  decode_passes_ = PassesToFill(kMinimumSeconds, Seconds([&] { Decode(); }));
 }
 
 void ModelBench::Repeat() {
   ThrowIfInterrupted();
-  prefill_.samples.push_back(static_cast<double>(speed_.prefill) / TimePrefill());
+  const double prefill = Seconds([&] {
+    for (size_t pass = 0; pass < prefill_passes_; ++pass) Prefill();
+  });
+  prefill_.samples.push_back(static_cast<double>(speed_.prefill * prefill_passes_) / prefill);
   energy_.Start();
-  decode_.samples.push_back(static_cast<double>(speed_.decode) / TimeDecode());
+  const double decode = Seconds([&] {
+    for (size_t pass = 0; pass < decode_passes_; ++pass) Decode();
+  });
   decode_joules_ += energy_.Stop().value_or(0);
+  decode_.samples.push_back(static_cast<double>(speed_.decode * decode_passes_) / decode);
 }
 
 ModelBenchResult ModelBench::Result(const Limits& limits) const {
@@ -128,7 +142,7 @@ ModelBenchResult ModelBench::Result(const Limits& limits) const {
     const size_t kv_bytes = engine_->kv().layout().bytes_per_token();
     result.decode.limit = *limits.read_bytes_s / DecodeBytes(*model_, kv_bytes, speed_.decode);
   }
-  const size_t decoded = speed_.decode * decode_.samples.size();
+  const size_t decoded = speed_.decode * decode_passes_ * decode_.samples.size();
   if (energy_.reason().empty() && decoded > 0) {
     result.energy_j_per_token = decode_joules_ / static_cast<double>(decoded);
   }

@@ -53,7 +53,8 @@ struct ModelBenchResult {
 ///
 /// Prefill: `prefill` random ids into an empty cache in passes of at most 512 tokens, logits of the
 /// last token only. Decode: `decode` random ids one at a time, from an empty cache on, logits each
-/// time; what a sampler would add is no part of it.
+/// time; what a sampler would add is no part of it. A repetition of either runs it as often as
+/// takes some 50 ms: a single pass of a small model is over within a scheduler's tick.
 class ModelBench {
  public:
   ModelBench(const std::filesystem::path& path, const Settings& settings, const SpeedMetric& speed);
@@ -66,8 +67,8 @@ class ModelBench {
   ModelBenchResult Result(const Limits& limits) const;
 
  private:
-  double TimePrefill();  // seconds
-  double TimeDecode();
+  void Prefill();
+  void Decode();
 
   SpeedMetric speed_;
   double load_seconds_ = 0;
@@ -76,6 +77,8 @@ class ModelBench {
   std::vector<engine::TokenId> ids_ = {};
   EnergyMeter energy_;
   double decode_joules_ = 0;
+  size_t prefill_passes_ = 1;  // in a repetition
+  size_t decode_passes_ = 1;
   SpeedResult prefill_ = {};
   SpeedResult decode_ = {};
 };

@@ -151,11 +151,12 @@ std::vector<std::string> ReportNotes(std::span<const CellRecord> records) {
   }
   if (!m.tasks.empty()) notes.push_back(TaskNote(m));
   if (const auto& s = m.speed) {
-    notes.push_back(fmt::format(
-        "Prefill {} tokens, decode {} tokens, {} repetitions each after a warm-up; peak RSS of a "
-        "process that loads, prefills and decodes. Energy: {}.",
-        s->prefill.tokens, s->decode.tokens, s->decode.samples.size(),
-        s->energy_j_per_token ? "in results.csv" : "n/a, " + s->energy_reason));
+    notes.push_back(
+        fmt::format("Prefill {} tokens, decode {} tokens, {} repetitions of at least some "
+                    "50 ms each after a warm-up; peak RSS of a "
+                    "process that loads, prefills and decodes. Energy: {}.",
+                    s->prefill.tokens, s->decode.tokens, s->decode.samples.size(),
+                    s->energy_j_per_token ? "in results.csv" : "n/a, " + s->energy_reason));
   }
   notes.push_back(LimitsNote(record->machine));
   notes.push_back(fmt::format(
