@@ -24,7 +24,12 @@ namespace crossover::kernels::HWY_NAMESPACE {
 
 #if HWY_TARGET == HWY_AVX3_DL && HWY_ARCH_X86_64
 
+// GCC adds this to what Highway's pragma says; clang forgets the pragma, and has to be told again.
+#ifdef HWY_TARGET_STR
+#define CROSSOVER_TILES __attribute__((target(HWY_TARGET_STR ",amx-tile,amx-bf16,avx512bf16")))
+#else
 #define CROSSOVER_TILES __attribute__((target("amx-tile,amx-bf16,avx512bf16")))
+#endif
 
 inline constexpr size_t kTileBytes = 1024;
 inline constexpr size_t kPanelChunks = 8;  // 256 columns: two panels of 16 KiB live in L1
