@@ -23,20 +23,20 @@ using VF = hn::Vec<DF>;
 
 // 4 × kTokenTile accumulators, kTokenTile activations and one weight have to fit the registers:
 // 24 + 6 + 1 of 32, 12 + 3 + 1 of 16; without a fused multiply-add one more is lost.
-inline constexpr size_t kRows = 4;
+constexpr size_t kRows = 4;
 #if HWY_TARGET == HWY_AVX2
-inline constexpr size_t kTokenTile = 3;
+constexpr size_t kTokenTile = 3;
 #elif HWY_TARGET == HWY_SSE4 || HWY_TARGET == HWY_SCALAR
-inline constexpr size_t kTokenTile = 2;
+constexpr size_t kTokenTile = 2;
 #else
-inline constexpr size_t kTokenTile = 6;
+constexpr size_t kTokenTile = 6;
 #endif
 
 // k is cut so that kTokenTile tokens fit L1 (24 KiB of 32 or 48); long enough that the sums across
 // lanes at the end cost little. The panel takes 256 KiB of L2, or 64 KiB where few tokens use it.
-inline constexpr size_t kDepth = 1024;
-inline constexpr size_t kPanelRows = 64;
-inline constexpr size_t kPanelRowsForFewTokens = 16;
+constexpr size_t kDepth = 1024;
+constexpr size_t kPanelRows = 64;
+constexpr size_t kPanelRowsForFewTokens = 16;
 static_assert(kPanelRows * kDepth * sizeof(float) <= Team::kScratchBytes);
 static_assert(kRowTile % kRows == 0 && kPanelRowsForFewTokens % kRows == 0);
 

@@ -23,12 +23,12 @@ namespace crossover::kernels::HWY_NAMESPACE {
 using DF = hn::ScalableTag<float>;
 using VF = hn::Vec<DF>;
 
-inline constexpr size_t kLanes = hn::MaxLanes(DF());
-inline constexpr size_t kVectorWeights = 4 * kLanes;
+constexpr size_t kLanes = hn::MaxLanes(DF());
+constexpr size_t kVectorWeights = 4 * kLanes;
 // Two partial sums a lane for each of these tokens is kept in L1; more tokens take another pass.
-inline constexpr size_t kMaxTokens = 64;
+constexpr size_t kMaxTokens = 64;
 // Scales and minima of a chunk: at most 16 groups, a whole vector in any case.
-inline constexpr size_t kMaxGroups = 16;
+constexpr size_t kMaxGroups = 16;
 
 template <class F>
 struct Chunk {
@@ -125,7 +125,7 @@ HWY_INLINE void AddChunk(const Chunk<F>& w, const int8_t* HWY_RESTRICT codes,
 
 /// Chunks are unpacked this many at a time, then used: a vector load that spans several stores
 /// would otherwise wait until those have left for the cache.
-inline constexpr size_t kBatch = 8;
+constexpr size_t kBatch = 8;
 
 /// The activations that meet one format: which sums its minima are multiplied by.
 template <class F>

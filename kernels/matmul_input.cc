@@ -97,7 +97,7 @@ Form ResolveForm(Activations activations, const Matrix& w, size_t tokens) {
   const bool quantized = quant::Info(w.format).quantized;
   // Below 17 tokens a tile is half empty or worse, and weights are read once anyway.
   const bool tiles = w.layout == Layout::kPacked && tokens > kMaxGemvTokens &&
-                     GemmTilesTable()[FormatIndex(w.format)] != nullptr;
+                     tokens <= kMaxTileTokens && GemmTilesTable()[FormatIndex(w.format)] != nullptr;
   switch (activations) {
     case Activations::kF32:
       return Form::kF32;

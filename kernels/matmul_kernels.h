@@ -72,6 +72,8 @@ std::span<const GemvQ8Fn> GemvQ8Table();
 /// The packed form's; null where a format has none.
 std::span<const GemvQ8Fn> GemvPackedTable();
 std::span<const GemmPackedFn> GemmPackedTable();
+/// The tile kernels keep all tokens' sums in a worker's scratch; larger batches go without them.
+inline constexpr size_t kMaxTileTokens = 8192;
 /// On the tile units; null where the level, the CPU or the format has none. x: tiles of tokens
 /// (matmul_input.h).
 std::span<const GemmTilesFn> GemmTilesTable();

@@ -13,7 +13,7 @@ HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {
 
 // Below this 127 / max could overflow; such a block counts as zero, at an error of 2^-100.
-inline constexpr float kSmallestMax = 0x1p-100f;
+constexpr float kSmallestMax = 0x1p-100f;
 
 /// Quantises `n` values, a multiple of 32; returns the scale.
 HWY_INLINE float QuantizeBlock(const float* HWY_RESTRICT x, size_t n, int8_t* HWY_RESTRICT codes) {

@@ -31,12 +31,12 @@ namespace crossover::kernels::HWY_NAMESPACE {
 #define CROSSOVER_TILES __attribute__((target("amx-tile,amx-bf16,avx512bf16")))
 #endif
 
-inline constexpr size_t kTileBytes = 1024;
-inline constexpr size_t kPanelChunks = 8;  // 256 columns: two panels of 16 KiB live in L1
-inline constexpr size_t kPanelBytes = kPanelChunks * 2 * kTileBytes;
-inline constexpr size_t kTokenPair = 32;  // tokens of one pass over a panel
-inline constexpr size_t kSumFloats = kTokenPair * 2 * kPackedRows;
-inline constexpr size_t kMaxTokenPairs =
+constexpr size_t kTileBytes = 1024;
+constexpr size_t kPanelChunks = 8;  // 256 columns: two panels of 16 KiB live in L1
+constexpr size_t kPanelBytes = kPanelChunks * 2 * kTileBytes;
+constexpr size_t kTokenPair = 32;  // tokens of one pass over a panel
+constexpr size_t kSumFloats = kTokenPair * 2 * kPackedRows;
+constexpr size_t kMaxTokenPairs =
     (Team::kScratchBytes - 2 * kPanelBytes) / (kSumFloats * sizeof(float));
 
 /// Two columns of 16 rows, rounded to bfloat16, as one row of a B tile.
@@ -47,6 +47,8 @@ CROSSOVER_TILES HWY_INLINE void StorePair(VFloats even, VFloats odd, uint8_t* ou
   const auto both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(odd.raw, even.raw));
   _mm512_store_si512(out, _mm512_permutexvar_epi16(interleave, both));
 }
+
+static_assert(kMaxTokenPairs * kTokenPair >= kMaxTileTokens);
 
 template <const PackedSpec& kSpec, size_t kFirst, size_t kCount>
 CROSSOVER_TILES HWY_INLINE void DecodeTileQuads(const uint8_t* chunk, VFloats scale, VFloats min,

@@ -23,10 +23,10 @@
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {
 
-inline constexpr size_t kPanelRows = 2 * kPackedRows;
+constexpr size_t kPanelRows = 2 * kPackedRows;
 // 64 KiB of panel stay in L2, a tile's activations (24 KiB) in L1. A multiple
 // of every block.
-inline constexpr size_t kDepth = 512;
+constexpr size_t kDepth = 512;
 static_assert(kPanelRows * kDepth * sizeof(float) <= Team::kScratchBytes);
 
 /// Decodes columns [first, first + depth) of a row group to
@@ -80,8 +80,8 @@ void DecodeGroup(const uint8_t* group, size_t first, size_t depth, bool round, f
 }
 
 // Registers: kTokenTile × kVectors sums and kVectors weights of 32 (16).
-inline constexpr size_t kVectors = kPanelRows / kLaneRows;
-inline constexpr size_t kTokenTile = kVectors == 2 ? 12 : kVectors == 4 ? 3 : 1;
+constexpr size_t kVectors = kPanelRows / kLaneRows;
+constexpr size_t kTokenTile = kVectors == 2 ? 12 : kVectors == 4 ? 3 : 1;
 
 template <size_t kTokens>
 HWY_NOINLINE void PanelTile(const float* HWY_RESTRICT panel, const float* HWY_RESTRICT x,
@@ -120,7 +120,7 @@ void DecodeGroup(const uint8_t* group, size_t first, size_t depth, bool round, f
   }
 }
 
-inline constexpr size_t kTokenTile = 1;
+constexpr size_t kTokenTile = 1;
 
 template <size_t kTokens>
 void PanelTile(const float* panel, const float* x, size_t, size_t depth, float* sums) {

@@ -46,11 +46,11 @@ inline void StoreRows(const MatMulShare& share, size_t t, size_t row, const floa
 #if HWY_TARGET != HWY_SCALAR
 
 // Bytes ahead of use; chosen by measurement (docs/measurements.md).
-inline constexpr size_t kAheadL2 = 4096;
-inline constexpr size_t kAheadL1 = 1024;
+constexpr size_t kAheadL2 = 4096;
+constexpr size_t kAheadL1 = 1024;
 
 // Tokens that share one unpacking: their sums stay in registers.
-inline constexpr size_t kTokenBlock = HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_AVX3 ? 8 : 4;
+constexpr size_t kTokenBlock = HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_AVX3 ? 8 : 4;
 
 HWY_INLINE void PrefetchLines(const uint8_t* p, size_t bytes) {
   for (size_t i = 0; i < bytes; i += 64) {
@@ -62,7 +62,7 @@ HWY_INLINE void PrefetchLines(const uint8_t* p, size_t bytes) {
 /// How much too large the codes are that LaneDot multiplies: 0 or a power of
 /// two.
 template <const PackedSpec& kSpec>
-inline constexpr size_t kOffset = kSpec.offset + (kSpec.is_signed ? kSignedBias : 0);
+constexpr size_t kOffset = kSpec.offset + (kSpec.is_signed ? kSignedBias : 0);
 
 template <const PackedSpec& kSpec, size_t kTokens>
 struct UnitSums {
@@ -247,7 +247,7 @@ void GroupOfTokens(const uint8_t* group, size_t units, const TokenView* x, size_
   }
 }
 
-inline constexpr size_t kTokenBlock = 4;
+constexpr size_t kTokenBlock = 4;
 
 #endif  // HWY_TARGET != HWY_SCALAR
 
