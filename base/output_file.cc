@@ -10,6 +10,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <system_error>
 #include <utility>
 
 #include "base/error.h"
@@ -62,6 +63,18 @@ void OutputFile::Commit() {
   if (fsync(fd_) != 0 && errno != EINVAL) ThrowErrno("cannot sync", path_);
   if (rename(temporary_.c_str(), path_.c_str()) != 0) ThrowErrno("cannot rename to", path_);
   close(std::exchange(fd_, -1));
+}
+
+void RequireSpace(const std::filesystem::path& path, uint64_t bytes) {
+  std::error_code error;
+  const auto parent = std::filesystem::absolute(path, error).parent_path();
+  const auto space = std::filesystem::space(parent, error);
+  if (!error && space.available < bytes) {
+    throw Error(ErrorCode::kIo,
+                fmt::format("{}: needs {} bytes, but the disk has {} left; free some or write "
+                            "elsewhere",
+                            path.string(), bytes, space.available));
+  }
 }
 
 void WriteFile(const std::filesystem::path& path, std::string_view text) {

@@ -33,6 +33,10 @@ class OutputFile {
   uint64_t size_ = 0;
 };
 
+/// Error(kIo) if the disk that `path` is on has less than `bytes` left: tells of a full disk now
+/// rather than in ten minutes. Write errors still count: quotas and other programs have their say.
+void RequireSpace(const std::filesystem::path& path, uint64_t bytes);
+
 /// Writes a whole text file through OutputFile.
 void WriteFile(const std::filesystem::path& path, std::string_view text);
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/output_file.h"
 #include "engine/gguf.h"
 #include "engine/gguf_cursor.h"
 #include "engine/gguf_writer.h"
@@ -150,22 +151,6 @@ std::span<const float> ImportanceOf(const Importance& importance, const GgufTens
                   Quoted(tensor.name), tensor.shape[0] * experts, values.size()));
 }
 
-// Tells of a full disk now rather than in ten minutes. Write errors are still checked: quotas and
-// other programs have their say.
-void CheckSpace(const std::filesystem::path& out, const std::vector<GgufTensorInfo>& tensors) {
-  uint64_t bytes = 0;
-  for (const GgufTensorInfo& tensor : tensors) bytes += tensor.bytes();
-  std::error_code error;
-  const auto parent = std::filesystem::absolute(out, error).parent_path();
-  const auto space = std::filesystem::space(parent, error);
-  if (!error && space.available < bytes) {
-    throw Error(ErrorCode::kIo,
-                fmt::format("{}: needs {} bytes, but the disk has {} left; free some or write "
-                            "elsewhere",
-                            out.string(), bytes, space.available));
-  }
-}
-
 QuantizedTensor Describe(const GgufTensor& tensor, const quant::TensorChoice& choice,
                          uint64_t bytes, const EncodeError& error) {
   QuantizedTensor out;
@@ -217,7 +202,9 @@ QuantizeReport QuantizeFile(const std::filesystem::path& in, const std::filesyst
     if (importance && encoded) tasks[i].importance = ImportanceOf(*importance, *tensors[i]);
     total += tensors[i]->data.size();
   }
-  CheckSpace(out, infos);
+  uint64_t out_bytes = 0;
+  for (const GgufTensorInfo& info : infos) out_bytes += info.bytes();
+  RequireSpace(out, out_bytes);
 
   QuantizeReport report;
   report.input_bytes = file->file_bytes();

@@ -44,6 +44,7 @@ void AddTokenize(CLI::App& app, const GlobalOptions& globals);
 void AddGenerate(CLI::App& app, const GlobalOptions& globals);
 void AddLogits(CLI::App& app, const GlobalOptions& globals);
 void AddQuantize(CLI::App& app, const GlobalOptions& globals);
+void AddSynth(CLI::App& app, const GlobalOptions& globals);
 void AddPerplexity(CLI::App& app, const GlobalOptions& globals);
 void AddEval(CLI::App& app, const GlobalOptions& globals);
 void AddBench(CLI::App& app, const GlobalOptions& globals);

@@ -23,6 +23,7 @@ void AddCommands(CLI::App& app, const GlobalOptions& globals) {
   AddGenerate(app, globals);
   AddLogits(app, globals);
   AddQuantize(app, globals);
+  AddSynth(app, globals);
   AddPerplexity(app, globals);
   AddEval(app, globals);
   AddBench(app, globals);

@@ -1,0 +1,142 @@
+// crossover synth: a file of a model's true shape, with random weights.
+#include <fmt/format.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/error.h"
+#include "base/progress.h"
+#include "base/table.h"
+#include "bench/text.h"
+#include "engine/synth.h"
+#include "tools/command.h"
+
+namespace crossover::tools {
+namespace {
+
+struct SynthFlags {
+  std::string shape, recipe, out;
+  uint64_t seed = 1;
+  uint32_t layers = 0;  // 0: the shape's
+  bool list = false;
+};
+
+template <class Find>
+auto Check(Find find) {
+  return [find](const std::string& name) -> std::string {
+    try {
+      find(name);
+      return "";
+    } catch (const Error& error) {
+      return error.what();
+    }
+  };
+}
+
+void ListJson() {
+  nlohmann::json json = nlohmann::json::array();
+  for (const engine::SynthShape& shape : engine::SynthShapes()) {
+    json.push_back({{"name", shape.name},
+                    {"architecture", shape.family->architecture},
+                    {"parameters", engine::SynthParameters(shape)},
+                    {"dim", shape.width},
+                    {"layers", shape.layers},
+                    {"heads", shape.heads},
+                    {"kv_heads", shape.kv_heads},
+                    {"head_dim", shape.head_dim},
+                    {"ffn_dim", shape.ffn},
+                    {"vocab", shape.vocabulary},
+                    {"tied", shape.tied}});
+  }
+  fmt::print("{}\n", json.dump(2));
+}
+
+void ListTable() {
+  using enum Table::Align;
+  Table table({{"shape", kLeft},
+               {"architecture", kLeft},
+               {"parameters"},
+               {"width"},
+               {"layers"},
+               {"heads"},
+               {"KV heads"},
+               {"head size"},
+               {"FFN"},
+               {"vocabulary"},
+               {"output", kLeft}});
+  for (const engine::SynthShape& shape : engine::SynthShapes()) {
+    table.AddRow({std::string(shape.name), std::string(shape.family->architecture),
+                  std::to_string(engine::SynthParameters(shape)), std::to_string(shape.width),
+                  std::to_string(shape.layers), std::to_string(shape.heads),
+                  std::to_string(shape.kv_heads), std::to_string(shape.head_dim),
+                  std::to_string(shape.ffn), std::to_string(shape.vocabulary),
+                  shape.tied ? "tied" : "own"});
+  }
+  fmt::print("{}", table.Text());
+}
+
+void Run(const SynthFlags& flags, const GlobalOptions& globals) {
+  if (flags.list) return globals.json ? ListJson() : ListTable();
+  engine::SynthShape shape = engine::FindSynthShape(flags.shape);
+  if (flags.layers > 0) shape.layers = flags.layers;
+  const quant::Recipe& recipe = quant::FindRecipe(flags.recipe);
+
+  engine::SynthReport report;
+  {
+    // Drawn with the first call, which knows the total; percents serve until then.
+    Progress progress(std::string(shape.name), 100, !globals.quiet);
+    engine::SynthOptions options;
+    options.seed = flags.seed;
+    options.progress = [&](uint64_t done, uint64_t total) { progress.Update(done * 100 / total); };
+    report = engine::SynthesizeFile(shape, recipe, flags.out, options);
+  }
+  if (globals.json) {
+    const nlohmann::json json{{"shape", shape.name},
+                              {"recipe", recipe.name},
+                              {"seed", flags.seed},
+                              {"layers", shape.layers},
+                              {"parameters", report.parameters},
+                              {"file_bytes", report.file_bytes},
+                              {"effective_bpw", report.effective_bpw},
+                              {"seconds", report.seconds}};
+    fmt::print("{}\n", json.dump(2));
+  } else {
+    fmt::print(
+        "{}: {} with random weights (seed {}), {} parameters, {}, {:.4f} effective bits per "
+        "weight, {} MB, {:.2f} s\n",
+        flags.out, shape.name, flags.seed, report.parameters, recipe.name, report.effective_bpw,
+        bench::Megabytes(report.file_bytes), report.seconds);
+  }
+}
+
+}  // namespace
+
+void AddSynth(CLI::App& app, const GlobalOptions& globals) {
+  auto flags = std::make_shared<SynthFlags>();
+  CLI::App* command =
+      app.add_subcommand("synth", "Write a model of a true shape with random weights");
+  command->add_option("shape", flags->shape, "A shape that --list names, such as qwen2.5-7b")
+      ->check(Check(engine::FindSynthShape));
+  command->add_option("recipe", flags->recipe, "A recipe, as for quantize, such as Q4_K_M")
+      ->check(Check(quant::FindRecipe));
+  command->add_option("out", flags->out, "GGUF file to write");
+  command->add_option("--seed", flags->seed, "Another seed gives other weights")
+      ->capture_default_str();
+  command->add_option("--layers", flags->layers, "Fewer or more layers than the shape has")
+      ->check(CLI::Range(uint32_t{1}, uint32_t{10000}))
+      ->type_name("N");
+  command->add_flag("--list", flags->list, "Show the shapes");
+  SetExamples(*command,
+              "  crossover synth --list\n"
+              "  crossover synth qwen2.5-7b Q4_K_M qwen2.5-7b-q4.gguf\n"
+              "  crossover synth llama-3.1-8b Q8_0 one-layer.gguf --layers 1");
+  command->callback([flags, &globals] {
+    if (!flags->list && flags->out.empty()) {
+      throw CLI::RequiredError("synth: SHAPE RECIPE OUT, or --list");
+    }
+    Run(*flags, globals);
+  });
+}
+
+}  // namespace crossover::tools
