@@ -10,8 +10,8 @@
 namespace crossover::engine {
 namespace {
 
-// Encoded once a format and row length; four times this stays in a level-2 cache beside the piece.
-constexpr size_t kPoolBytes = size_t{1} << 20;
+// Encoded once a format and row length; stays in a level-2 cache.
+constexpr size_t kPoolBytes = size_t{256} << 10;
 // What a draw copies: long enough to run at the speed of memcpy, short enough that no two rows look
 // alike.
 constexpr size_t kRunBytes = size_t{4} << 10;

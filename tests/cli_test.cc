@@ -40,6 +40,10 @@ TEST_CASE("words that are off: exit code 2, a line that says so and a hint") {
                                                     {"info"},
                                                     {"bench"},
                                                     {"bench", "dance"},
+                                                    {"synth"},
+                                                    {"synth", "qwen2.5-7b", "Q4_K_M"},
+                                                    {"synth", "dance", "Q4_K_M", "out.gguf"},
+                                                    {"synth", "phi-4", "Q9", "out.gguf"},
                                                     {"generate", "m.gguf", "--dance"},
                                                     {"info", "--threads", "0", "m.gguf"},
                                                     {"info", "--threads", "many", "m.gguf"},
@@ -78,6 +82,61 @@ TEST_CASE("work that fails: exit code 1 and one line") {
   }
 }
 
+TEST_CASE("an unknown word is named, and the known ones beside it") {
+  struct Call {
+    std::vector<std::string> words;
+    std::string unknown, known;
+  };
+  for (const Call& call : {Call{{"dance", "--json"}, "'dance'", " quantize "},
+                           Call{{"bench", "dance"}, "'dance'", " machine "},
+                           Call{{"synth", "dance", "F16", "o"}, "'dance'", " llama-3.1-8b "}}) {
+    const ProcessResult result = RunCrossover(call.words);
+    INFO(result.err);
+    CHECK(result.exit_code == 2);
+    CHECK(Has(result.err, call.unknown));
+    CHECK(Has(result.err, call.known));
+  }
+}
+
+TEST_CASE("synth writes a model that runs, and what it says of it is so") {
+  const test::TemporaryDirectory directory;
+  const std::string path = (directory / "one.gguf").string();
+  const ProcessResult synth = RunCrossover({"synth", "qwen2.5-0.5b", "Q4_0", path, "--layers", "1",
+                                            "--tensor-type", "ffn_down=Q8_0", "--json"});
+  INFO(synth.err);
+  REQUIRE(synth.ok());
+  const json report = json::parse(synth.out);
+  const json info = json::parse(RunCrossover({"info", path, "--json"}).out);
+  CHECK(report.at("file_bytes") == fs::file_size(path));
+  CHECK(report.at("file_bytes") == info.at("file_bytes"));
+  CHECK(report.at("effective_bpw").get<double>() ==
+        doctest::Approx(info.at("effective_bpw").get<double>()));
+  for (const json& tensor : info.at("tensors")) {
+    if (tensor.at("name") == "blk.0.ffn_down.weight") CHECK(tensor.at("format") == "Q8_0");
+  }
+  const ProcessResult run = RunCrossover({"generate", path, "-p", "Once upon", "-n", "4"});
+  INFO(run.err);
+  CHECK(run.ok());
+}
+
+TEST_CASE("synth leaves nothing when it is interrupted or has no room") {
+  const test::TemporaryDirectory directory;
+  const std::vector<std::string> words{test::CrossoverBinary().string(), "synth", "qwen2.5-14b",
+                                       "F32", (directory / "big.gguf").string()};
+  test::Process process(words);
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (fs::is_empty(directory.path()) && process.Running() &&
+         std::chrono::steady_clock::now() < give_up) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  process.Signal(SIGINT);
+  const ProcessResult result = process.Wait();
+  INFO(result.err);
+  CHECK(result.exit_code == 1);
+  CHECK(Lines(result.err) == 1);
+  CHECK(fs::is_empty(directory.path()));
+}
+
 TEST_CASE("an unknown CROSSOVER_ISA is an error, never a fallback") {
   const ProcessResult result =
       RunCrossover({"info", EmbeddedXs()}, {.environment = {{"CROSSOVER_ISA", "mmx"}}});
@@ -93,8 +152,9 @@ TEST_CASE("--version and --help answer on the standard output") {
 }
 
 TEST_CASE("every subcommand's help has examples that call it") {
-  for (const char* command : {"info", "tokenize", "generate", "logits", "quantize", "perplexity",
-                              "eval", "bench", "bench machine", "bench model", "study", "report"}) {
+  for (const char* command :
+       {"info", "tokenize", "generate", "logits", "quantize", "perplexity", "eval", "bench",
+        "bench machine", "bench model", "study", "report", "synth"}) {
     std::vector<std::string> words;
     std::istringstream split(command);
     for (std::string word; split >> word;) words.push_back(word);

@@ -7,7 +7,6 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <regex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,64 +17,19 @@
 #include "bench/text.h"
 #include "engine/quantize_file.h"
 #include "tools/command.h"
+#include "tools/recipe_flags.h"
 #include "tools/tensor_role.h"
 
 namespace crossover::tools {
 namespace {
 
 struct QuantizeFlags {
-  std::string in, out, recipe;
+  std::string in, out;
+  RecipeFlags recipe;
   std::string importance;
-  std::vector<std::string> tensor_types;  // REGEX=FORMAT
-  bool pure = false;
   bool allow_requantize = false;
   bool tensors = false;
 };
-
-std::string RecipeNames() {
-  std::string names;
-  for (const quant::Recipe& recipe : quant::Recipes()) {
-    names += (names.empty() ? "" : " ") + std::string(recipe.name);
-  }
-  return names;
-}
-
-std::string FormatNames() {
-  std::string names;
-  for (const quant::FormatInfo& format : quant::Formats()) {
-    names += (names.empty() ? "" : " ") + std::string(format.name);
-  }
-  return names;
-}
-
-std::string CheckRecipe(const std::string& name) {
-  try {
-    quant::FindRecipe(name);
-    return "";
-  } catch (const Error& error) {
-    return error.what();
-  }
-}
-
-// The pattern may hold '=' itself, a format's name does not.
-std::optional<quant::TensorOverride> ParseTensorType(const std::string& text) {
-  const size_t equals = text.rfind('=');
-  if (equals == std::string::npos || equals == 0) return std::nullopt;
-  const quant::FormatInfo* format = quant::FindFormat(text.substr(equals + 1));
-  if (format == nullptr) return std::nullopt;
-  return quant::TensorOverride{text.substr(0, equals), format->format};
-}
-
-std::string CheckTensorType(const std::string& text) {
-  const auto type = ParseTensorType(text);
-  if (!type) return fmt::format("'{}' is not REGEX=FORMAT; formats: {}", text, FormatNames());
-  try {
-    const std::regex pattern(type->pattern, std::regex::ECMAScript);
-    return "";
-  } catch (const std::regex_error& error) {
-    return fmt::format("'{}' is no regular expression: {}", type->pattern, error.what());
-  }
-}
 
 std::string_view Name(quant::Format format) { return quant::Info(format).name; }
 
@@ -185,12 +139,9 @@ void PrintTable(const engine::QuantizeReport& report, bool each) {
 }
 
 void Run(const QuantizeFlags& flags, const GlobalOptions& globals) {
-  const quant::Recipe& recipe = quant::FindRecipe(flags.recipe);
+  const quant::Recipe& recipe = flags.recipe.Recipe();
   engine::QuantizeOptions options;
-  options.recipe.pure = flags.pure;
-  for (const std::string& text : flags.tensor_types) {
-    options.recipe.overrides.push_back(*ParseTensorType(text));
-  }
+  options.recipe = flags.recipe.Options();
   options.importance = flags.importance;
   options.allow_requantize = flags.allow_requantize;
   options.threads = globals.thread_count();
@@ -218,16 +169,8 @@ void AddQuantize(CLI::App& app, const GlobalOptions& globals) {
   CLI::App* command = app.add_subcommand("quantize", "Write a model with other weight formats");
   command->add_option("in", flags->in, "GGUF file with F32, F16 or BF16 weights")->required();
   command->add_option("out", flags->out, "GGUF file to write")->required();
-  command->add_option("recipe", flags->recipe, "One of " + RecipeNames())
-      ->required()
-      ->check(CheckRecipe);
-  command->add_flag("--pure", flags->pure, "The recipe's base format everywhere");
-  command
-      ->add_option("--tensor-type", flags->tensor_types,
-                   "A format for the tensors whose names match; may be repeated, first match wins")
-      ->type_name("REGEX=FORMAT")
-      ->allow_extra_args(false)
-      ->check(CheckTensorType);
+  AddRecipe(*command, flags->recipe)->required();
+  AddRecipeOptions(*command, flags->recipe);
   command->add_option("--imatrix", flags->importance,
                       "Importance matrix (GGUF or .dat) that weighs errors by column");
   command->add_flag("--allow-requantize", flags->allow_requantize,

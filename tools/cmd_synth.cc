@@ -11,27 +11,26 @@
 #include "bench/text.h"
 #include "engine/synth.h"
 #include "tools/command.h"
+#include "tools/recipe_flags.h"
 
 namespace crossover::tools {
 namespace {
 
 struct SynthFlags {
-  std::string shape, recipe, out;
+  std::string shape, out;
+  RecipeFlags recipe;
   uint64_t seed = 1;
   uint32_t layers = 0;  // 0: the shape's
   bool list = false;
 };
 
-template <class Find>
-auto Check(Find find) {
-  return [find](const std::string& name) -> std::string {
-    try {
-      find(name);
-      return "";
-    } catch (const Error& error) {
-      return error.what();
-    }
-  };
+std::string CheckShape(const std::string& name) {
+  try {
+    engine::FindSynthShape(name);
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
 }
 
 void ListJson() {
@@ -80,13 +79,14 @@ void Run(const SynthFlags& flags, const GlobalOptions& globals) {
   if (flags.list) return globals.json ? ListJson() : ListTable();
   engine::SynthShape shape = engine::FindSynthShape(flags.shape);
   if (flags.layers > 0) shape.layers = flags.layers;
-  const quant::Recipe& recipe = quant::FindRecipe(flags.recipe);
+  const quant::Recipe& recipe = flags.recipe.Recipe();
 
   engine::SynthReport report;
   {
     // Drawn with the first call, which knows the total; percents serve until then.
     Progress progress(std::string(shape.name), 100, !globals.quiet);
     engine::SynthOptions options;
+    options.recipe = flags.recipe.Options();
     options.seed = flags.seed;
     options.progress = [&](uint64_t done, uint64_t total) { progress.Update(done * 100 / total); };
     report = engine::SynthesizeFile(shape, recipe, flags.out, options);
@@ -117,10 +117,10 @@ void AddSynth(CLI::App& app, const GlobalOptions& globals) {
   CLI::App* command =
       app.add_subcommand("synth", "Write a model of a true shape with random weights");
   command->add_option("shape", flags->shape, "A shape that --list names, such as qwen2.5-7b")
-      ->check(Check(engine::FindSynthShape));
-  command->add_option("recipe", flags->recipe, "A recipe, as for quantize, such as Q4_K_M")
-      ->check(Check(quant::FindRecipe));
+      ->check(CheckShape);
+  AddRecipe(*command, flags->recipe);
   command->add_option("out", flags->out, "GGUF file to write");
+  AddRecipeOptions(*command, flags->recipe);
   command->add_option("--seed", flags->seed, "Another seed gives other weights")
       ->capture_default_str();
   command->add_option("--layers", flags->layers, "Fewer or more layers than the shape has")

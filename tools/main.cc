@@ -1,11 +1,15 @@
 // crossover: subcommands in the manner of git; 0 done, 1 the work failed, 2 the call's words are
 // off.
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <new>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -31,18 +35,33 @@ void AddCommands(CLI::App& app, const GlobalOptions& globals) {
   AddReport(app, globals);
 }
 
-/// "crossover bench model": as far as the words were understood.
-std::string CommandPath(const CLI::App& app) {
+/// The innermost command that was understood, and the words to it: "crossover bench model".
+std::pair<const CLI::App*, std::string> LastCommand(const CLI::App& app) {
+  const CLI::App* command = &app;
   std::string path = "crossover";
-  for (const CLI::App* command = &app; !command->get_subcommands().empty();) {
+  while (!command->get_subcommands().empty()) {
     command = command->get_subcommands().front();
     path += ' ' + command->get_name();
   }
-  return path;
+  return {command, path};
+}
+
+/// CLI11 only says that a subcommand is required where the one given is none that it knows.
+std::string UsageMessage(const CLI::App& app, const CLI::App& command,
+                         const CLI::ParseError& error) {
+  const std::vector<std::string> rest = app.remaining(true);
+  if (command.get_require_subcommand_min() == 0 || rest.empty()) return error.what();
+  std::string known;
+  for (const CLI::App* other : command.get_subcommands([](const CLI::App*) { return true; })) {
+    if (!other->get_group().empty()) known += ' ' + other->get_name();  // else meant for ourselves
+  }
+  return fmt::format("unknown subcommand '{}'; known are{}", rest.front(), known);
 }
 
 int ReportUsage(const CLI::App& app, const CLI::ParseError& error) {
-  std::fprintf(stderr, "crossover: %s\nTry '%s --help'.\n", error.what(), CommandPath(app).c_str());
+  const auto [command, path] = LastCommand(app);
+  std::fprintf(stderr, "crossover: %s\nTry '%s --help'.\n",
+               UsageMessage(app, *command, error).c_str(), path.c_str());
   return kUsage;
 }
 

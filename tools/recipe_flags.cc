@@ -1,0 +1,81 @@
+#include "tools/recipe_flags.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <regex>
+
+#include "base/error.h"
+
+namespace crossover::tools {
+namespace {
+
+std::string RecipeNames() {
+  std::string names;
+  for (const quant::Recipe& recipe : quant::Recipes()) {
+    names += (names.empty() ? "" : " ") + std::string(recipe.name);
+  }
+  return names;
+}
+
+std::string FormatNames() {
+  std::string names;
+  for (const quant::FormatInfo& format : quant::Formats()) {
+    names += (names.empty() ? "" : " ") + std::string(format.name);
+  }
+  return names;
+}
+
+std::string CheckRecipe(const std::string& name) {
+  try {
+    quant::FindRecipe(name);
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+// The pattern may hold '=' itself, a format's name does not.
+std::optional<quant::TensorOverride> ParseTensorType(const std::string& text) {
+  const size_t equals = text.rfind('=');
+  if (equals == std::string::npos || equals == 0) return std::nullopt;
+  const quant::FormatInfo* format = quant::FindFormat(text.substr(equals + 1));
+  if (format == nullptr) return std::nullopt;
+  return quant::TensorOverride{text.substr(0, equals), format->format};
+}
+
+std::string CheckTensorType(const std::string& text) {
+  const auto type = ParseTensorType(text);
+  if (!type) return fmt::format("'{}' is not REGEX=FORMAT; formats: {}", text, FormatNames());
+  try {
+    const std::regex pattern(type->pattern, std::regex::ECMAScript);
+    return "";
+  } catch (const std::regex_error& error) {
+    return fmt::format("'{}' is no regular expression: {}", type->pattern, error.what());
+  }
+}
+
+}  // namespace
+
+quant::RecipeOptions RecipeFlags::Options() const {
+  quant::RecipeOptions options;
+  options.pure = pure;
+  for (const std::string& text : tensor_types) options.overrides.push_back(*ParseTensorType(text));
+  return options;
+}
+
+CLI::Option* AddRecipe(CLI::App& command, RecipeFlags& flags) {
+  return command.add_option("recipe", flags.recipe, "One of " + RecipeNames())->check(CheckRecipe);
+}
+
+void AddRecipeOptions(CLI::App& command, RecipeFlags& flags) {
+  command.add_flag("--pure", flags.pure, "The recipe's base format everywhere");
+  command
+      .add_option("--tensor-type", flags.tensor_types,
+                  "A format for the tensors whose names match; may be repeated, first match wins")
+      ->type_name("REGEX=FORMAT")
+      ->allow_extra_args(false)
+      ->check(CheckTensorType);
+}
+
+}  // namespace crossover::tools

@@ -1,0 +1,27 @@
+// The words that say which format each tensor gets, for every subcommand that writes weights.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "quant/recipe.h"
+
+namespace crossover::tools {
+
+struct RecipeFlags {
+  std::string recipe;
+  bool pure = false;
+  std::vector<std::string> tensor_types;  // REGEX=FORMAT
+
+  /// All as parsed and checked by the options below.
+  const quant::Recipe& Recipe() const { return quant::FindRecipe(recipe); }
+  quant::RecipeOptions Options() const;
+};
+
+/// The positional `recipe`.
+CLI::Option* AddRecipe(CLI::App& command, RecipeFlags& flags);
+/// --pure and --tensor-type.
+void AddRecipeOptions(CLI::App& command, RecipeFlags& flags);
+
+}  // namespace crossover::tools
