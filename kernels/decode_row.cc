@@ -37,7 +37,7 @@ HWY_INLINE void BlockToFloat(const typename F::Block& block, float* HWY_RESTRICT
 template <class F>
 void DecodeBlocks(const void* blocks, size_t weights, float* out) {
   const auto* block = static_cast<const typename F::Block*>(blocks);
-  if constexpr (F::kQuantized) {
+  if constexpr (kDecodesToIntegers<F>) {
     for (size_t i = 0; i < weights; i += F::kBlockWeights) BlockToFloat<F>(*block++, out + i);
   } else {
     Decoder<F>::ToFloat(block, weights, out);

@@ -212,7 +212,7 @@ const Table& GemvTable() {
     Table table{};
     size_t n = 0;
     quant::ForEachFormat([&]<class F>() {
-      if constexpr (F::kQuantized) table[n] = Gemv<F>;
+      if constexpr (kDecodesToIntegers<F>) table[n] = Gemv<F>;
       ++n;
     });
     return table;

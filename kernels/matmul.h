@@ -35,7 +35,8 @@ struct Matrix {
 ///   kBF16  both operands rounded to bfloat16, sums in float32
 ///   kQ8    8-bit blocks as long as the weight format's, with a float32 scale; integer dot
 ///   products.
-///          Weights that are not quantised (F32, F16, BF16) are read as with kF32.
+///          Weights that no such kernel reads (F32, F16, BF16; G2 … G8 in Layout::kRows) are
+///          taken as with kF32.
 ///   kAuto  kQ8 for up to kMaxGemvTokens tokens; beyond, kBF16 where the tile units take the matrix
 ///          (packed, AMX), else kF32
 enum class Activations : uint8_t { kAuto, kF32, kBF16, kQ8 };

@@ -94,7 +94,8 @@ Needs NeedsOf(std::span<const Matrix* const> readers, Activations activations, s
 }  // namespace
 
 Form ResolveForm(Activations activations, const Matrix& w, size_t tokens) {
-  const bool quantized = quant::Info(w.format).quantized;
+  const auto q8_kernels = w.layout == Layout::kPacked ? GemvPackedTable() : GemvQ8Table();
+  const bool has_q8 = q8_kernels[FormatIndex(w.format)] != nullptr;
   // Below 17 tokens a tile is half empty or worse, and weights are read once anyway.
   const bool tiles = w.layout == Layout::kPacked && tokens > kMaxGemvTokens &&
                      tokens <= kMaxTileTokens && GemmTilesTable()[FormatIndex(w.format)] != nullptr;
@@ -104,11 +105,11 @@ Form ResolveForm(Activations activations, const Matrix& w, size_t tokens) {
     case Activations::kBF16:
       return tiles ? Form::kTiles : Form::kBF16;
     case Activations::kQ8:
-      return quantized ? Form::kQ8 : Form::kF32;
+      return has_q8 ? Form::kQ8 : Form::kF32;
     case Activations::kAuto:
       break;
   }
-  if (quantized && tokens <= kMaxGemvTokens) return Form::kQ8;
+  if (has_q8 && tokens <= kMaxGemvTokens) return Form::kQ8;
   return tiles ? Form::kTiles : Form::kF32;
 }
 

@@ -66,7 +66,7 @@ using GemvQ8Fn = void (*)(const MatMulShare& share, const Q8Rows& x);
 std::span<const DecodeRowFn> DecodeRowTable();
 /// Null where a format is no KV format.
 std::span<const EncodeRowFn> EncodeRowTable();
-/// Null where a format is not quantised.
+/// Null where a format is not quantised, or is read in float only (G2 … G8 as in the file).
 std::span<const GemvQ8Fn> GemvQ8Table();
 
 /// The packed form's; null where a format has none.

@@ -37,6 +37,16 @@ inline uint16_t HalfOf(WeightKind kind, std::mt19937& random) {
   return static_cast<uint16_t>(sign | (0x1000 + random() % 0x1800));  // 2^-11 to 2^-5
 }
 
+/// A zero point around any width's codes, in eighths; as far as a half is exact for integers, or
+/// denormal.
+inline quant::Half ZeroPoint(WeightKind kind, std::mt19937& random) {
+  if (kind == WeightKind::kRandom) {
+    return quant::Half::FromFloat(static_cast<float>(random() % 2048) / 8.0f - 64.0f);
+  }
+  return kind == WeightKind::kMax ? quant::Half::FromFloat(2048.0f)
+                                  : quant::Half{HalfOf(kind, random)};
+}
+
 /// Any bytes for the codes, scales from HalfOf.
 template <class F>
 typename F::Block RandomBlock(WeightKind kind, std::mt19937& random) {
@@ -52,6 +62,7 @@ typename F::Block RandomBlock(WeightKind kind, std::mt19937& random) {
   if constexpr (requires { block.d; }) block.d.bits = HalfOf(kind, random);
   if constexpr (requires { block.dmin; }) block.dmin.bits = HalfOf(kind, random);
   if constexpr (requires { block.m; }) block.m.bits = HalfOf(kind, random);
+  if constexpr (requires { block.z; }) block.z = ZeroPoint(kind, random);
   if constexpr (!F::kQuantized) {
     const float value = quant::HalfBitsToFloat(HalfOf(kind, random));
     F::EncodeRow({&value, 1}, nullptr, &block);

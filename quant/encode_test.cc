@@ -79,6 +79,7 @@ TEST_CASE("encode: error and bytes are those of the reference quantisers") {
   const std::vector<float> row = test::Gaussian(kWeights, 1);
   const std::vector<float> importance = test::Importance(kWeights, 2);
   for (const FormatInfo& info : Formats()) {
+    if (GShapeOf(info.format)) continue;  // no quantiser but ours; g/g_test.cc
     CAPTURE(info.name);
     REQUIRE(Expectations().contains(info.name));
     const Expectation& expected = Expectations().at(info.name);
@@ -100,6 +101,7 @@ TEST_CASE("encode: importance lowers the error where it counts") {
   const std::vector<float> row = test::Gaussian(kWeights, 3);
   const std::vector<float> importance = test::Importance(kWeights, 4);
   for (const FormatInfo& info : Formats()) {
+    if (GShapeOf(info.format)) continue;  // by groups, in g/g_test.cc
     CAPTURE(info.name);
     const double plain = test::Rmse(RoundTrip(info, row), row, importance);
     const double weighted = test::Rmse(RoundTrip(info, row, importance.data()), row, importance);
@@ -117,7 +119,7 @@ TEST_CASE("encode: what was decoded encodes to itself") {
     CAPTURE(info.name);
     const std::vector<float> once = RoundTrip(info, row);
     const std::vector<float> twice = RoundTrip(info, once);
-    if (Expectations().at(info.name).idempotent) {
+    if (!GShapeOf(info.format) && Expectations().at(info.name).idempotent) {
       CHECK(once == twice);
     } else {
       // The searches may move on, but not far.

@@ -30,12 +30,21 @@ constexpr std::array<FormatInfo, AllFormats::kSize> kFormats = [] {
   return infos;
 }();
 
-constexpr char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+/// Ids in ascending order, each with its place in the list: matrix products look formats up.
+struct Place {
+  uint32_t id;
+  uint32_t index;
+};
+constexpr std::array<Place, AllFormats::kSize> kPlaces = [] {
+  std::array<Place, AllFormats::kSize> places{};
+  for (size_t i = 0; i < places.size(); ++i) {
+    places[i] = {static_cast<uint32_t>(kFormats[i].format), static_cast<uint32_t>(i)};
+  }
+  std::ranges::sort(places, {}, &Place::id);
+  return places;
+}();
 
-const FormatInfo* FindIf(auto&& matches) {
-  const auto* found = std::ranges::find_if(kFormats, matches);
-  return found == kFormats.end() ? nullptr : found;
-}
+constexpr char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 }  // namespace
 
@@ -48,13 +57,16 @@ const FormatInfo& Info(Format format) {
 }
 
 const FormatInfo* FindFormat(uint32_t ggml_type) {
-  return FindIf([=](const FormatInfo& info) { return info.format == Format{ggml_type}; });
+  const auto* found = std::ranges::lower_bound(kPlaces, ggml_type, {}, &Place::id);
+  if (found == kPlaces.end() || found->id != ggml_type) return nullptr;
+  return &kFormats[found->index];
 }
 
 const FormatInfo* FindFormat(std::string_view name) {
-  return FindIf([=](const FormatInfo& info) {
+  const auto* found = std::ranges::find_if(kFormats, [=](const FormatInfo& info) {
     return std::ranges::equal(info.name, name, {}, Lower, Lower);
   });
+  return found == kFormats.end() ? nullptr : found;
 }
 
 }  // namespace crossover::quant

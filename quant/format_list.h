@@ -11,6 +11,7 @@
 #include "quant/f16/f16.h"
 #include "quant/f32/f32.h"
 #include "quant/format.h"
+#include "quant/g/g.h"
 #include "quant/iq4_nl/iq4_nl.h"
 #include "quant/iq4_xs/iq4_xs.h"
 #include "quant/q2_k/q2_k.h"
@@ -56,8 +57,31 @@ struct TypeList {
   }
 };
 
-using AllFormats = TypeList<F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K,
-                            Q6_K, IQ4_NL, IQ4_XS>;
+namespace internal {
+template <class... Lists>
+struct Join;
+template <class... Ts>
+struct Join<TypeList<Ts...>> {
+  using List = TypeList<Ts...>;
+};
+template <class... As, class... Bs, class... Rest>
+struct Join<TypeList<As...>, TypeList<Bs...>, Rest...> : Join<TypeList<As..., Bs...>, Rest...> {};
+}  // namespace internal
+
+/// One list after the other.
+template <class... Lists>
+using Concat = typename internal::Join<Lists...>::List;
+
+/// The uniform family of one width.
+template <size_t kBits>
+using GWidth = TypeList<G<kBits, 32, false>, G<kBits, 64, false>, G<kBits, 128, false>,
+                        G<kBits, 32, true>, G<kBits, 64, true>, G<kBits, 128, true>>;
+using GFormats =
+    Concat<GWidth<2>, GWidth<3>, GWidth<4>, GWidth<5>, GWidth<6>, GWidth<7>, GWidth<8>>;
+
+using FileFormats = TypeList<F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K,
+                             Q6_K, IQ4_NL, IQ4_XS>;
+using AllFormats = Concat<FileFormats, GFormats>;
 
 /// For example: ForEachFormat([]<class T>() { Register<T>(T::kName); });
 template <class F>

@@ -2,6 +2,7 @@
 #include "kernels/decode/bf16-inl.h"
 #include "kernels/decode/f16-inl.h"
 #include "kernels/decode/f32-inl.h"
+#include "kernels/decode/g-inl.h"
 #include "kernels/decode/iq4_nl-inl.h"
 #include "kernels/decode/iq4_xs-inl.h"
 #include "kernels/decode/q2_k-inl.h"

@@ -13,6 +13,7 @@
 //
 // A float decoder states
 //   ToFloat(blocks, n, out)
+// Formats with only that have no integer kernel for rows as they lie in the file.
 #if defined(CROSSOVER_KERNELS_DECODE_DECODER_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef CROSSOVER_KERNELS_DECODE_DECODER_INL_H_
 #undef CROSSOVER_KERNELS_DECODE_DECODER_INL_H_
@@ -33,6 +34,9 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 template <class F>
 struct Decoder;
+
+template <class F>
+inline constexpr bool kDecodesToIntegers = requires { typename Decoder<F>::Code; };
 
 /// Byte vectors of at most 32 lanes: the stride at which all formats lay out their codes.
 using Bytes = hn::CappedTag<uint8_t, 32>;

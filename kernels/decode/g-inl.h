@@ -1,0 +1,76 @@
+// G2 … G8: w = d·q - d·z. One function a width; the length of the groups and the zero point are
+// run-time arguments, so that 42 formats are seven pieces of code.
+#if defined(CROSSOVER_KERNELS_DECODE_G_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef CROSSOVER_KERNELS_DECODE_G_INL_H_
+#undef CROSSOVER_KERNELS_DECODE_G_INL_H_
+#else
+#define CROSSOVER_KERNELS_DECODE_G_INL_H_
+#endif
+
+#include <algorithm>
+#include <type_traits>
+
+#include "kernels/decode/decoder-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace crossover::kernels::HWY_NAMESPACE {
+
+/// out[i] = d·codes[i] - d·z, n a multiple of 32. The products are exact, so fusing them changes
+/// nothing.
+template <class Code>
+HWY_INLINE void CodesToFloats(const Code* codes, size_t n, float d, float z, float* out) {
+  const hn::CappedTag<float, 16> df;
+  const hn::RebindToSigned<decltype(df)> di;
+  const hn::Rebind<Code, decltype(df)> d8;
+  const auto scale = hn::Set(df, d);
+  const auto min = hn::Set(df, d * z);
+  for (size_t i = 0; i < n; i += hn::Lanes(df)) {
+    const auto code = hn::ConvertTo(df, hn::PromoteTo(di, hn::LoadU(d8, codes + i)));
+    hn::StoreU(hn::MulSub(code, scale, min), df, out + i);
+  }
+}
+
+/// `weights` a multiple of `group`. Codes of several groups are unpacked, then used: a vector load
+/// that spans several stores would otherwise wait until those have left for the cache.
+template <size_t kBits>
+HWY_NOINLINE void DecodeGroups(const uint8_t* blocks, size_t group, bool zero, size_t weights,
+                               float* out) {
+  constexpr size_t kBatch = 256;
+  constexpr size_t kChunk = quant::kPlaneChunk;
+  using Code = std::conditional_t<kBits == 8, int8_t, uint8_t>;
+  const size_t header = zero ? 2 * sizeof(quant::Half) : sizeof(quant::Half);
+  const size_t block_bytes = quant::GBlockBytes({kBits, group, zero});
+  alignas(64) uint8_t codes[kBatch];
+  while (weights > 0) {
+    const size_t batch = std::min(kBatch, weights);
+    const uint8_t* block = blocks;
+    for (size_t i = 0; i < batch; i += group, block += block_bytes) {
+      for (size_t j = 0; j < group; j += kChunk) {
+        quant::UnpackPlanes<kBits>(block + header + j * kBits / 8, codes + i + j);
+      }
+    }
+    for (size_t i = 0; i < batch; i += group, blocks += block_bytes) {
+      quant::Half halves[2];
+      std::memcpy(halves, blocks, header);
+      const float z = zero ? HalfToFloat(halves[1]) : static_cast<float>(quant::GOffset(kBits));
+      CodesToFloats(reinterpret_cast<const Code*>(codes) + i, group, HalfToFloat(halves[0]), z,
+                    out + i);
+    }
+    weights -= batch;
+    out += batch;
+  }
+}
+
+template <size_t kBits, size_t kGroup, bool kZero>
+struct Decoder<quant::G<kBits, kGroup, kZero>> {
+  using Block = typename quant::G<kBits, kGroup, kZero>::Block;
+
+  static HWY_INLINE void ToFloat(const Block* blocks, size_t n, float* out) {
+    DecodeGroups<kBits>(reinterpret_cast<const uint8_t*>(blocks), kGroup, kZero, n, out);
+  }
+};
+
+}  // namespace crossover::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // CROSSOVER_KERNELS_DECODE_G_INL_H_
