@@ -1,5 +1,6 @@
 #include "quant/mixture.h"
 
+#include <algorithm>
 #include <array>
 
 #include "quant/format_list.h"
@@ -82,8 +83,19 @@ constexpr auto kMixtures = std::to_array<Mixture>({
     {{"IQ4_XS", 30, IQ4_XS::kFormat}, kIq4, true},
 });
 
+// The uniform family is for experiments with one variable: every matrix in the same format. The
+// recipe's file type is the format's id.
+constexpr auto kAllMixtures = [] {
+  std::array<Mixture, kMixtures.size() + GFormats::kSize> all{};
+  auto* next = std::ranges::copy(kMixtures, all.begin()).out;
+  GFormats::ForEach([&]<class T>() {
+    *next++ = {{T::kName, static_cast<uint32_t>(T::kFormat), T::kFormat}, {}, false, true};
+  });
+  return all;
+}();
+
 }  // namespace
 
-std::span<const Mixture> Mixtures() { return kMixtures; }
+std::span<const Mixture> Mixtures() { return kAllMixtures; }
 
 }  // namespace crossover::quant

@@ -27,6 +27,7 @@ struct Mixture {
   Recipe recipe;
   std::span<const Rule> rules;  // the first that applies decides; else the base
   bool wide_expert_output;      // with eight experts, attn_output is stored as Q5_K
+  bool uniform = false;         // the base format everywhere, output and embedding too
 };
 
 std::span<const Mixture> Mixtures();

@@ -7,6 +7,7 @@
 #include <cctype>
 #include <numeric>
 #include <regex>
+#include <string>
 #include <tuple>
 
 #include "base/error.h"
@@ -39,6 +40,9 @@ constexpr auto kSubstitutes = std::to_array<Substitute>({
     {IQ4_XS::kFormat, IQ4_NL::kFormat},
 });
 
+// What a width of the uniform family alone means: G4 is G4_64Z.
+constexpr std::string_view kDefaultG = "_64Z";
+
 bool EqualNames(std::string_view a, std::string_view b) {
   const auto lower = [](unsigned char c) { return std::tolower(c); };
   return std::ranges::equal(a, b, {}, lower, lower);
@@ -50,6 +54,10 @@ bool Fits(Format format, uint64_t row_length) {
 
 Format FitToRow(Format wanted, uint64_t row_length) {
   if (Fits(wanted, row_length)) return wanted;
+  for (auto shape = GShapeOf(wanted); shape && shape->group > 32;) {
+    shape->group /= 2;
+    if (Fits(GFormat(*shape), row_length)) return GFormat(*shape);
+  }
   const auto found = std::ranges::find(kSubstitutes, wanted, &Substitute::format);
   if (found != kSubstitutes.end() && Fits(found->instead, row_length)) return found->instead;
   return F16::kFormat;
@@ -88,7 +96,7 @@ class Planner {
       : recipe_(recipe),
         model_(model),
         mixture_(FindMixture(recipe.name)),
-        pure_(options.pure),
+        pure_(options.pure || (mixture_ != nullptr && mixture_->uniform)),
         tied_(std::ranges::none_of(
             tensors,
             [](const TensorFacts& tensor) { return RoleOf(tensor.name) == Role::kOutput; })),
@@ -191,16 +199,23 @@ std::span<const Recipe> Recipes() {
   return recipes;
 }
 
+std::string RecipeNames() {
+  std::string names;
+  for (const Recipe& recipe : Recipes()) {
+    if (!GShapeOf(recipe.base)) names.append(recipe.name).append(" ");
+  }
+  return names.append(kGNames);
+}
+
 const Recipe& FindRecipe(std::string_view name) {
-  std::string_view wanted = name;
+  std::string wanted(name);
   for (const Alias& alias : kAliases) {
     if (EqualNames(alias.name, name)) wanted = alias.recipe;
   }
+  if (name.size() == 2 && EqualNames(name.substr(0, 1), "G")) wanted += kDefaultG;
   if (const Mixture* found = FindMixture(wanted)) return found->recipe;
-  std::string known;
-  for (const Recipe& recipe : Recipes()) known.append(" ").append(recipe.name);
   throw Error(ErrorCode::kInvalidArgument,
-              fmt::format("unknown recipe '{}'; known are{}", name, known));
+              fmt::format("unknown recipe '{}'; known are {}", name, RecipeNames()));
 }
 
 std::vector<TensorChoice> PlanRecipe(const Recipe& recipe, const ModelFacts& model,

@@ -20,10 +20,12 @@ struct Recipe {
 };
 
 /// All recipes: F32, F16, BF16, Q4_0 … Q8_0, Q2_K, Q3_K_S/M/L, Q4_K_S/M, Q5_K_S/M, Q6_K, IQ4_NL,
-/// IQ4_XS.
+/// IQ4_XS; and one a format of the uniform family G2 … G8.
 std::span<const Recipe> Recipes();
-/// By name, case-insensitive, aliases included (Q4_K is Q4_K_M); Error(kInvalidArgument) listing
-/// the known names.
+/// Their names for people: a blank between two, the family in one phrase.
+std::string RecipeNames();
+/// By name, case-insensitive, aliases included (Q4_K is Q4_K_M, G4 is G4_64Z);
+/// Error(kInvalidArgument) listing the known names.
 const Recipe& FindRecipe(std::string_view name);
 
 /// What the rules need to know of the model.

@@ -133,6 +133,45 @@ TEST_CASE("recipe: names, aliases and file types") {
   }
 }
 
+TEST_CASE("recipe: the uniform family is one format everywhere") {
+  const Shape shape = Qwen15B();
+  const auto tensors = Tensors(shape);
+  size_t recipes = 0;
+  for (const Recipe& recipe : Recipes()) {
+    if (!GShapeOf(recipe.base)) continue;
+    ++recipes;
+    CAPTURE(recipe.name);
+    CHECK(recipe.name == Info(recipe.base).name);
+    CHECK(recipe.file_type == static_cast<uint32_t>(recipe.base));
+    for (const TensorChoice& choice : PlanRecipe(recipe, shape.model, tensors)) {
+      if (!choice.copied) CHECK(choice.format == recipe.base);
+    }
+  }
+  CHECK(recipes == GFormats::kSize);
+  CHECK(FindRecipe("g3").name == "G3_64Z");
+  CHECK(FindRecipe("G8_128z").name == "G8_128Z");
+  CHECK_THROWS_AS(FindRecipe("G9"), Error);
+  CHECK_THROWS_AS(FindRecipe("G1"), Error);
+  const RecipeOptions options{.pure = false, .overrides = {{"token_embd", Q8_0::kFormat}}};
+  const auto forced = PlanRecipe(FindRecipe("G4"), shape.model, tensors, options);
+  CHECK(Chosen(tensors, forced, "token_embd.weight") == Q8_0::kFormat);
+}
+
+TEST_CASE("recipe: rows that groups do not divide get smaller groups of the same width") {
+  const ModelFacts model = Qwen15B().model;
+  std::vector<TensorFacts> tensors;
+  for (const uint64_t columns : {896, 960, 992, 1000}) {
+    tensors.push_back({fmt::format("blk.{}.attn_q.weight", columns), {columns, 32}, F16::kFormat});
+  }
+  const auto choices = PlanRecipe(FindRecipe("G5_128Z"), model, tensors);
+  CHECK(choices[0].format == GFormat({5, 128, true}));
+  CHECK(choices[1].format == GFormat({5, 64, true}));
+  CHECK(choices[2].format == GFormat({5, 32, true}));
+  CHECK(choices[3].format == F16::kFormat);
+  CHECK(!choices[0].fallback());
+  CHECK(choices[1].fallback());
+}
+
 TEST_CASE("recipe: every third layer, the first and the last eighth get more bits") {
   Shape shape = Qwen7B();
   shape.model.layers = 32;

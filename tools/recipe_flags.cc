@@ -6,24 +6,17 @@
 #include <regex>
 
 #include "base/error.h"
+#include "quant/g/g.h"
 
 namespace crossover::tools {
 namespace {
 
-std::string RecipeNames() {
-  std::string names;
-  for (const quant::Recipe& recipe : quant::Recipes()) {
-    names += (names.empty() ? "" : " ") + std::string(recipe.name);
-  }
-  return names;
-}
-
 std::string FormatNames() {
   std::string names;
   for (const quant::FormatInfo& format : quant::Formats()) {
-    names += (names.empty() ? "" : " ") + std::string(format.name);
+    if (!quant::GShapeOf(format.format)) names.append(format.name).append(" ");
   }
-  return names;
+  return names.append(quant::kGNames);
 }
 
 std::string CheckRecipe(const std::string& name) {
@@ -65,7 +58,8 @@ quant::RecipeOptions RecipeFlags::Options() const {
 }
 
 CLI::Option* AddRecipe(CLI::App& command, RecipeFlags& flags) {
-  return command.add_option("recipe", flags.recipe, "One of " + RecipeNames())->check(CheckRecipe);
+  return command.add_option("recipe", flags.recipe, "One of " + quant::RecipeNames())
+      ->check(CheckRecipe);
 }
 
 void AddRecipeOptions(CLI::App& command, RecipeFlags& flags) {
