@@ -94,6 +94,31 @@ TEST_CASE("quantize: rows that no block divides fall back, and the report says s
   CHECK_FALSE(Find(report, "blk.0.attn_q.weight").fallback());
 }
 
+TEST_CASE("quantize: the uniform family is one format in the whole file") {
+  const Model model;
+  QuantizeOptions options;
+  options.allow_requantize = true;
+  for (const char* recipe : {"G2", "G4_32", "G5_128Z", "G8_64"}) {
+    CAPTURE(recipe);
+    const QuantizeReport report = model.Quantize(recipe, options);
+    const quant::Format base = FindRecipe(recipe).base;
+    const quant::GShape shape = *quant::GShapeOf(base);
+    const auto file = GgufFile::Open(model.out);
+    CHECK(file->Uint("general.file_type") == static_cast<uint32_t>(base));
+    for (const Source& source : model.tensors) {
+      CAPTURE(source.info.name);
+      const QuantizedTensor& tensor = Find(report, source.info.name);
+      CHECK(file->FindTensor(source.info.name)->format == tensor.format);
+      CHECK(tensor.rmse == doctest::Approx(Rmse(*file, source)));
+      if (source.info.shape.size() == 1) continue;
+      // Rows of 96: groups of 32, of the same width and kind.
+      const bool narrow = source.info.shape[0] % shape.group != 0;
+      CHECK(tensor.fallback() == narrow);
+      CHECK(tensor.format == quant::GFormat({shape.bits, narrow ? 32 : shape.group, shape.zero}));
+    }
+  }
+}
+
 TEST_CASE("quantize: overrides and pure") {
   const Model model;
   QuantizeOptions options;

@@ -73,6 +73,24 @@ void CheckRecipe(const std::string& member, const std::string& recipe) {
   CHECK(actual > expected * 0.99);
 }
 
+TEST_CASE("the uniform family: every bit lowers the perplexity, towards that of F16") {
+  const double unquantised = Goldens().at("xs").at("F16").at("ppl").get<double>();
+  const test::TemporaryDirectory directory;
+  const fs::path file = directory / "quantised.gguf";
+  double last = 0;
+  int bits = 2;
+  for (const char* recipe : {"G2", "G3", "G4", "G5", "G6"}) {
+    CAPTURE(recipe);
+    const json report = RunForJson({"quantize", Reference("xs").string(), file.string(), recipe});
+    CHECK(report.at("effective_bpw").get<double>() == bits++ + 0.5);
+    const double perplexity = HeldoutPerplexity(file);
+    if (last > 0) CHECK(perplexity < last);
+    CHECK(perplexity > unquantised * 0.999);
+    last = perplexity;
+  }
+  CHECK(last < unquantised * 1.003);
+}
+
 TEST_CASE("Q8_0 costs and keeps what llama-quantize's does") { CheckRecipe("xs", "Q8_0"); }
 TEST_CASE("Q4_K_M costs and keeps what llama-quantize's does") { CheckRecipe("xs", "Q4_K_M"); }
 TEST_CASE("Q4_0 costs and keeps what llama-quantize's does") { CheckRecipe("xs", "Q4_0"); }
