@@ -9,6 +9,7 @@
 #include "base/interrupt.h"
 #include "bench/machine_info.h"
 #include "bench/read_buffer.h"
+#include "bench/time_team.h"
 #include "kernels/isa.h"
 #include "kernels/probe.h"
 #include "kernels/team.h"
@@ -25,47 +26,6 @@ constexpr size_t kSliceMultiple = 4096;
 // Long against a barrier (microseconds), short against a time slice of the scheduler.
 constexpr double kReadSeconds = 3e-3;
 constexpr double kPeakSeconds = 8e-3;
-
-using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-/// Seconds from the moment that all threads are there until all are done with work(worker).
-template <class Work>
-double TimeTeam(Team& team, const Work& work) {
-  Clock::time_point start;
-  double seconds = 0;
-  team.Run([&](const Worker& worker) {
-    worker.Sync();
-    if (worker.rank == 0) start = Clock::now();
-    work(worker);
-    worker.Sync();
-    if (worker.rank == 0) seconds = SecondsSince(start);
-  });
-  return std::max(seconds, 1e-9);
-}
-
-/// How often work(worker, times) has to be done to last about `seconds`. Only what the first thread
-/// itself needs counts, the least of three: on a busy machine a barrier may wait for a thread that
-/// is not even running, which says nothing of the work.
-template <class Work>
-size_t Calibrate(Team& team, double seconds, const Work& work) {
-  for (size_t times = 1;;) {
-    double least = seconds;
-    for (int i = 0; i < 3; ++i) {
-      team.Run([&](const Worker& worker) {
-        const auto start = Clock::now();
-        work(worker, times);
-        if (worker.rank == 0) least = std::min(least, SecondsSince(start));
-      });
-    }
-    if (least >= seconds / 2) return times;
-    times = static_cast<size_t>(static_cast<double>(times) *
-                                std::clamp(seconds / std::max(least, 1e-9), 2.0, 100.0));
-  }
-}
 
 /// A rate for each repetition of work(worker, times), which does `amount` a time; a repetition
 /// takes about `seconds`. The calibration has warmed up caches, page tables and clocks.
@@ -86,7 +46,7 @@ class Measurement {
   explicit Measurement(const MachineOptions& options)
       : options_(options), info_(ReadMachineInfo()), loops_(kernels::PeakLoops()) {
     counts_ = options.quick ? std::vector<size_t>{options.threads} : ThreadCounts(options.threads);
-    const size_t levels = options.quick ? 1 : 5;
+    const size_t levels = !options.quick ? 5 : options.caches ? 4 : 1;
     steps_ = counts_.size() * (levels + loops_.size());
     limits_.isa = kernels::SelectedIsa();
   }
@@ -95,7 +55,7 @@ class Measurement {
     {
       Team team(options_.threads);
       const ReadBuffer buffer = Allocate(PageSize::kHuge, team);
-      if (!options_.quick) MeasureCaches(buffer);
+      if (!options_.quick || options_.caches) MeasureCaches(buffer);
       for (const size_t threads : counts_) {
         MeasureMemory(buffer, "memory_huge", threads, HugePageProblem(buffer));
       }
@@ -124,11 +84,8 @@ class Measurement {
   }
 
   ReadBuffer Allocate(PageSize page_size, Team& team) const {
-    size_t bytes = options_.memory_bytes;
-    if (bytes == 0) {
-      bytes = std::clamp<size_t>(2 * CacheBytes(3), 512 * kMiB, 1024 * kMiB);
-      if (info_.available_bytes > 0) bytes = std::min<size_t>(bytes, info_.available_bytes / 4);
-    }
+    const size_t bytes =
+        options_.memory_bytes > 0 ? options_.memory_bytes : MemoryWorkingSet(info_);
     const double seconds = options_.quick ? 1.5 : 2.5;
     return ReadBuffer(bytes, std::min(bytes, 256 * kMiB), seconds, page_size, team);
   }
@@ -159,32 +116,25 @@ class Measurement {
     return Summarise(plain).median >= Summarise(ahead).median ? plain : ahead;
   }
 
-  // Working sets lie between a level and the one before it, at the geometric mean: far from both.
   void MeasureCaches(const ReadBuffer& buffer) {
-    const uint64_t l1 = CacheBytes(1), l2 = CacheBytes(2), l3 = CacheBytes(3);
-    const auto between = [](uint64_t a, uint64_t b) {
-      return static_cast<size_t>(std::sqrt(static_cast<double>(a) * static_cast<double>(b)));
-    };
-    for (const size_t n : counts_) AddCache(buffer, "L1", n, l1, n * (l1 / 2), 0);
-    for (const size_t n : counts_) AddCache(buffer, "L2", n, l2, n * between(l1, l2), n * l1);
-    for (const size_t n : counts_) AddCache(buffer, "L3", n, l3, between(n * l2, l3), n * l2);
+    for (const int level : {1, 2, 3}) {
+      for (const size_t threads : counts_) AddCache(buffer, level, threads);
+    }
   }
 
-  void AddCache(const ReadBuffer& buffer, const char* level, size_t threads, uint64_t cache_bytes,
-                size_t working_set, uint64_t nearer_bytes) {
+  void AddCache(const ReadBuffer& buffer, int level, size_t threads) {
     BandwidthLimit limit;
-    limit.level = level;
+    limit.level = fmt::format("L{}", level);
     limit.threads = threads;
-    working_set = std::min(working_set, buffer.size());
-    if (cache_bytes == 0) {
+    const size_t working_set = std::min(CacheWorkingSet(info_, level, threads), buffer.size());
+    if (CacheBytes(level) == 0) {
       limit.reason = "the system tells of no such cache";
-    } else if (working_set / threads < kSliceMultiple || working_set < 2 * nearer_bytes) {
-      limit.reason =
-          fmt::format("too small beside the caches before it ({} KiB)", nearer_bytes / 1024);
+    } else if (working_set / threads < kSliceMultiple) {
+      limit.reason = "too small beside the caches before it";
     } else {
       limit.working_set_bytes = working_set;
-      limit.bytes_s = level[1] == '3' ? ReadBestOf(buffer, working_set, threads)
-                                      : Read(buffer, working_set, threads, false);
+      limit.bytes_s = level == 3 ? ReadBestOf(buffer, working_set, threads)
+                                 : Read(buffer, working_set, threads, false);
     }
     limits_.bandwidth.push_back(std::move(limit));
     Step();
@@ -249,12 +199,38 @@ size_t NearestCount(const std::vector<Limit>& limits, size_t threads, const Matc
 
 }  // namespace
 
+size_t CacheWorkingSet(const MachineInfo& machine, int level, size_t threads) {
+  const auto bytes = [&](int l) -> size_t {
+    const CacheInfo* cache = l == 0 ? nullptr : machine.FindCache(l);
+    return cache != nullptr ? cache->bytes : 0;
+  };
+  // Threads have caches of their own up to level 2 and share the next.
+  const size_t here = level < 3 ? threads * bytes(level) : bytes(level);
+  const size_t before = threads * bytes(level - 1);
+  if (here == 0) return 0;
+  if (level == 1) return here / 2;
+  const auto between =
+      static_cast<size_t>(std::sqrt(static_cast<double>(before) * static_cast<double>(here)));
+  return between < 2 * before ? 0 : between;
+}
+
+size_t MemoryWorkingSet(const MachineInfo& machine) {
+  const CacheInfo* last = machine.FindCache(3);
+  const size_t bytes =
+      std::clamp<size_t>(2 * (last != nullptr ? last->bytes : 0), 512 * kMiB, 1024 * kMiB);
+  return machine.available_bytes > 0 ? std::min<size_t>(bytes, machine.available_bytes / 4) : bytes;
+}
+
 std::optional<double> MachineLimits::ReadBandwidth(size_t threads) const {
-  const auto is_memory = [](const BandwidthLimit& b) { return b.level.starts_with("memory"); };
-  const size_t count = NearestCount(bandwidth, threads, is_memory);
+  return ReadBandwidth("memory", threads);
+}
+
+std::optional<double> MachineLimits::ReadBandwidth(std::string_view level, size_t threads) const {
+  const auto is_level = [&](const BandwidthLimit& b) { return b.level.starts_with(level); };
+  const size_t count = NearestCount(bandwidth, threads, is_level);
   std::optional<double> best;
   for (const BandwidthLimit& limit : bandwidth) {
-    if (!limit.measured() || limit.threads != count || !is_memory(limit)) continue;
+    if (!limit.measured() || limit.threads != count || !is_level(limit)) continue;
     best = std::max(best.value_or(0.0), limit.summary().median);
   }
   return best;

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/machine_info.h"
 #include "bench/summary.h"
 
 namespace crossover::bench {
@@ -49,6 +50,8 @@ struct MachineLimits {
   /// Bytes a second that `threads` read from memory, the better of page sizes, by the median.
   /// Between measured thread counts: the nearest one below. Nothing if memory was not measured.
   std::optional<double> ReadBandwidth(size_t threads) const;
+  /// The same of one level: "L1", "L2", "L3" or "memory".
+  std::optional<double> ReadBandwidth(std::string_view level, size_t threads) const;
   /// Operations a second of one unit, by the same rule.
   std::optional<double> Peak(std::string_view unit, size_t threads) const;
   /// The fastest floating-point unit measured with that many threads: "f32_fma", "bf16_dot" or
@@ -62,6 +65,7 @@ struct MachineOptions {
   /// Only memory with huge pages and the arithmetic units, at `threads` alone: for programs that
   /// need a denominator, in two to three seconds instead of some fifteen.
   bool quick = false;
+  bool caches = false;      // the caches too, when quick
   size_t memory_bytes = 0;  // the buffer read as "memory"; 0: twice the last cache, within reason
   std::function<void(size_t done, size_t total)> progress = nullptr;
 };
@@ -69,6 +73,12 @@ struct MachineOptions {
 /// Throws Error(kInterrupted) on Ctrl-C between measurements, Error(kOutOfMemory) if not even the
 /// smallest buffer can be had.
 MachineLimits MeasureMachine(const MachineOptions& options);
+
+/// Bytes, of all threads together, to read from the cache of that level: far from what the levels
+/// before it and it hold. 0 if there is no such cache or it is too small beside those before it.
+size_t CacheWorkingSet(const MachineInfo& machine, int level, size_t threads);
+/// Bytes to read from memory: beyond the last cache, within what is there.
+size_t MemoryWorkingSet(const MachineInfo& machine);
 
 /// 1, 2, 4, … and `threads` itself.
 std::vector<size_t> ThreadCounts(size_t threads);

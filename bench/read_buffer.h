@@ -23,6 +23,7 @@ class ReadBuffer {
   ReadBuffer& operator=(const ReadBuffer&) = delete;
 
   /// Aligned to 2 MiB.
+  std::byte* data() { return data_; }
   const std::byte* data() const { return data_; }
   size_t size() const { return size_; }
   /// Bytes that the system backs with huge pages; 0 where it does not say.

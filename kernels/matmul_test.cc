@@ -4,6 +4,7 @@
 #include "kernels/matmul.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -16,6 +17,7 @@
 #include "kernels/packed/pack.h"
 #include "kernels/test_levels.h"
 #include "kernels/test_weights.h"
+#include "kernels/variants.h"
 
 namespace crossover::kernels {
 namespace {
@@ -24,9 +26,11 @@ constexpr size_t kTokens[] = {1, 2, 3, 7, 16, 17, 33, 67};
 constexpr size_t kMaxTokens = 67;
 constexpr size_t kRows[] = {1, 3, 17, 50};
 constexpr size_t kMaxRows = 50;
-constexpr Activations kModes[] = {Activations::kF32, Activations::kBF16, Activations::kQ8,
-                                  Activations::kAuto};
-constexpr std::string_view kModeNames[] = {"f32", "bf16", "q8", "auto"};
+constexpr auto kModes = [] {
+  std::array<Activations, kActivationForms.size()> modes{};
+  std::ranges::transform(kActivationForms, modes.begin(), &NamedActivations::form);
+  return modes;
+}();
 
 std::vector<float> RandomActivations(size_t tokens, size_t cols, float scale, uint32_t seed) {
   std::mt19937 random(seed);
@@ -169,14 +173,12 @@ void Check(const TestWeights& w, const std::vector<float>& x, const Product& pro
       // Tile units take denormal operands, products and sums for zero.
       if (inside && OnTiles(w, product)) error += static_cast<double>(w.cols) * 0x1p-124;
       if (std::abs(got - want) <= error) continue;
-      FAIL(quant::Info(w.format).name << " cols " << w.cols << " tokens " << product.tokens
-                                      << " rows " << product.rows << " mode "
-                                      << kModeNames[product.mode == Activations::kF32    ? 0
-                                                    : product.mode == Activations::kBF16 ? 1
-                                                    : product.mode == Activations::kQ8   ? 2
-                                                                                         : 3]
-                                      << " threads " << product.threads << ": y[" << t << "][" << r
-                                      << "] = " << got << ", not " << want << " ± " << error);
+      FAIL(quant::Info(w.format).name
+           << " cols " << w.cols << " tokens " << product.tokens << " rows " << product.rows
+           << " mode "
+           << std::ranges::find(kActivationForms, product.mode, &NamedActivations::form)->name
+           << " threads " << product.threads << ": y[" << t << "][" << r << "] = " << got
+           << ", not " << want << " ± " << error);
     }
   }
 }

@@ -7,6 +7,7 @@
 
 #include "kernels/isa.h"
 #include "kernels/test_levels.h"
+#include "kernels/variants.h"
 #include "kernels/vector_math.h"
 
 namespace crossover::kernels {
@@ -45,6 +46,38 @@ TEST_CASE_TEMPLATE("rows: RMS norm is right, and the same bits as scalar", Level
     const LevelScope<ScalarLevel> reference;
     RmsNorm(x.data(), weight.data(), n, 1e-5f, scalar.data());
     CHECK(scalar == out);
+  }
+}
+
+// Each has its own test against mathematics as well; this one forgets none.
+TEST_CASE_TEMPLATE("rows: every operation of the list agrees with scalar", Level,
+                   CROSSOVER_EVERY_LEVEL) {
+  const LevelScope<Level> scope;
+  if (!scope.available()) return;
+  for (const RowOperation& operation : RowOperations()) {
+    CAPTURE(std::string(operation.name));
+    for (const size_t n : {64, 896, 1536}) {
+      CAPTURE(n);
+      std::vector<float> x(n), w(n);
+      FillRowOperands(x, w);
+      std::vector<float> out = x, scalar = x;
+      operation.run({n, x.data(), w.data(), out.data()});
+      CHECK((operation.name == "rope_table" || out != x || operation.name == "swiglu"));
+      const LevelScope<ScalarLevel> reference;
+      operation.run({n, x.data(), w.data(), scalar.data()});
+      for (size_t i = 0; i < n; ++i) REQUIRE(out[i] == doctest::Approx(scalar[i]).epsilon(2e-6));
+    }
+  }
+}
+
+TEST_CASE("rows: what benchmarks repeat stays where it is") {
+  std::vector<float> x(1536), w(1536);
+  FillRowOperands(x, w);
+  for (const RowOperation& operation : RowOperations()) {
+    CAPTURE(std::string(operation.name));
+    std::vector<float> out = x;
+    for (int i = 0; i < 2000; ++i) operation.run({out.size(), x.data(), w.data(), out.data()});
+    for (const float v : out) REQUIRE((std::isfinite(v) && (v == 0 || std::abs(v) > 1e-6f)));
   }
 }
 

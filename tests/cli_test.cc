@@ -154,7 +154,7 @@ TEST_CASE("--version and --help answer on the standard output") {
 TEST_CASE("every subcommand's help has examples that call it") {
   for (const char* command :
        {"info", "tokenize", "generate", "logits", "quantize", "perplexity", "eval", "bench",
-        "bench machine", "bench model", "study", "report", "synth"}) {
+        "bench kernels", "bench machine", "bench model", "study", "report", "synth"}) {
     std::vector<std::string> words;
     std::istringstream split(command);
     for (std::string word; split >> word;) words.push_back(word);
@@ -203,6 +203,67 @@ TEST_CASE("bench model says what the contract asks, a row a model and test") {
   CHECK(rows[0].at("test") == "prefill");
   CHECK(rows[0].at("tokens") == 16);
   CHECK(rows[1].at("test") == "decode");
+}
+
+TEST_CASE("bench kernels: names, JSON of Google Benchmark's schema, and CSV") {
+  const std::vector<std::string> words{
+      "bench",         "kernels", "--op",          "rms_norm,matmul",
+      "--format",      "Q4_0",    "--shape",       "0.5b.row,0.5b.attn_k",
+      "--tokens",      "1",       "--threads",     "1",
+      "--min-time",    "0.001",   "--repetitions", "2",
+      "--working-set", "memory"};
+  const auto run = [&](const char* flag) {
+    std::vector<std::string> call = words;
+    call.emplace_back(flag);
+    return RunCrossover(call);
+  };
+  const ProcessResult list = run("--list");
+  INFO(list.err);
+  REQUIRE(list.ok());
+  CHECK(Lines(list.out) == 2);
+  const ProcessResult result = run("--json");
+  INFO(result.err);
+  REQUIRE(result.ok());
+  const json report = json::parse(result.out);
+  CHECK(report.at("context").contains("num_cpus"));
+  size_t iterations = 0;
+  for (const json& row : report.at("benchmarks")) {
+    CHECK(row.at("real_time").get<double>() >= 0);
+    if (row.at("run_type") != "iteration") continue;
+    ++iterations;
+    CHECK(row.at("bytes_per_second").get<double>() > 0);
+    CHECK(row.at("fraction_of_limit").get<double>() > 0);
+    const bool matmul = row.at("name").get<std::string>().starts_with("matmul/Q4_0/");
+    CHECK(row.contains("items_per_second") == matmul);
+  }
+  CHECK(iterations == 4);
+  const ProcessResult csv = run("--csv");
+  CHECK(Lines(csv.out) == 3);
+  CHECK(Has(csv.out, "rms_norm,"));
+
+  const ProcessResult typo = RunCrossover({"bench", "kernels", "--format", "Q9"});
+  CHECK(typo.exit_code == 2);
+  CHECK(Has(typo.err, "Q4_K"));
+}
+
+TEST_CASE("info --machine names a kernel for each format, layout and number of tokens") {
+  const json machine = json::parse(RunCrossover({"info", "--machine", "--json"}).out);
+  std::set<std::string> uses;
+  for (const json& choice : machine.at("choices")) {
+    CHECK_FALSE(choice.at("kernel").get<std::string>().empty());
+    CHECK_FALSE(choice.at("reason").get<std::string>().empty());
+    uses.insert(fmt::format("{} {} {} {}", choice.at("operation").get<std::string>(),
+                            choice.at("format").get<std::string>(),
+                            choice.at("layout").get<std::string>(),
+                            choice.at("tokens").get<int>()));
+  }
+  for (const int tokens : {1, 16, 512}) {
+    for (const char* layout : {"mapped", "packed"}) {
+      CHECK(uses.count(fmt::format("matmul Q4_K {} {}", layout, tokens)) == 1);
+    }
+    CHECK(uses.count(fmt::format("attention F16  {}", tokens)) == 1);
+  }
+  CHECK(Has(RunCrossover({"info", "--machine"}).out, "attention"));
 }
 
 /// A plan over the smallest embedded model that takes a second or two.

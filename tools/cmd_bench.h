@@ -6,6 +6,7 @@
 namespace crossover::tools {
 
 void AddBenchMachine(CLI::App& bench, const GlobalOptions& globals);
+void AddBenchKernels(CLI::App& bench, const GlobalOptions& globals);
 void AddBenchModel(CLI::App& bench, const GlobalOptions& globals);
 
 }  // namespace crossover::tools

@@ -1,0 +1,47 @@
+#include "kernels/choice.h"
+
+#include "kernels/matmul_input.h"
+#include "kernels/matmul_kernels.h"
+#include "kernels/packed/pack.h"
+
+namespace crossover::kernels {
+namespace {
+
+std::string_view FloatReason(const Matrix& w, Activations activations, size_t tokens) {
+  if (activations != Activations::kAuto) return "activations as asked for";
+  if (tokens <= kMaxGemvTokens) {
+    return quant::Info(w.format).quantized ? "no 8-bit kernel for the format"
+                                           : "weights that are not quantised keep floats";
+  }
+  if (!HasPackedForm(w.format)) return "no packed form of the format, which tile units read";
+  if (w.layout != Layout::kPacked) return "tile units read the packed form only";
+  return "no tile unit at this level";
+}
+
+}  // namespace
+
+KernelChoice ChooseMatMul(const Matrix& w, Activations activations, size_t tokens) {
+  const bool packed = w.layout == Layout::kPacked;
+  switch (ResolveForm(activations, w, tokens)) {
+    case Form::kF32:
+      return {packed ? "gemm_packed_f32" : "gemm_f32", "f32_fma",
+              FloatReason(w, activations, tokens)};
+    case Form::kBF16:
+      // Operands rounded to bfloat16, multiplied as floats.
+      return {packed ? "gemm_packed_bf16" : "gemm_bf16", "f32_fma",
+              FloatReason(w, activations, tokens)};
+    case Form::kQ8:
+      return {packed ? "gemv_packed_q8" : "gemv_q8", "int8_dot",
+              tokens > kMaxGemvTokens ? "activations as asked for"
+                                      : "few tokens: weights stream once, bytes decide"};
+    case Form::kTiles:
+      return {"gemm_amx_bf16", "amx_bf16", "many tokens: tile units, weights decoded once a panel"};
+  }
+  return {};
+}
+
+KernelChoice ChooseAttention(quant::Format /*format*/, size_t /*tokens*/) {
+  return {"attention_f32", "f32_fma", "the only one"};
+}
+
+}  // namespace crossover::kernels

@@ -1,0 +1,131 @@
+// crossover bench kernels: single kernels, the machine's limit beside each.
+#include <fmt/format.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/progress.h"
+#include "bench/kernels.h"
+#include "tools/cmd_bench.h"
+
+namespace crossover::tools {
+namespace {
+
+struct BenchKernelsFlags {
+  bench::KernelSelection selection;
+  bench::KernelRunOptions run;
+  bool list = false;
+  bool csv = false;
+};
+
+/// Words that name nothing are the caller's, not the work's.
+std::vector<bench::KernelCase> Select(const bench::KernelSelection& selection, size_t& left_out) {
+  try {
+    return bench::SelectKernelCases(selection, bench::ReadMachineInfo(), &left_out);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kInvalidArgument) throw;
+    throw CLI::ValidationError(error.what());
+  }
+}
+
+std::vector<std::string> BenchmarkFlags(const std::vector<std::string>& rest) {
+  for (const std::string& word : rest) {
+    if (!word.starts_with("--benchmark_")) {
+      throw CLI::ValidationError("The following argument was not expected: " + word);
+    }
+  }
+  return rest;
+}
+
+void Run(BenchKernelsFlags& flags, const GlobalOptions& globals,
+         const std::vector<std::string>& rest) {
+  flags.selection.activations = globals.engine_options().activations;
+  flags.selection.threads = globals.thread_count();
+  flags.run.benchmark_flags = BenchmarkFlags(rest);
+  flags.run.threads = globals.thread_count();
+  flags.run.json = globals.json;
+  size_t left_out = 0;
+  const auto cases = Select(flags.selection, left_out);
+  if (flags.list) {
+    for (const bench::KernelCase& c : cases) fmt::print("{}\n", c.Name());
+    return;
+  }
+  if (cases.empty()) throw CLI::ValidationError("no benchmark is left; see --list");
+  if (!globals.quiet) {
+    fmt::print(
+        stderr, "{} benchmarks of {} repetitions, about {:.0f} s{}\n", cases.size(),
+        flags.run.repetitions,
+        3 + static_cast<double>(cases.size()) *
+                (0.1 + flags.run.min_seconds * (1.5 + static_cast<double>(flags.run.repetitions))),
+        left_out == 0 ? ""
+                      : fmt::format("; {} left out: their level does not hold 16 rows a "
+                                    "thread",
+                                    left_out));
+  }
+  std::vector<bench::KernelResult> results;
+  {
+    Progress progress("kernels", cases.size(), !globals.quiet);
+    flags.run.progress = [&](size_t done, size_t) { progress.Update(done); };
+    results = bench::RunKernelCases(cases, flags.run);
+  }
+  if (globals.json) return;
+  if (flags.csv) {
+    fmt::print("{}", bench::KernelCsv(results));
+    return;
+  }
+  fmt::print(
+      "{}\n{} threads; median of {} repetitions. µs: a pass; GB/s: weights, K and V, or rows; "
+      "GOP/s:"
+      " multiplications and additions.\n",
+      bench::KernelTable(results), globals.thread_count(), flags.run.repetitions);
+}
+
+void AddSelection(CLI::App& command, bench::KernelSelection& selection) {
+  const auto add = [&](const char* flag, std::vector<std::string>& words, const char* help) {
+    command.add_option(flag, words, help)->delimiter(',')->type_name("A,B,…|all");
+  };
+  add("--op", selection.operations,
+      "matmul, attention, activations, decode_row, encode_row, pack, rms_norm, swiglu …");
+  add("--format", selection.formats, "Formats of weights, of K and V, of rows");
+  add("--shape", selection.shapes,
+      "Parts of names of shapes, such as 7b, ffn_down or qwen2.5-7b.output");
+  add("--tokens", selection.tokens, "Tokens in a pass (all: 1,2,4,8,16,64,512)");
+  add("--layout", selection.layouts, "mapped, packed (default: packed where there is such a form)");
+  add("--working-set", selection.working_sets, "L1, L2, L3, memory: where weights come from");
+  add("--level", selection.levels, "Instruction-set levels (default: that of --isa)");
+  add("--context", selection.contexts,
+      "Tokens that attention looks back on (default: 8192 for up to 16 tokens, else 0)");
+  command.add_option("--filter", selection.filter, "Only benchmarks whose names match")
+      ->type_name("REGEX");
+}
+
+}  // namespace
+
+void AddBenchKernels(CLI::App& bench, const GlobalOptions& globals) {
+  auto flags = std::make_shared<BenchKernelsFlags>();
+  CLI::App* command =
+      bench.add_subcommand("kernels", "Single kernels, the machine's limit beside each");
+  AddSelection(*command, flags->selection);
+  command->add_option("-r,--repetitions", flags->run.repetitions, "Repetitions of each")
+      ->check(CLI::Range(1, 1000))
+      ->type_name("N")
+      ->capture_default_str();
+  command->add_option("--min-time", flags->run.min_seconds, "Seconds a repetition lasts at least")
+      ->check(CLI::Range(0.001, 60.0))
+      ->type_name("S")
+      ->capture_default_str();
+  command->add_flag("--list", flags->list, "Name the benchmarks that the other words select");
+  command->add_flag("--csv", flags->csv, "Print CSV instead of a table");
+  command->allow_extras();  // --benchmark_… of Google Benchmark
+  SetExamples(*command,
+              "  crossover bench kernels\n"
+              "  crossover bench kernels --op matmul --format Q4_K,Q6_K --shape 7b --tokens 1\n"
+              "  crossover bench kernels --op matmul --format Q4_K --level all --layout all\n"
+              "  crossover bench kernels --op attention --format all --context 8192,32768 --json\n"
+              "  crossover bench kernels --shape all --tokens all --working-set all --list");
+  command->callback([flags, command, &globals] { Run(*flags, globals, command->remaining()); });
+}
+
+}  // namespace crossover::tools
