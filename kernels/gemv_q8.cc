@@ -139,8 +139,8 @@ struct Operand {
 
   explicit Operand(const Q8Rows& rows)
       : x(rows),
-        sums(kGroups == 16 ? rows.sums16 : rows.sums32),
-        sum_stride(kGroups == 16 ? rows.sum16_stride : rows.sum32_stride) {}
+        sums(rows.sums(Chunk<F>::kGroup).scaled),
+        sum_stride(rows.sums(Chunk<F>::kGroup).stride) {}
 
   HWY_INLINE void Add(const Chunk<F>& w, size_t token, size_t c, size_t vectors,
                       Sums& total) const {

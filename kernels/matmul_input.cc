@@ -18,26 +18,45 @@ size_t Chunks(size_t cols) { return (cols + kChunkWeights - 1) / kChunkWeights; 
 
 size_t RoundUp(size_t n) { return (n + kAlignment - 1) / kAlignment * kAlignment; }
 
+/// Takes arrays from a piece of memory; from null on, it just counts their bytes.
+class Taker {
+ public:
+  explicit Taker(std::byte* base) : base_(base) {}
+  template <class T>
+  T* Take(size_t count) {
+    std::byte* p = base_ == nullptr ? nullptr : base_ + size_;
+    size_ += RoundUp(count * sizeof(T));
+    return reinterpret_cast<T*>(p);
+  }
+  size_t size() const { return size_; }
+
+ private:
+  std::byte* base_;
+  size_t size_ = 0;
+};
+
+GroupSums TakeSums(Taker& taker, size_t tokens, size_t cols, size_t group) {
+  GroupSums sums;
+  sums.stride = Chunks(cols) * (kChunkWeights / group) + kPadding;
+  sums.scaled = taker.Take<float>(tokens * sums.stride);
+  sums.negative = taker.Take<int32_t>(tokens * sums.stride);
+  sums.high = taker.Take<int8_t>(tokens * sums.stride);
+  sums.low = taker.Take<int8_t>(tokens * sums.stride);
+  return sums;
+}
+
 /// Lays the arrays of `tokens` rows out from `base` on; null just counts the bytes into `size`.
 Q8Rows LayOut(std::byte* base, size_t tokens, size_t cols, size_t block, size_t& size) {
-  const size_t chunks = Chunks(cols);
+  Taker taker(base);
   Q8Rows rows;
-  rows.code_stride = chunks * kChunkWeights;
-  rows.scale_stride = chunks * (kChunkWeights / block) + kPadding;
-  rows.sum16_stride = chunks * (kChunkWeights / 16);
-  rows.sum32_stride = chunks * (kChunkWeights / 32) + kPadding;
-  size = 0;
-  auto take = [&](size_t bytes) {
-    std::byte* p = base == nullptr ? nullptr : base + size;
-    size += RoundUp(bytes);
-    return p;
-  };
-  rows.codes = reinterpret_cast<int8_t*>(take(tokens * rows.code_stride));
-  rows.scales = reinterpret_cast<float*>(take(tokens * rows.scale_stride * sizeof(float)));
-  rows.sums16 = reinterpret_cast<float*>(take(tokens * rows.sum16_stride * sizeof(float)));
-  rows.sums32 = reinterpret_cast<float*>(take(tokens * rows.sum32_stride * sizeof(float)));
-  rows.code_sums16 = reinterpret_cast<int32_t*>(take(tokens * rows.sum16_stride * 4));
-  rows.code_sums32 = reinterpret_cast<int32_t*>(take(tokens * rows.sum32_stride * 4));
+  rows.code_stride = Chunks(cols) * kChunkWeights;
+  rows.scale_stride = Chunks(cols) * (kChunkWeights / block) + kPadding;
+  rows.codes = taker.Take<int8_t>(tokens * rows.code_stride);
+  rows.scales = taker.Take<float>(tokens * rows.scale_stride);
+  if (block == 256) rows.sums16 = TakeSums(taker, tokens, cols, 16);
+  if (block == 256 || block == 32) rows.sums32 = TakeSums(taker, tokens, cols, 32);
+  if (block == 64 || block == 128) rows.block_sums = TakeSums(taker, tokens, cols, block);
+  size = taker.size();
   return rows;
 }
 
@@ -74,8 +93,7 @@ void FillTiles(const Worker& worker, const float* x, size_t tokens, size_t cols,
 
 struct Needs {
   bool rounded = false;
-  bool q8_32 = false;
-  bool q8_256 = false;
+  std::array<bool, kQ8Blocks.size()> q8{};
   bool tiles = false;
 };
 
@@ -86,7 +104,7 @@ Needs NeedsOf(std::span<const Matrix* const> readers, Activations activations, s
     const Form form = ResolveForm(activations, *w, tokens);
     if (form == Form::kBF16) needs.rounded = true;
     if (form == Form::kTiles) needs.tiles = true;
-    if (form == Form::kQ8) (info.block_weights == 32 ? needs.q8_32 : needs.q8_256) = true;
+    if (form == Form::kQ8) needs.q8[Q8Index(info.block_weights)] = true;
   }
   return needs;
 }
@@ -128,11 +146,11 @@ void MatMulInput::Reserve(size_t max_tokens, size_t max_cols) {
   rows.max_tokens = std::max(max_tokens, rows.max_tokens);
   rows.max_cols = std::max(max_cols, rows.max_cols);
   rows.rounded_bytes = Allocate(rows.max_tokens * rows.max_cols * sizeof(float));
-  size_t size = 0;
-  LayOut(nullptr, rows.max_tokens, rows.max_cols, 32, size);
-  rows.q8_bytes[0] = Allocate(size);
-  LayOut(nullptr, rows.max_tokens, rows.max_cols, 256, size);
-  rows.q8_bytes[1] = Allocate(size);
+  for (size_t i = 0; i < kQ8Blocks.size(); ++i) {
+    size_t size = 0;
+    LayOut(nullptr, rows.max_tokens, rows.max_cols, kQ8Blocks[i], size);
+    rows.q8_bytes[i] = Allocate(size);
+  }
   rows.tile_bytes =
       Allocate(TokenTiles(rows.max_tokens) * (rows.max_cols / kTileCols + 1) * kTileBytes);
 }
@@ -142,9 +160,11 @@ void MatMulInput::Assign(const Worker& worker, const float* x, size_t tokens, si
   Rows& rows = *rows_;
   assert(tokens <= rows.max_tokens && cols <= rows.max_cols);
   const Needs needs = NeedsOf(readers, activations, tokens);
-  size_t size = 0;
-  const Q8Rows q8_32 = LayOut(rows.q8_bytes[0].get(), tokens, cols, 32, size);
-  const Q8Rows q8_256 = LayOut(rows.q8_bytes[1].get(), tokens, cols, 256, size);
+  Q8Rows q8[kQ8Blocks.size()];
+  for (size_t i = 0; i < kQ8Blocks.size(); ++i) {
+    size_t size = 0;
+    if (needs.q8[i]) q8[i] = LayOut(rows.q8_bytes[i].get(), tokens, cols, kQ8Blocks[i], size);
+  }
   auto* rounded = reinterpret_cast<float*>(rows.rounded_bytes.get());
   auto* tiles = reinterpret_cast<uint8_t*>(rows.tile_bytes.get());
   if (worker.rank == 0) {
@@ -154,8 +174,7 @@ void MatMulInput::Assign(const Worker& worker, const float* x, size_t tokens, si
     rows.x = x;
     rows.rounded = rounded;
     rows.tiles = tiles;
-    rows.q8_32 = q8_32;
-    rows.q8_256 = q8_256;
+    std::ranges::copy(q8, rows.q8_rows);
   }
 
   if (needs.tiles) FillTiles(worker, x, tokens, cols, tiles);
@@ -167,8 +186,9 @@ void MatMulInput::Assign(const Worker& worker, const float* x, size_t tokens, si
     const size_t offset = token * cols + chunk * kChunkWeights;
     const size_t n = std::min(kChunkWeights, cols - chunk * kChunkWeights);
     if (needs.rounded) RoundRowToBFloat16(x + offset, n, rounded + offset);
-    if (needs.q8_32) QuantizeChunk(x + offset, token, chunk, cols, 32, q8_32);
-    if (needs.q8_256) QuantizeChunk(x + offset, token, chunk, cols, 256, q8_256);
+    for (size_t b = 0; b < kQ8Blocks.size(); ++b) {
+      if (needs.q8[b]) QuantizeChunk(x + offset, token, chunk, cols, kQ8Blocks[b], q8[b]);
+    }
   }
   worker.Sync();
 }

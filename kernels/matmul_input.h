@@ -1,6 +1,7 @@
 // The forms of MatMulInput. Internal to kernels/.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <memory>
 
@@ -13,6 +14,12 @@ namespace crossover::kernels {
 enum class Form : uint8_t { kF32, kBF16, kQ8, kTiles };
 Form ResolveForm(Activations activations, const Matrix& w, size_t tokens);
 
+/// Lengths of blocks that activations are quantised in: those of the weights' formats.
+inline constexpr std::array<size_t, 4> kQ8Blocks = {32, 64, 128, 256};
+constexpr size_t Q8Index(size_t block) {
+  return block == 32 ? 0 : block == 64 ? 1 : block == 128 ? 2 : 3;
+}
+
 struct MatMulInput::Rows {
   struct FreeBytes {
     void operator()(std::byte* p) const;
@@ -23,7 +30,7 @@ struct MatMulInput::Rows {
   size_t max_cols = 0;
   // Reserved address space; what no form uses is never touched, and costs nothing.
   Bytes rounded_bytes;
-  Bytes q8_bytes[2];
+  Bytes q8_bytes[kQ8Blocks.size()];
   Bytes tile_bytes;
 
   // Of the last Assign; written by rank 0 before its barrier.
@@ -35,10 +42,9 @@ struct MatMulInput::Rows {
   // bfloat16 A tiles of 16 tokens × 32 columns, 1 KiB each: [pair of tiles][cols / 32][2]; tokens
   // behind the last are zero.
   uint8_t* tiles = nullptr;
-  Q8Rows q8_32;
-  Q8Rows q8_256;
+  Q8Rows q8_rows[kQ8Blocks.size()];
 
-  const Q8Rows& q8(size_t block_weights) const { return block_weights == 32 ? q8_32 : q8_256; }
+  const Q8Rows& q8(size_t block_weights) const { return q8_rows[Q8Index(block_weights)]; }
 };
 
 }  // namespace crossover::kernels

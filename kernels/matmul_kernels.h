@@ -40,20 +40,34 @@ inline constexpr size_t kRowTile = 16;
 /// Rows pass in chunks of this many columns, so that one vector holds all their scales.
 inline constexpr size_t kChunkWeights = 256;
 
+/// Sums of a group's codes, for groups of one length: what minima and offsets are multiplied by.
+/// [tokens][stride].
+struct GroupSums {
+  float* scaled = nullptr;      // scale · sum
+  int32_t* negative = nullptr;  // -sum
+  // sum = high · 2^kHighShift + low, as bytes for the integer products
+  int8_t* high = nullptr;
+  int8_t* low = nullptr;
+  size_t stride = 0;
+
+  static constexpr int kHighShift = 5;
+};
+
 /// Activations in 8 bits, a token a row: x[t][k] ≈ scales[t][k / block] · codes[t][k], codes in
 /// -127..127. All strides in elements. A row is padded to whole chunks of 256 codes; what is behind
 /// its last group is zero, by one more vector than the chunks hold.
 struct Q8Rows {
   int8_t* codes = nullptr;
   float* scales = nullptr;
-  float* sums16 = nullptr;  // scale times the sum of 16 codes: what minima are multiplied by
-  float* sums32 = nullptr;
-  int32_t* code_sums16 = nullptr;  // sums of 16 codes, for integer arithmetic to the end of a block
-  int32_t* code_sums32 = nullptr;
   size_t code_stride = 0;
   size_t scale_stride = 0;
-  size_t sum16_stride = 0;
-  size_t sum32_stride = 0;
+  GroupSums sums16;  // bytes in blocks of 256 only, like those of sums32
+  GroupSums sums32;
+  GroupSums block_sums;  // groups as long as a block of 64 or 128
+
+  const GroupSums& sums(size_t group) const {
+    return group == 16 ? sums16 : group == 32 ? sums32 : block_sums;
+  }
 };
 
 using DecodeRowFn = void (*)(const void* blocks, size_t weights, float* out);

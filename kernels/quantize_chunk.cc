@@ -28,41 +28,48 @@ HWY_INLINE float QuantizeBlock(const float* HWY_RESTRICT x, size_t n, int8_t* HW
   return max < kSmallestMax ? 0.0f : max / 127.0f;  // a NaN stays one
 }
 
+/// Sums of the groups of one chunk, `codes` its codes and `scales` its blocks' scales.
+template <size_t kGroup>
+HWY_INLINE void AddGroupSums(const int8_t* codes, const float* scales, size_t block, size_t token,
+                             size_t chunk, const GroupSums& out) {
+  constexpr size_t kGroups = kChunkWeights / kGroup;
+  const size_t first = token * out.stride + chunk * kGroups;
+  constexpr int kHalf = 1 << (GroupSums::kHighShift - 1);
+  for (size_t g = 0; g < kGroups; ++g) {
+    int sum = 0;
+    for (size_t i = 0; i < kGroup; ++i) sum += codes[g * kGroup + i];
+    out.scaled[first + g] = scales[g * kGroup / block] * static_cast<float>(sum);
+    out.negative[first + g] = -sum;
+    if constexpr (kGroup <= 32) {
+      const int high = (sum + kHalf) >> GroupSums::kHighShift;
+      out.high[first + g] = static_cast<int8_t>(high);
+      out.low[first + g] = static_cast<int8_t>(sum - (high << GroupSums::kHighShift));
+    }
+  }
+}
+
 void Quantize(const float* x, size_t token, size_t chunk, size_t cols, size_t block,
               const Q8Rows& out) {
-  constexpr size_t kGroups32 = kChunkWeights / 32;
-  constexpr size_t kGroups16 = kChunkWeights / 16;
   const size_t first = chunk * kChunkWeights;
   const size_t n = std::min(kChunkWeights, cols - first);
   int8_t* codes = out.codes + token * out.code_stride + first;
   float* scales = out.scales + token * out.scale_stride + chunk * (kChunkWeights / block);
-  float* sums16 = out.sums16 + token * out.sum16_stride + chunk * kGroups16;
-  float* sums32 = out.sums32 + token * out.sum32_stride + chunk * kGroups32;
-  int32_t* code_sums16 = out.code_sums16 + token * out.sum16_stride + chunk * kGroups16;
-  int32_t* code_sums32 = out.code_sums32 + token * out.sum32_stride + chunk * kGroups32;
-
   for (size_t b = 0; b < kChunkWeights / block; ++b) {
     const bool inside = b * block < n;
     scales[b] = inside ? QuantizeBlock(x + b * block, block, codes + b * block) : 0.0f;
   }
   std::fill(codes + n, codes + kChunkWeights, int8_t{0});
-  for (size_t g = 0; g < kGroups32; ++g) {
-    int sums[2] = {0, 0};
-    for (size_t i = 0; i < 16; ++i) {
-      sums[0] += codes[32 * g + i];
-      sums[1] += codes[32 * g + 16 + i];
-    }
-    code_sums16[2 * g] = sums[0];
-    code_sums16[2 * g + 1] = sums[1];
-    code_sums32[g] = sums[0] + sums[1];
-    const float scale = scales[32 * g / block];
-    sums16[2 * g] = scale * static_cast<float>(sums[0]);
-    sums16[2 * g + 1] = scale * static_cast<float>(sums[1]);
-    sums32[g] = scale * static_cast<float>(sums[0] + sums[1]);
+  if (block == 256) AddGroupSums<16>(codes, scales, block, token, chunk, out.sums16);
+  if (block == 256 || block == 32) {
+    AddGroupSums<32>(codes, scales, block, token, chunk, out.sums32);
   }
-  if (first + n == cols) {  // what a vector longer than the last chunk's groups would read
+  if (block == 64) AddGroupSums<64>(codes, scales, block, token, chunk, out.block_sums);
+  if (block == 128) AddGroupSums<128>(codes, scales, block, token, chunk, out.block_sums);
+  // What a vector longer than the last chunk's groups reads.
+  if (first + n == cols && out.sums32.scaled != nullptr) {
     std::fill(scales + kChunkWeights / block, out.scales + (token + 1) * out.scale_stride, 0.0f);
-    std::fill(sums32 + kGroups32, out.sums32 + (token + 1) * out.sum32_stride, 0.0f);
+    float* sums = out.sums32.scaled + token * out.sums32.stride;
+    std::fill(sums + (chunk + 1) * (kChunkWeights / 32), sums + out.sums32.stride, 0.0f);
   }
 }
 

@@ -1,5 +1,4 @@
-// Reading the packed form (spec.h): codes and scales of 16 rows as vectors, a
-// dword lane a row.
+// Reading the packed form (spec.h): codes and scales of 16 rows as vectors, a dword lane a row.
 #if defined(CROSSOVER_KERNELS_PACKED_CODES_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef CROSSOVER_KERNELS_PACKED_CODES_INL_H_
 #undef CROSSOVER_KERNELS_PACKED_CODES_INL_H_
@@ -9,9 +8,11 @@
 
 #include <cstring>
 
+#include "kernels/packed/slots.h"
 #include "kernels/packed/spec.h"
 #include "kernels/simd-inl.h"
 #include "quant/half.h"
+#include "quant/iq4_table.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {
@@ -24,54 +25,71 @@ namespace hn = hwy::HWY_NAMESPACE;
 using PackedBytes = hn::CappedTag<uint8_t, 64>;
 using PackedInts = hn::Repartition<int32_t, PackedBytes>;
 using PackedFloats = hn::Repartition<float, PackedBytes>;
-using PackedWords = hn::Repartition<uint16_t, PackedBytes>;
 using VBytes = hn::Vec<PackedBytes>;
 using VInts = hn::Vec<PackedInts>;
 using VFloats = hn::Vec<PackedFloats>;
 
 inline constexpr size_t kLaneRows = hn::MaxLanes(PackedInts());
 
+/// Bytes shifted to the right by kBits (left if negative); neighbours' bits come in.
 template <int kBits>
 HWY_INLINE VBytes ShiftBits(VBytes v) {
   const PackedBytes d;
-  const PackedWords d16;
+  const hn::Repartition<uint16_t, PackedBytes> d16;
   if constexpr (kBits > 0) return hn::BitCast(d, hn::ShiftRight<kBits>(hn::BitCast(d16, v)));
   if constexpr (kBits < 0) return hn::BitCast(d, hn::ShiftLeft<-kBits>(hn::BitCast(d16, v)));
   return v;
 }
 
-/// Codes of quad kQuad (0 … 7) of a chunk; `chunk` points to this register's
-/// rows. 2 to 5 ops.
-template <const PackedSpec& kSpec, size_t kQuad>
-HWY_INLINE VBytes PackedCodes(const uint8_t* HWY_RESTRICT chunk) {
+/// mask ? yes : no, a bit at a time. (Highway's own looks at each byte's sign only below AVX-512.)
+HWY_INLINE VBytes SelectBits(VBytes mask, VBytes yes, VBytes no) {
+#if HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_AVX3
+  return hn::IfVecThenElse(mask, yes, no);
+#else
+  return hn::Or(hn::And(mask, yes), hn::AndNot(mask, no));
+#endif
+}
+
+/// `v` with pieces [kPiece, …) of the slot put in, their lowest bit at kShift.
+template <size_t kBits, size_t kSlot, size_t kShift, size_t kPiece>
+HWY_INLINE VBytes AddPieces(const uint8_t* HWY_RESTRICT chunk, size_t quad, VBytes v) {
+  constexpr Slot kSlotPieces = SlotOf(kBits, kSlot);
+  if constexpr (kPiece < kSlotPieces.count) {
+    const PackedBytes d;
+    constexpr SlotPiece kThis = kSlotPieces.pieces[kPiece];
+    constexpr int kDown = static_cast<int>(kThis.from) - static_cast<int>(kThis.to + kShift);
+    const VBytes piece = ShiftBits<kDown>(hn::LoadU(d, chunk + (kThis.set * 4 + quad) * 64));
+    if constexpr (kPiece == 0) {
+      v = piece;
+    } else {
+      constexpr auto kMask = static_cast<uint8_t>(((1u << kThis.width) - 1) << (kThis.to + kShift));
+      v = SelectBits(hn::Set(d, kMask), piece, v);
+    }
+    return AddPieces<kBits, kSlot, kShift, kPiece + 1>(chunk, quad, v);
+  } else {
+    return v;
+  }
+}
+
+/// 2^kShift · the codes of four columns of a slot; kShift is 0, or the slot's own, which is
+/// faster. `chunk` points to this register's rows.
+template <size_t kBits, size_t kSlot, size_t kShift>
+HWY_INLINE VBytes SlotCodes(const uint8_t* HWY_RESTRICT chunk, size_t quad) {
   const PackedBytes d;
-  constexpr size_t kLow = kSpec.low_bits;
-  constexpr size_t kHigh = kSpec.high_bits;
-  constexpr size_t kPerLow = 8 / kLow;
-  VBytes codes = hn::LoadU(d, chunk + kQuad / kPerLow * 64);
-  if constexpr (kLow < 8) {
-    constexpr auto kMask = static_cast<uint8_t>((1 << kLow) - 1);
-    codes =
-        hn::And(ShiftBits<static_cast<int>(kLow * (kQuad % kPerLow))>(codes), hn::Set(d, kMask));
-  }
-  if constexpr (kHigh > 0) {
-    constexpr size_t kPerHigh = 8 / kHigh;
-    constexpr int kShift = static_cast<int>(kHigh * (kQuad % kPerHigh)) - static_cast<int>(kLow);
-    constexpr auto kMask = static_cast<uint8_t>(((1 << kHigh) - 1) << kLow);
-    const VBytes high = hn::LoadU(d, chunk + kLow * 64 + kQuad / kPerHigh * 64);
-    codes = hn::OrAnd(codes, ShiftBits<kShift>(high), hn::Set(d, kMask));
-  }
-  if constexpr (kSpec.has_levels) {
-    const hn::Repartition<int8_t, PackedBytes> di;
-    const auto table = hn::LoadDup128(di, kSpec.levels);
-    codes = hn::BitCast(d, hn::TableLookupBytes(table, hn::BitCast(di, codes)));
+  VBytes codes = AddPieces<kBits, kSlot, kShift, 0>(chunk, quad, hn::Zero(d));
+  if constexpr (kBits < 8) {
+    codes = hn::And(codes, hn::Set(d, static_cast<uint8_t>(((1u << kBits) - 1) << kShift)));
   }
   return codes;
 }
 
-/// This register's rows of 16 bytes.
-HWY_INLINE VInts LoadRowBytes(const uint8_t* p) {
-  return hn::PromoteTo(PackedInts(), hn::LoadU(hn::Rebind<uint8_t, PackedInts>(), p));
+/// Codes that a format keeps in a table: levels + 128.
+HWY_INLINE VBytes LevelCodes(VBytes indices) {
+  const PackedBytes d;
+  const hn::Repartition<int8_t, PackedBytes> di;
+  const auto table = hn::LoadDup128(di, quant::kIq4Levels.data());
+  const VBytes levels = hn::BitCast(d, hn::TableLookupBytes(table, hn::BitCast(di, indices)));
+  return hn::Xor(levels, hn::Set(d, 0x80));
 }
 
 HWY_INLINE VFloats LoadRowHalves(const uint8_t* p) {
@@ -79,119 +97,61 @@ HWY_INLINE VFloats LoadRowHalves(const uint8_t* p) {
   return hn::PromoteTo(PackedFloats(), hn::LoadU(d16, reinterpret_cast<const hwy::float16_t*>(p)));
 }
 
-/// Sub-block scale, and minimum where the format has one, of group g. `unit`
-/// points to this register's rows in the unit's first table.
-template <const PackedSpec& kSpec>
-HWY_INLINE void PackedGroup(const uint8_t* HWY_RESTRICT sub, const uint8_t* HWY_RESTRICT high,
-                            size_t g, VInts& scale, VInts& min) {
-  const PackedInts d;
-  const VInts nibble = hn::Set(d, 15);
-  const VInts bits = hn::Set(d, 0x30);
+/// Three vectors of bytes to four quads of six bits: the fourth lies in the others' upper bits,
+/// lowest first.
+HWY_INLINE void SixBitQuads(VBytes a, VBytes b, VBytes c, VBytes* quads) {
+  const PackedBytes d;
+  const VBytes low = hn::Set(d, 0x3f);
+  quads[0] = hn::And(a, low);
+  quads[1] = hn::And(b, low);
+  quads[2] = hn::And(c, low);
+  const VBytes ab = SelectBits(hn::Set(d, 0x0c), ShiftBits<4>(b), ShiftBits<6>(a));
+  const VBytes abc = SelectBits(hn::Set(d, 0x30), ShiftBits<2>(c), ab);
+  quads[3] = hn::And(abc, low);
+}
+
+/// Sub-block scales as stored, and minima where the format has them, four groups a dword. `table`
+/// points to this register's rows, `rows` is their first.
+template <PackedSpec kSpec>
+HWY_INLINE void LoadScaleQuads(const uint8_t* HWY_RESTRICT table, size_t first_row, VBytes* scales,
+                               VBytes* mins) {
+  const PackedBytes d;
+  const uint8_t* rows = table + 4 * first_row;
   if constexpr (kSpec.scales == PackedScales::kNibblePairs) {
-    const VInts pair = LoadRowBytes(sub + g * 16);
-    scale = hn::And(pair, nibble);
-    min = hn::ShiftRight<4>(pair);
-  } else if constexpr (kSpec.scales == PackedScales::kSixBitPairs) {
-    const VInts pair = LoadRowBytes(sub + g * 16);
-    const VInts top =
-        hn::ShiftRightSame(LoadRowBytes(high + g / 2 * 16), static_cast<int>(4 * (g & 1)));
-    scale = hn::OrAnd(hn::And(pair, nibble), hn::ShiftLeft<4>(top), bits);
-    min = hn::OrAnd(hn::ShiftRight<4>(pair), hn::ShiftLeft<2>(top), bits);
-  } else if constexpr (kSpec.scales == PackedScales::kSixBits) {
-    const VInts low =
-        hn::ShiftRightSame(LoadRowBytes(sub + g / 2 * 16), static_cast<int>(4 * (g & 1)));
-    const VInts top =
-        hn::ShiftRightSame(LoadRowBytes(high + g / 4 * 16), static_cast<int>(2 * (g & 3)));
-    scale = hn::Sub(hn::OrAnd(hn::And(low, nibble), hn::ShiftLeft<4>(top), bits), hn::Set(d, 32));
-    min = scale;
-  } else if constexpr (kSpec.scales == PackedScales::kBytes) {
-    const hn::Rebind<int8_t, PackedInts> d8;
-    scale = hn::PromoteTo(d, hn::LoadU(d8, reinterpret_cast<const int8_t*>(sub + g * 16)));
-    min = scale;
-  }
-}
-
-/// Where a register's rows lie in a unit.
-template <const PackedSpec& kSpec>
-struct UnitRows {
-  const uint8_t* d;
-  const uint8_t* m;
-  const uint8_t* sub;
-  const uint8_t* high;
-  const uint8_t* codes;
-
-  HWY_INLINE UnitRows(const uint8_t* unit, size_t first_row)
-      : d(unit + 2 * first_row),
-        m(unit + 32 + 2 * first_row),
-        sub(unit + kSpec.sub_offset() + first_row),
-        high(unit + kSpec.high_offset() + first_row),
-        codes(unit + kSpec.scale_bytes() + 4 * first_row) {}
-};
-
-#else
-
-// A plain reading of the packed form, for machines with no vectors.
-template <const PackedSpec& kSpec>
-HWY_INLINE int ScalarCode(const uint8_t* chunk, size_t row, size_t k) {
-  const size_t quad = k / 4;
-  const auto plane = [&](const uint8_t* p, size_t bits) {
-    const size_t quads = 8 / bits;
-    return p[quad / quads * 64 + 4 * row + k % 4] >> (bits * (quad % quads)) & ((1 << bits) - 1);
-  };
-  int code = plane(chunk, kSpec.low_bits);
-  if constexpr (kSpec.high_bits > 0) {
-    code |= plane(chunk + kSpec.low_bits * 64, kSpec.high_bits) << kSpec.low_bits;
-  }
-  if constexpr (kSpec.has_levels) return kSpec.levels[code];
-  if constexpr (kSpec.is_signed) return static_cast<int8_t>(code);
-  return code - static_cast<int>(kSpec.offset);
-}
-
-struct ScaleMinOfGroup {
-  int scale;
-  int min;
-};
-
-template <const PackedSpec& kSpec>
-HWY_INLINE ScaleMinOfGroup ScalarGroup(const uint8_t* unit, size_t row, size_t g) {
-  const uint8_t* sub = unit + kSpec.sub_offset() + row;
-  const uint8_t* high = unit + kSpec.high_offset() + row;
-  switch (kSpec.scales) {
-    case PackedScales::kHalf:
-    case PackedScales::kHalfAndMin:
-      return {1, 1};
-    case PackedScales::kNibblePairs:
-      return {sub[g * 16] & 15, sub[g * 16] >> 4};
-    case PackedScales::kSixBitPairs: {
-      const int top = high[g / 2 * 16] >> (4 * (g & 1));
-      return {(sub[g * 16] & 15) | (top & 3) << 4, sub[g * 16] >> 4 | (top >> 2 & 3) << 4};
+    for (size_t i = 0; i < kSpec.quads(); ++i) {
+      const VBytes pairs = hn::LoadU(d, rows + 64 * i);
+      scales[i] = hn::And(pairs, hn::Set(d, 15));
+      mins[i] = hn::And(ShiftBits<4>(pairs), hn::Set(d, 15));
     }
-    case PackedScales::kSixBits:
-      return {
-          ((sub[g / 2 * 16] >> (4 * (g & 1)) & 15) | (high[g / 4 * 16] >> (2 * (g & 3)) & 3) << 4) -
-              32,
-          0};
-    case PackedScales::kBytes:
-      return {static_cast<int8_t>(sub[g * 16]), 0};
+  } else if constexpr (kSpec.scales == PackedScales::kBytes) {
+    for (size_t i = 0; i < kSpec.quads(); ++i) scales[i] = hn::LoadU(d, rows + 64 * i);
+  } else if constexpr (kSpec.scales == PackedScales::kSixBits && kSpec.quads() == 2) {
+    const hn::Repartition<uint32_t, PackedBytes> du;
+    const hn::Rebind<uint16_t, PackedInts> dw;
+    const VBytes a = hn::LoadU(d, rows);
+    const auto words = hn::PromoteTo(
+        du, hn::LoadU(dw, reinterpret_cast<const uint16_t*>(table + 64 + 2 * first_row)));
+    const auto nibbles = hn::Or(hn::And(words, hn::Set(du, 0x0f0fu)),
+                                hn::And(hn::ShiftLeft<12>(words), hn::Set(du, 0x0f0f0000u)));
+    scales[0] = hn::And(a, hn::Set(d, 0x3f));
+    scales[1] =
+        hn::Or(hn::And(ShiftBits<6>(a), hn::Set(d, 3)), ShiftBits<-2>(hn::BitCast(d, nibbles)));
+  } else if constexpr (kSpec.has_groups()) {
+    VBytes quads[4];
+    SixBitQuads(hn::LoadU(d, rows), hn::LoadU(d, rows + 64), hn::LoadU(d, rows + 128), quads);
+    constexpr bool kPairs = kSpec.scales == PackedScales::kSixBitPairs;
+    for (size_t i = 0; i < 4; ++i) (kPairs && i >= 2 ? mins[i - 2] : scales[i]) = quads[i];
   }
-  return {};
 }
 
-/// One weight of a row group.
-template <const PackedSpec& kSpec>
-HWY_INLINE float ScalarWeight(const uint8_t* group, size_t row, size_t column) {
-  const uint8_t* unit = group + column / kSpec.block * kSpec.unit_bytes();
-  const size_t k = column % kSpec.block;
-  const uint8_t* chunk = unit + kSpec.scale_bytes() + k / kPackedChunk * kSpec.chunk_bytes();
-  const ScaleMinOfGroup g = ScalarGroup<kSpec>(unit, row, k / kSpec.group);
-  quant::Half d, m;
-  std::memcpy(&d, unit + 2 * row, 2);
-  std::memcpy(&m, unit + 32 + 2 * row, 2);
-  const float scale = d.ToFloat() * static_cast<float>(g.scale);
-  const auto code = static_cast<float>(ScalarCode<kSpec>(chunk, row, k % kPackedChunk));
-  if constexpr (kSpec.has_min()) return scale * code - m.ToFloat() * static_cast<float>(g.min);
-  if constexpr (kSpec.scales == PackedScales::kHalfAndMin) return scale * code + m.ToFloat();
-  return scale * code;
+/// Byte kGroup of each dword.
+template <size_t kGroup>
+HWY_INLINE VInts QuadByte(VBytes quad) {
+  alignas(16) static constexpr uint8_t kIndices[16] = {
+      kGroup,     0x80, 0x80, 0x80, kGroup + 4,  0x80, 0x80, 0x80,
+      kGroup + 8, 0x80, 0x80, 0x80, kGroup + 12, 0x80, 0x80, 0x80};
+  const auto indices = hn::LoadDup128(PackedBytes(), kIndices);
+  return hn::BitCast(PackedInts(), hn::TableLookupBytesOr0(quad, indices));
 }
 
 #endif  // HWY_TARGET != HWY_SCALAR

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "kernels/amx.h"
 #include "kernels/matmul_kernels.h"
@@ -32,6 +33,7 @@ namespace crossover::kernels::HWY_NAMESPACE {
 #endif
 
 constexpr size_t kTileBytes = 1024;
+constexpr size_t kTileColumns = 32;
 constexpr size_t kPanelChunks = 8;  // 256 columns: two panels of 16 KiB live in L1
 constexpr size_t kPanelBytes = kPanelChunks * 2 * kTileBytes;
 constexpr size_t kTokenPair = 32;  // tokens of one pass over a panel
@@ -50,52 +52,73 @@ CROSSOVER_TILES HWY_INLINE void StorePair(VFloats even, VFloats odd, uint8_t* ou
 
 static_assert(kMaxTokenPairs * kTokenPair >= kMaxTileTokens);
 
-template <const PackedSpec& kSpec, size_t kFirst, size_t kCount>
-CROSSOVER_TILES HWY_INLINE void DecodeTileQuads(const uint8_t* chunk, VFloats scale, VFloats min,
-                                                uint8_t* tile) {
-  if constexpr (kCount > 0) {
+/// One slot (16 columns) to half a B tile.
+template <PackedSpec kSpec, size_t kSlot>
+CROSSOVER_TILES HWY_INLINE void DecodeTileSlot(const PackedUnit& unit,
+                                               const UnitScales<kSpec>& scales, uint8_t* tile) {
+  const uint8_t* chunk = unit.codes + kSlot / kChunkSlots * kSpec.chunk_bytes();
+  VFloats scale, min;
+  scales.template Get<kSlot>(scale, min);
+  for (size_t q = 0; q < 4; ++q) {
     VFloats w[4];
-    QuadToFloats<kSpec, kFirst>(chunk, scale, min, w);
-    StorePair(w[0], w[1], tile + 128 * kFirst);
-    StorePair(w[2], w[3], tile + 128 * kFirst + 64);
-    DecodeTileQuads<kSpec, kFirst + 1, kCount - 1>(chunk, scale, min, tile);
+    QuadToFloats<kSpec, kSlot % kChunkSlots>(chunk, q, scale, min, w);
+    StorePair(w[0], w[1], tile + 128 * q);
+    StorePair(w[2], w[3], tile + 128 * q + 64);
   }
 }
 
-/// Chunk `index` of a row group to a B tile.
-template <const PackedSpec& kSpec>
-CROSSOVER_TILES HWY_INLINE void DecodeTile(const uint8_t* group, size_t index, uint8_t* tile) {
-  constexpr size_t kGroupsPerChunk = kPackedChunk / kSpec.group;
-  constexpr size_t kChunks = kSpec.block / kPackedChunk;
-  const UnitRows<kSpec> unit(group + index / kChunks * kSpec.unit_bytes(), 0);
-  const size_t c = index % kChunks;
-  const uint8_t* chunk = unit.codes + c * kSpec.chunk_bytes();
-  VFloats scale, min;
-  GroupScales<kSpec>(unit, c * kGroupsPerChunk, scale, min);
-  DecodeTileQuads<kSpec, 0, 8 / kGroupsPerChunk>(chunk, scale, min, tile);
-  if constexpr (kGroupsPerChunk == 2) {
-    GroupScales<kSpec>(unit, c * kGroupsPerChunk + 1, scale, min);
-    DecodeTileQuads<kSpec, 4, 4>(chunk, scale, min, tile);
-  }
+/// B tile kTile of a unit.
+template <PackedSpec kSpec, size_t kTile>
+CROSSOVER_TILES void DecodeUnitTile(const PackedUnit& unit, size_t block, uint8_t* tile) {
+  const UnitScales<kSpec> scales(unit.scales, block, 0);
+  DecodeTileSlot<kSpec, 2 * kTile>(unit, scales, tile);
+  DecodeTileSlot<kSpec, 2 * kTile + 1>(unit, scales, tile + 512);
+}
+
+using DecodeTileFn = void (*)(const PackedUnit& unit, size_t block, uint8_t* tile);
+
+template <PackedSpec kSpec, size_t... kTiles>
+constexpr std::array<DecodeTileFn, sizeof...(kTiles)> DecodeTileFunctions(
+    std::index_sequence<kTiles...>) {
+  return {DecodeUnitTile<kSpec, kTiles>...};
+}
+
+/// Tile `index` (32 columns) of a row group to a B tile.
+template <PackedSpec kSpec>
+CROSSOVER_TILES HWY_INLINE void DecodeTile(const uint8_t* group, const PackedGeometry& geometry,
+                                           size_t block, size_t index, uint8_t* tile) {
+  constexpr size_t kTiles = kSpec.unit_columns() / kTileColumns;
+  static constexpr auto kDecode = DecodeTileFunctions<kSpec>(std::make_index_sequence<kTiles>());
+  const PackedUnit unit(group, geometry, index / kTiles, kSpec.code_bytes());
+  kDecode[index % kTiles](unit, block, tile);
 }
 
 /// Decodes a panel's tiles one at a time, so that the work can be spread.
-template <const PackedSpec& kSpec>
+template <PackedSpec kSpec>
 class PanelDecoder {
  public:
-  PanelDecoder(const uint8_t* const* groups, size_t first_chunk, size_t chunks, uint8_t* panel)
-      : groups_(groups), first_(first_chunk), pieces_(2 * chunks), panel_(panel) {}
+  PanelDecoder(const uint8_t* const* groups, const PackedGeometry& geometry, size_t block,
+               size_t first_chunk, size_t chunks, uint8_t* panel)
+      : groups_(groups),
+        geometry_(geometry),
+        block_(block),
+        first_(first_chunk),
+        pieces_(2 * chunks),
+        panel_(panel) {}
 
   size_t pieces() const { return pieces_; }
   CROSSOVER_TILES HWY_INLINE bool Step() {
     if (next_ == pieces_) return false;
-    DecodeTile<kSpec>(groups_[next_ % 2], first_ + next_ / 2, panel_ + next_ * kTileBytes);
+    DecodeTile<kSpec>(groups_[next_ % 2], geometry_, block_, first_ + next_ / 2,
+                      panel_ + next_ * kTileBytes);
     ++next_;
     return true;
   }
 
  private:
   const uint8_t* const* groups_;
+  const PackedGeometry& geometry_;
+  size_t block_;
   size_t first_;
   size_t pieces_;
   uint8_t* panel_;
@@ -153,11 +176,12 @@ HWY_INLINE void StoreTilePair(const MatMulShare& share, size_t t0, Range rows, c
   }
 }
 
-template <class F>
+template <PackedSpec kSpec>
 CROSSOVER_TILES void GemmTiles(const MatMulShare& share, const uint8_t* x) {
-  const size_t chunks = share.w->cols / kPackedChunk;
+  const size_t chunks = share.w->cols / kTileColumns;
+  const size_t block = quant::Info(share.w->format).block_weights;
+  const PackedGeometry geometry(kSpec, block, share.w->cols);
   const size_t pairs = (share.tokens + kTokenPair - 1) / kTokenPair;
-  const size_t group_bytes = kPackedRows * share.row_bytes;
   const auto* data = static_cast<const uint8_t*>(share.w->data);
   auto* panels = reinterpret_cast<uint8_t*>(share.scratch.data());
   auto* sums = reinterpret_cast<float*>(panels + 2 * kPanelBytes);
@@ -165,21 +189,22 @@ CROSSOVER_TILES void GemmTiles(const MatMulShare& share, const uint8_t* x) {
   SetUpTiles();
   for (size_t r = share.rows.begin; r < share.rows.end; r += 2 * kPackedRows) {
     const Range rows{r, std::min(r + 2 * kPackedRows, share.rows.end)};
-    const uint8_t* first_group = data + r / kPackedRows * group_bytes;
+    const uint8_t* first_group = data + r / kPackedRows * geometry.group_bytes;
     // An odd group at the end is computed twice, and stored once.
     const uint8_t* groups[2] = {
-        first_group, rows.size() > kPackedRows ? first_group + group_bytes : first_group};
+        first_group, rows.size() > kPackedRows ? first_group + geometry.group_bytes : first_group};
     const auto decoder = [&](size_t panel) {
       const size_t first = panel * kPanelChunks;
-      return PanelDecoder<PackedSource<F>::kSpec>(
-          groups, first, std::min(kPanelChunks, chunks - first), panels + panel % 2 * kPanelBytes);
+      return PanelDecoder<kSpec>(groups, geometry, block, first,
+                                 std::min(kPanelChunks, chunks - first),
+                                 panels + panel % 2 * kPanelBytes);
     };
-    PanelDecoder<PackedSource<F>::kSpec> now = decoder(0);
+    PanelDecoder<kSpec> now = decoder(0);
     while (now.Step()) {
     }
     for (size_t p = 0; p < panel_count; ++p) {
       const bool more = p + 1 < panel_count;
-      PanelDecoder<PackedSource<F>::kSpec> next = decoder(more ? p + 1 : p);
+      PanelDecoder<kSpec> next = decoder(more ? p + 1 : p);
       const size_t first = p * kPanelChunks;
       const size_t count = std::min(kPanelChunks, chunks - first);
       for (size_t pair = 0; pair < pairs; ++pair) {
@@ -200,15 +225,8 @@ CROSSOVER_TILES void GemmTiles(const MatMulShare& share, const uint8_t* x) {
 using TileTable = std::array<GemmTilesFn, quant::AllFormats::kSize>;
 
 const TileTable& GemmTileFunctions() {
-  static constexpr TileTable kTable = [] {
-    TileTable table{};
-    size_t n = 0;
-    quant::ForEachFormat([&]<class F>() {
-      if constexpr (PackedSource<F>::kExists) table[n] = GemmTiles<F>;
-      ++n;
-    });
-    return table;
-  }();
+  static constexpr TileTable kTable = PackedFunctions<GemmTilesFn>(
+      []<PackedSpec kSpec>() -> GemmTilesFn { return GemmTiles<kSpec>; });
   return kTable;
 }
 

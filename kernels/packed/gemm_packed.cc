@@ -18,6 +18,7 @@
 
 #include "kernels/half-inl.h"
 #include "kernels/packed/dequant-inl.h"
+#include "kernels/packed/read.h"
 #include "kernels/packed/sources.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -29,52 +30,55 @@ constexpr size_t kPanelRows = 2 * kPackedRows;
 constexpr size_t kDepth = 512;
 static_assert(kPanelRows * kDepth * sizeof(float) <= Team::kScratchBytes);
 
-/// Decodes columns [first, first + depth) of a row group to
-/// panel[·][kPanelRows].
-template <class F>
-void DecodeGroup(const uint8_t* group, size_t first, size_t depth, bool round, float* panel);
+/// Decodes columns [first, first + depth) of a row group to panel[·][kPanelRows].
+template <PackedSpec kSpec>
+void DecodeGroup(const uint8_t* group, const PackedGeometry& geometry, size_t block, size_t first,
+                 size_t depth, bool round, float* panel);
 
 #if HWY_TARGET != HWY_SCALAR
 
-template <const PackedSpec& kSpec, size_t kQuad>
-HWY_INLINE void DecodeQuad(const uint8_t* chunk, VFloats scale, VFloats min, bool round,
-                           float* HWY_RESTRICT out) {
+/// Slot kSlot of a unit to panel rows [0, 16).
+template <PackedSpec kSpec, size_t kSlot>
+HWY_INLINE void DecodeSlot(const PackedUnit& unit, const UnitScales<kSpec>& scales,
+                           size_t first_row, bool round, float* HWY_RESTRICT out) {
   const PackedFloats df;
-  VFloats w[4];
-  QuadToFloats<kSpec, kQuad>(chunk, scale, min, w);
-  for (size_t i = 0; i < 4; ++i) {
-    if (round) w[i] = RoundToBFloat16(df, w[i]);
-    hn::StoreU(w[i], df, out + (4 * kQuad + i) * kPanelRows);
+  const uint8_t* chunk = unit.codes + kSlot / kChunkSlots * kSpec.chunk_bytes() + 4 * first_row;
+  VFloats scale, min;
+  scales.template Get<kSlot>(scale, min);
+  for (size_t q = 0; q < 4; ++q) {
+    VFloats w[4];
+    QuadToFloats<kSpec, kSlot % kChunkSlots>(chunk, q, scale, min, w);
+    for (size_t i = 0; i < 4; ++i) {
+      if (round) w[i] = RoundToBFloat16(df, w[i]);
+      hn::StoreU(w[i], df, out + (4 * q + i) * kPanelRows);
+    }
   }
 }
 
-template <const PackedSpec& kSpec, size_t kFirst, size_t kCount>
-HWY_INLINE void DecodeQuads(const uint8_t* chunk, VFloats scale, VFloats min, bool round,
-                            float* HWY_RESTRICT out) {
-  if constexpr (kCount > 0) {
-    DecodeQuad<kSpec, kFirst>(chunk, scale, min, round, out);
-    DecodeQuads<kSpec, kFirst + 1, kCount - 1>(chunk, scale, min, round, out);
-  }
+/// The first `slots` slots of a unit.
+template <PackedSpec kSpec, size_t... kSlots>
+HWY_INLINE void DecodeUnit(const PackedUnit& unit, size_t block, size_t first_row, size_t slots,
+                           bool round, float* panel, std::index_sequence<kSlots...>) {
+  const UnitScales<kSpec> scales(unit.scales, block, first_row);
+  const auto slot = [&]<size_t kSlot>() HWY_ATTR {
+    if (kSlot < slots) {
+      DecodeSlot<kSpec, kSlot>(unit, scales, first_row, round,
+                               panel + kSlot * kSlotColumns * kPanelRows);
+    }
+  };
+  (slot.template operator()<kSlots>(), ...);
 }
 
-template <class F>
-void DecodeGroup(const uint8_t* group, size_t first, size_t depth, bool round, float* panel) {
-  static constexpr const PackedSpec& kSpec = PackedSource<F>::kSpec;
-  constexpr size_t kGroupsPerChunk = kPackedChunk / kSpec.group;
-  for (size_t k = 0; k < depth; k += kPackedChunk) {
-    const uint8_t* bytes = group + (first + k) / kSpec.block * kSpec.unit_bytes();
-    const size_t c = (first + k) % kSpec.block / kPackedChunk;
-    for (size_t part = 0; part < kPackedRows; part += kLaneRows) {
-      const UnitRows<PackedSource<F>::kSpec> unit(bytes, part);
-      const uint8_t* chunk = unit.codes + c * kSpec.chunk_bytes();
-      float* out = panel + k * kPanelRows + part;
-      VFloats scale, min;
-      GroupScales<PackedSource<F>::kSpec>(unit, c * kGroupsPerChunk, scale, min);
-      DecodeQuads<PackedSource<F>::kSpec, 0, 8 / kGroupsPerChunk>(chunk, scale, min, round, out);
-      if constexpr (kGroupsPerChunk == 2) {
-        GroupScales<PackedSource<F>::kSpec>(unit, c * kGroupsPerChunk + 1, scale, min);
-        DecodeQuads<PackedSource<F>::kSpec, 4, 4>(chunk, scale, min, round, out);
-      }
+template <PackedSpec kSpec>
+void DecodeGroup(const uint8_t* group, const PackedGeometry& geometry, size_t block, size_t first,
+                 size_t depth, bool round, float* panel) {
+  constexpr size_t kColumns = kSpec.unit_columns();
+  for (size_t k = 0; k < depth; k += kColumns) {
+    const PackedUnit unit(group, geometry, (first + k) / kColumns, kSpec.code_bytes());
+    const size_t slots = std::min(kColumns, depth - k) / kSlotColumns;
+    for (size_t row = 0; row < kPackedRows; row += kLaneRows) {
+      DecodeUnit<kSpec>(unit, block, row, slots, round, panel + k * kPanelRows + row,
+                        std::make_index_sequence<kColumns / kSlotColumns>());
     }
   }
 }
@@ -110,11 +114,17 @@ HWY_NOINLINE void PanelTile(const float* HWY_RESTRICT panel, const float* HWY_RE
 
 #else
 
-template <class F>
-void DecodeGroup(const uint8_t* group, size_t first, size_t depth, bool round, float* panel) {
+template <PackedSpec kSpec>
+void DecodeGroup(const uint8_t* group, const PackedGeometry& geometry, size_t block, size_t first,
+                 size_t depth, bool round, float* panel) {
   for (size_t k = 0; k < depth; ++k) {
+    const size_t column = (first + k) % kSpec.unit_columns();
+    const PackedUnit unit(group, geometry, (first + k) / kSpec.unit_columns(), kSpec.code_bytes());
+    const uint8_t* chunk = unit.codes + column / kPackedChunk * kSpec.chunk_bytes();
     for (size_t row = 0; row < kPackedRows; ++row) {
-      const float w = ScalarWeight<PackedSource<F>::kSpec>(group, row, first + k);
+      const PackedAffine affine = ReadPackedAffine(kSpec, unit.scales, block, row, column);
+      const int code = ReadPackedCode(kSpec, chunk, row, column % kPackedChunk);
+      const float w = affine.scale * static_cast<float>(code) - affine.min;
       panel[k * kPanelRows + row] = round ? quant::BFloat16::FromFloat(w).ToFloat() : w;
     }
   }
@@ -149,11 +159,12 @@ void StorePanelSums(const MatMulShare& share, bool first, size_t t, Range rows, 
   }
 }
 
-template <class F>
+template <PackedSpec kSpec>
 void GemmPacked(const MatMulShare& share, const float* x, bool round) {
   static constexpr auto kTiles = PanelTiles(std::make_index_sequence<kTokenTile>());
   const size_t cols = share.w->cols;
-  const size_t group_bytes = kPackedRows * share.row_bytes;
+  const size_t block = quant::Info(share.w->format).block_weights;
+  const PackedGeometry geometry(kSpec, block, cols);
   const auto* data = static_cast<const uint8_t*>(share.w->data);
   auto* panel = reinterpret_cast<float*>(share.scratch.data());
   alignas(64) float sums[kTokenTile * kPanelRows];
@@ -162,7 +173,8 @@ void GemmPacked(const MatMulShare& share, const float* x, bool round) {
     for (size_t k0 = 0; k0 < cols; k0 += kDepth) {
       const size_t depth = std::min(kDepth, cols - k0);
       for (size_t i = 0; i < rows.size(); i += kPackedRows) {
-        DecodeGroup<F>(data + (r + i) / kPackedRows * group_bytes, k0, depth, round, panel + i);
+        DecodeGroup<kSpec>(data + (r + i) / kPackedRows * geometry.group_bytes, geometry, block, k0,
+                           depth, round, panel + i);
       }
       for (size_t t = 0; t < share.tokens; t += kTokenTile) {
         const size_t tokens = std::min(kTokenTile, share.tokens - t);
@@ -178,15 +190,8 @@ void GemmPacked(const MatMulShare& share, const float* x, bool round) {
 using GemmPackedRow = std::array<GemmPackedFn, quant::AllFormats::kSize>;
 
 const GemmPackedRow& GemmPackedFunctions() {
-  static constexpr GemmPackedRow kTable = [] {
-    GemmPackedRow table{};
-    size_t n = 0;
-    quant::ForEachFormat([&]<class F>() {
-      if constexpr (PackedSource<F>::kExists) table[n] = GemmPacked<F>;
-      ++n;
-    });
-    return table;
-  }();
+  static constexpr GemmPackedRow kTable = PackedFunctions<GemmPackedFn>(
+      []<PackedSpec kSpec>() -> GemmPackedFn { return GemmPacked<kSpec>; });
   return kTable;
 }
 

@@ -1,4 +1,6 @@
-// Integer products a row a lane, with what each level has for them.
+// Integer products a row a lane, with what each level has for them: acc[r] += Σ_j codes[r][j] ·
+// x[j] over four columns j, of unsigned codes below 128 (any byte where kAnyByte), or of signed
+// ones; x is at least -127.
 #if defined(CROSSOVER_KERNELS_PACKED_LANE_DOT_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef CROSSOVER_KERNELS_PACKED_LANE_DOT_INL_H_
 #undef CROSSOVER_KERNELS_PACKED_LANE_DOT_INL_H_
@@ -19,19 +21,17 @@ namespace crossover::kernels::HWY_NAMESPACE {
 
 #if HWY_TARGET == HWY_AVX3_DL
 
-// vpdpbusd wants unsigned codes: signed ones are read with their sign bit
-// turned, 128 too large.
-inline constexpr size_t kSignedBias = 128;
+// vpdpbusd takes all unsigned bytes: codes in place, and 8-bit ones, need nothing done to them.
+constexpr bool kAnyByte = true;
 
-template <bool kSigned>
+template <bool>
 HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
-  if constexpr (kSigned) codes = hn::Xor(codes, hn::Set(PackedBytes(), 0x80));
   return VInts{_mm512_dpbusd_epi32(acc.raw, codes.raw, _mm512_set1_epi32(quad))};
 }
 
 #elif HWY_TARGET == HWY_AVX3
 
-inline constexpr size_t kSignedBias = 0;
+constexpr bool kAnyByte = false;
 
 template <bool kSigned>
 HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
@@ -47,7 +47,7 @@ HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
 
 #elif HWY_TARGET == HWY_AVX2
 
-inline constexpr size_t kSignedBias = 0;
+constexpr bool kAnyByte = false;
 
 // w · x = |w| · (x with w's sign); vpmaddubsw adds pairs in 16 bits: 2 · 128 ·
 // 127 just fits.
@@ -65,7 +65,7 @@ HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
 
 #elif HWY_TARGET == HWY_SSE4
 
-inline constexpr size_t kSignedBias = 0;
+constexpr bool kAnyByte = false;
 
 template <bool kSigned>
 HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
@@ -81,7 +81,7 @@ HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
 
 #elif HWY_ARCH_ARM && HWY_TARGET != HWY_SCALAR
 
-inline constexpr size_t kSignedBias = 0;
+constexpr bool kAnyByte = false;
 
 // Codes below 128 are the same signed.
 template <bool kSigned>
@@ -104,23 +104,20 @@ HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
 
 #if HWY_TARGET != HWY_SCALAR
 
-/// acc + a · b. kSmall: both fit 16 bits, so that one multiply-add of halves
-/// does it.
+/// acc + a · b, b ≥ 0. kSmall: both fit 16 bits, so that one multiply-add of halves does it: b's
+/// upper half is zero, and takes no part.
 template <bool kSmall>
 HWY_INLINE VInts AddProduct(VInts acc, VInts a, VInts b) {
 #if HWY_ARCH_X86
   if constexpr (kSmall) {
-    // b's upper half is cleared, so that a negative a or b adds no product of
-    // sign bits.
-    const VInts low = hn::And(b, hn::Set(PackedInts(), 0xffff));
 #if HWY_TARGET == HWY_AVX3_DL
-    return VInts{_mm512_dpwssd_epi32(acc.raw, a.raw, low.raw)};
+    return VInts{_mm512_dpwssd_epi32(acc.raw, a.raw, b.raw)};
 #elif HWY_TARGET == HWY_AVX3
-    return VInts{_mm512_add_epi32(acc.raw, _mm512_madd_epi16(a.raw, low.raw))};
+    return VInts{_mm512_add_epi32(acc.raw, _mm512_madd_epi16(a.raw, b.raw))};
 #elif HWY_TARGET == HWY_AVX2
-    return VInts{_mm256_add_epi32(acc.raw, _mm256_madd_epi16(a.raw, low.raw))};
+    return VInts{_mm256_add_epi32(acc.raw, _mm256_madd_epi16(a.raw, b.raw))};
 #else
-    return VInts{_mm_add_epi32(acc.raw, _mm_madd_epi16(a.raw, low.raw))};
+    return VInts{_mm_add_epi32(acc.raw, _mm_madd_epi16(a.raw, b.raw))};
 #endif
   }
 #endif

@@ -3,88 +3,143 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <utility>
 
+#include "kernels/packed/slots.h"
 #include "kernels/packed/sources.h"
 
 namespace crossover::kernels {
 namespace {
 
-/// One unit: a block of each of 16 rows, taken apart.
-struct RawUnit {
-  RawBlock rows[kPackedRows];
+/// The codes of a chunk, a dword of four columns a row: [slot][quad][row].
+struct ChunkCodes {
+  uint32_t quads[kChunkSlots][4][kPackedRows];
 };
 
-/// Writes a plane of `bits` bits, taken from bit `shift` of the codes on.
-template <const PackedSpec& kSpec>
-void PackPlane(const RawUnit& unit, size_t chunk, size_t shift, size_t bits, uint8_t* out) {
-  const size_t quads = 8 / bits;  // a vector holds
-  const uint32_t mask = ((uint32_t{1} << bits) - 1) * 0x01010101u;
-  for (size_t vector = 0; vector < bits; ++vector) {
-    for (size_t r = 0; r < kPackedRows; ++r) {
-      const uint8_t* codes = unit.rows[r].codes + chunk * kPackedChunk + vector * quads * 4;
-      uint32_t packed = 0;
-      for (size_t q = 0; q < quads; ++q) {
-        uint32_t quad;
-        std::memcpy(&quad, codes + 4 * q, 4);
-        packed |= (quad >> shift & mask) << (bits * q);
-      }
-      std::memcpy(out + vector * 64 + r * 4, &packed, 4);
+/// One unit: its rows' blocks, taken apart.
+struct RawUnit {
+  size_t blocks;  // of a row
+  RawBlock rows[kPackedRows][4];
+};
+
+void GatherChunk(const RawUnit& unit, size_t block_weights, size_t chunk, ChunkCodes& codes) {
+  for (size_t r = 0; r < kPackedRows; ++r) {
+    for (size_t slot = 0; slot < kChunkSlots; ++slot) {
+      const size_t column = chunk * kPackedChunk + slot * kSlotColumns;
+      const uint8_t* from = unit.rows[r][column / block_weights].codes + column % block_weights;
+      for (size_t q = 0; q < 4; ++q) std::memcpy(&codes.quads[slot][q][r], from + 4 * q, 4);
     }
   }
 }
 
-template <const PackedSpec& kSpec>
-void PackScales(const RawUnit& unit, uint8_t* out) {
-  constexpr bool kMins = kSpec.has_min() || kSpec.scales == PackedScales::kHalfAndMin;
-  uint8_t* sub = out + kSpec.sub_offset();
-  uint8_t* high = out + kSpec.high_offset();
-  std::memset(out, 0, kSpec.scale_bytes());
-  for (size_t r = 0; r < kPackedRows; ++r) {
-    const RawBlock& raw = unit.rows[r];
-    std::memcpy(out + 2 * r, &raw.d, 2);
-    if constexpr (kMins) std::memcpy(out + 32 + 2 * r, &raw.m, 2);
-    if constexpr (kSpec.block == kPackedChunk) continue;
-    for (size_t g = 0; g < kSpec.groups(); ++g) {
-      const int scale = raw.scales[g];
-      const int min = raw.mins[g];
-      if constexpr (kSpec.scales == PackedScales::kBytes) {
-        sub[g * 16 + r] = static_cast<uint8_t>(scale);
-      } else if constexpr (kSpec.scales == PackedScales::kSixBits) {
-        sub[g / 2 * 16 + r] |= static_cast<uint8_t>((scale & 15) << (4 * (g & 1)));
-        high[g / 4 * 16 + r] |= static_cast<uint8_t>(scale >> 4 << (2 * (g & 3)));
-      } else {
-        sub[g * 16 + r] = static_cast<uint8_t>((scale & 15) | (min & 15) << 4);
-        if constexpr (kSpec.scales == PackedScales::kSixBitPairs) {
-          high[g / 2 * 16 + r] |=
-              static_cast<uint8_t>((scale >> 4 | min >> 4 << 2) << (4 * (g & 1)));
+/// A whole chunk's sets, from slots and pieces that are known when compiled.
+template <size_t kBits>
+void PackChunk(const ChunkCodes& codes, uint8_t* out) {
+  alignas(64) uint32_t sets[kBits][4][kPackedRows] = {};
+  const auto add_piece = [&]<size_t kSlot, size_t kPiece>() {
+    constexpr Slot kThis = SlotOf(kBits, kSlot);
+    if constexpr (kPiece < kThis.count) {
+      constexpr SlotPiece kPart = kThis.pieces[kPiece];
+      constexpr uint32_t kMask = ((uint32_t{1} << kPart.width) - 1) * 0x01010101u;
+      for (size_t q = 0; q < 4; ++q) {
+        for (size_t r = 0; r < kPackedRows; ++r) {
+          sets[kPart.set][q][r] |= (codes.quads[kSlot][q][r] >> kPart.to & kMask) << kPart.from;
         }
       }
+    }
+  };
+  const auto add_slot = [&]<size_t kSlot, size_t... kPieces>(std::index_sequence<kPieces...>) {
+    (add_piece.template operator()<kSlot, kPieces>(), ...);
+  };
+  [&]<size_t... kSlots>(std::index_sequence<kSlots...>) {
+    (add_slot.template operator()<kSlots>(std::make_index_sequence<8>()), ...);
+  }
+  (std::make_index_sequence<kChunkSlots>());
+  std::memcpy(out, sets, sizeof(sets));
+}
+
+/// Puts byte g % 4 of quad g / 4 of six-bit quads; see ReadSixBits.
+void AddSixBits(uint8_t* table, size_t row, size_t g, int value) {
+  const auto byte = [&](size_t quad) -> uint8_t& { return table[quad * 64 + 4 * row + g % 4]; };
+  if (g / 4 < 3) {
+    byte(g / 4) |= static_cast<uint8_t>(value);
+    return;
+  }
+  for (size_t quad = 0; quad < 3; ++quad) {
+    byte(quad) |= static_cast<uint8_t>((value >> (2 * quad) & 3) << 6);
+  }
+}
+
+/// The table of one row's sub-block scales; `table` is zero before the first row.
+template <PackedSpec kSpec>
+void AddScaleTable(const RawBlock& raw, size_t row, uint8_t* table) {
+  for (size_t g = 0; g < kSpec.groups(); ++g) {
+    uint8_t& byte = table[g / 4 * 64 + 4 * row + g % 4];
+    if constexpr (kSpec.scales == PackedScales::kNibblePairs) {
+      byte = static_cast<uint8_t>(raw.scales[g] | raw.mins[g] << 4);
+    } else if constexpr (kSpec.scales == PackedScales::kBytes) {
+      byte = raw.scales[g];
+    } else if constexpr (kSpec.scales == PackedScales::kSixBitPairs) {
+      AddSixBits(table, row, g, raw.scales[g]);
+      AddSixBits(table, row, 8 + g, raw.mins[g]);
+    } else if constexpr (kSpec.quads() == 4) {
+      AddSixBits(table, row, g, raw.scales[g]);
+    } else if (g < 4) {
+      byte |= raw.scales[g];
+    } else {
+      table[4 * row + g % 4] |= static_cast<uint8_t>((raw.scales[g] & 3) << 6);
+      table[64 + 2 * row + g % 2] |= static_cast<uint8_t>(raw.scales[g] >> 2 << (g % 4 / 2 * 4));
+    }
+  }
+}
+
+template <PackedSpec kSpec>
+void PackScales(const RawUnit& unit, size_t blocks, uint8_t* out) {
+  std::memset(out, 0, kSpec.has_groups() ? kSpec.scale_bytes(256) : blocks * kSpec.half_bytes());
+  for (size_t r = 0; r < kPackedRows; ++r) {
+    for (size_t b = 0; b < blocks; ++b) {
+      const RawBlock& raw = unit.rows[r][b];
+      uint8_t* halves = out + b * kSpec.half_bytes();
+      std::memcpy(halves + 2 * r, &raw.d, 2);
+      if constexpr (kSpec.has_second_half()) std::memcpy(halves + 32 + 2 * r, &raw.m, 2);
+      if constexpr (kSpec.has_groups()) AddScaleTable<kSpec>(raw, r, halves + kSpec.half_bytes());
     }
   }
 }
 
 template <class F>
 void PackGroup(const Matrix& w, size_t first_row, std::byte* out) {
-  static constexpr const PackedSpec& kSpec = PackedSource<F>::kSpec;
-  static_assert(kSpec.unit_bytes() == kPackedRows * sizeof(typename F::Block));
-  const size_t units = w.cols / F::kBlockWeights;
+  constexpr PackedSpec kSpec = PackedSource<F>::kSpec;
+  constexpr size_t kUnitBlocks = kSpec.unit_columns() / F::kBlockWeights;
+  static_assert(kSpec.unit_bytes(F::kBlockWeights) ==
+                kPackedRows * kUnitBlocks * sizeof(typename F::Block));
+  const PackedGeometry geometry(kSpec, F::kBlockWeights, w.cols);
+  const size_t row_blocks = w.cols / F::kBlockWeights;
   const auto* blocks = static_cast<const typename F::Block*>(w.data);
   const size_t rows = std::min(kPackedRows, w.rows - first_row);
   RawUnit unit{};  // rows behind the last stay zero
-  auto* bytes = reinterpret_cast<uint8_t*>(out);
-  for (size_t b = 0; b < units; ++b, bytes += kSpec.unit_bytes()) {
+  auto* group = reinterpret_cast<uint8_t*>(out);
+  for (size_t u = 0; u < geometry.units; ++u) {
     for (size_t r = 0; r < rows; ++r) {
-      PackedSource<F>::Read(blocks[(first_row + r) * units + b], unit.rows[r]);
-    }
-    PackScales<kSpec>(unit, bytes);
-    uint8_t* chunk = bytes + kSpec.scale_bytes();
-    for (size_t c = 0; c < kSpec.block / kPackedChunk; ++c, chunk += kSpec.chunk_bytes()) {
-      PackPlane<kSpec>(unit, c, 0, kSpec.low_bits, chunk);
-      if constexpr (kSpec.high_bits > 0) {
-        PackPlane<kSpec>(unit, c, kSpec.low_bits, kSpec.high_bits, chunk + kSpec.low_bits * 64);
+      for (size_t b = 0; b < kUnitBlocks; ++b) {
+        const size_t block = u * kUnitBlocks + b;
+        if (block < row_blocks) {
+          PackedSource<F>::Read(blocks[(first_row + r) * row_blocks + block], unit.rows[r][b]);
+        } else {
+          unit.rows[r][b] = {};
+        }
       }
     }
+    const PackedUnit place(group, geometry, u, kSpec.code_bytes());
+    PackScales<kSpec>(unit, kUnitBlocks, group + (place.scales - group));
+    ChunkCodes codes;
+    for (size_t c = 0; c < kSpec.unit_columns() / kPackedChunk; ++c) {
+      GatherChunk(unit, F::kBlockWeights, c, codes);
+      PackChunk<kSpec.bits>(codes, group + (place.codes - group) + c * kSpec.chunk_bytes());
+    }
   }
+  const size_t end = geometry.units * geometry.unit_bytes;
+  std::memset(group + end, 0, geometry.group_bytes - end);
 }
 
 }  // namespace
@@ -95,15 +150,24 @@ bool HasPackedForm(quant::Format format) {
   return has;
 }
 
+size_t PackedGroupBytes(const Matrix& w) {
+  size_t bytes = 0;
+  quant::VisitFormat(w.format, [&]<class F>() {
+    if constexpr (PackedSource<F>::kExists) {
+      bytes = PackedGeometry(PackedSource<F>::kSpec, F::kBlockWeights, w.cols).group_bytes;
+    }
+  });
+  return bytes;
+}
+
 size_t PackedBytes(const Matrix& w) {
-  const size_t rows = (w.rows + kPackedRows - 1) / kPackedRows * kPackedRows;
-  return rows * quant::Info(w.format).row_bytes(w.cols);
+  return (w.rows + kPackedRows - 1) / kPackedRows * PackedGroupBytes(w);
 }
 
 void Pack(const Worker& worker, const Matrix& w, std::byte* out) {
   assert(HasPackedForm(w.format) && w.layout == Layout::kRows);
   const Range rows = worker.Split(w.rows, kPackedRows);
-  const size_t group_bytes = kPackedRows * quant::Info(w.format).row_bytes(w.cols);
+  const size_t group_bytes = PackedGroupBytes(w);
   quant::VisitFormat(w.format, [&]<class F>() {
     if constexpr (PackedSource<F>::kExists) {
       for (size_t r = rows.begin; r < rows.end; r += kPackedRows) {

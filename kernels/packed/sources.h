@@ -1,8 +1,8 @@
-// How each format's block comes apart for packing: codes in element order,
-// sub-block scales and minima as small integers, nothing multiplied. One
-// specialisation a format.
+// How each format's block comes apart for packing: codes in element order, sub-block scales and
+// minima as small integers, nothing multiplied. One specialisation a format.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -17,7 +17,7 @@ namespace crossover::kernels {
 /// What a block holds before any arithmetic.
 struct RawBlock {
   uint8_t codes[256];
-  uint8_t scales[16];  // as stored: biased where the format stores a bias
+  uint8_t scales[16];  // with PackedSpec::scale_bias()
   uint8_t mins[16];
   quant::Half d;
   quant::Half m;
@@ -54,12 +54,7 @@ inline void ReadScaleMins(const uint8_t* packed, RawBlock& raw) {
 template <>
 struct PackedSource<quant::Q4_0> {
   static constexpr bool kExists = true;
-  static constexpr PackedSpec kSpec{.block = 32,
-                                    .group = 32,
-                                    .low_bits = 4,
-                                    .high_bits = 0,
-                                    .scales = PackedScales::kHalf,
-                                    .offset = 8};
+  static constexpr PackedSpec kSpec{.bits = 4, .offset = 8, .scales = PackedScales::kHalf};
   static void Read(const quant::Q4_0::Block& block, RawBlock& raw) {
     ReadNibbles(block.qs, 16, raw.codes);
     raw.d = block.d;
@@ -69,8 +64,7 @@ struct PackedSource<quant::Q4_0> {
 template <>
 struct PackedSource<quant::Q4_1> {
   static constexpr bool kExists = true;
-  static constexpr PackedSpec kSpec{
-      .block = 32, .group = 32, .low_bits = 4, .high_bits = 0, .scales = PackedScales::kHalfAndMin};
+  static constexpr PackedSpec kSpec{.bits = 4, .offset = 0, .scales = PackedScales::kHalfAndMin};
   static void Read(const quant::Q4_1::Block& block, RawBlock& raw) {
     ReadNibbles(block.qs, 16, raw.codes);
     raw.d = block.d;
@@ -81,12 +75,7 @@ struct PackedSource<quant::Q4_1> {
 template <>
 struct PackedSource<quant::Q5_0> {
   static constexpr bool kExists = true;
-  static constexpr PackedSpec kSpec{.block = 32,
-                                    .group = 32,
-                                    .low_bits = 4,
-                                    .high_bits = 1,
-                                    .scales = PackedScales::kHalf,
-                                    .offset = 16};
+  static constexpr PackedSpec kSpec{.bits = 5, .offset = 16, .scales = PackedScales::kHalf};
   static void Read(const quant::Q5_0::Block& block, RawBlock& raw) {
     ReadNibbles(block.qs, 16, raw.codes);
     ReadFifthBits(block.qh, raw.codes);
@@ -97,8 +86,7 @@ struct PackedSource<quant::Q5_0> {
 template <>
 struct PackedSource<quant::Q5_1> {
   static constexpr bool kExists = true;
-  static constexpr PackedSpec kSpec{
-      .block = 32, .group = 32, .low_bits = 4, .high_bits = 1, .scales = PackedScales::kHalfAndMin};
+  static constexpr PackedSpec kSpec{.bits = 5, .offset = 0, .scales = PackedScales::kHalfAndMin};
   static void Read(const quant::Q5_1::Block& block, RawBlock& raw) {
     ReadNibbles(block.qs, 16, raw.codes);
     ReadFifthBits(block.qh, raw.codes);
@@ -110,14 +98,9 @@ struct PackedSource<quant::Q5_1> {
 template <>
 struct PackedSource<quant::Q8_0> {
   static constexpr bool kExists = true;
-  static constexpr PackedSpec kSpec{.block = 32,
-                                    .group = 32,
-                                    .low_bits = 8,
-                                    .high_bits = 0,
-                                    .scales = PackedScales::kHalf,
-                                    .is_signed = true};
+  static constexpr PackedSpec kSpec{.bits = 8, .offset = 128, .scales = PackedScales::kHalf};
   static void Read(const quant::Q8_0::Block& block, RawBlock& raw) {
-    std::memcpy(raw.codes, block.qs, 32);
+    for (size_t i = 0; i < 32; ++i) raw.codes[i] = static_cast<uint8_t>(block.qs[i] + 128);
     raw.d = block.d;
   }
 };
@@ -125,14 +108,8 @@ struct PackedSource<quant::Q8_0> {
 template <>
 struct PackedSource<quant::IQ4_NL> {
   static constexpr bool kExists = true;
-  static constexpr PackedSpec kSpec{.block = 32,
-                                    .group = 32,
-                                    .low_bits = 4,
-                                    .high_bits = 0,
-                                    .scales = PackedScales::kHalf,
-                                    .is_signed = true,
-                                    .has_levels = true,
-                                    .levels = quant::kIq4Levels.data()};
+  static constexpr PackedSpec kSpec{
+      .bits = 4, .offset = 128, .scales = PackedScales::kHalf, .has_levels = true};
   static void Read(const quant::IQ4_NL::Block& block, RawBlock& raw) {
     ReadNibbles(block.qs, 16, raw.codes);
     raw.d = block.d;
@@ -142,14 +119,8 @@ struct PackedSource<quant::IQ4_NL> {
 template <>
 struct PackedSource<quant::IQ4_XS> {
   static constexpr bool kExists = true;
-  static constexpr PackedSpec kSpec{.block = 256,
-                                    .group = 32,
-                                    .low_bits = 4,
-                                    .high_bits = 0,
-                                    .scales = PackedScales::kSixBits,
-                                    .is_signed = true,
-                                    .has_levels = true,
-                                    .levels = quant::kIq4Levels.data()};
+  static constexpr PackedSpec kSpec{
+      .bits = 4, .offset = 128, .scales = PackedScales::kSixBits, .group = 32, .has_levels = true};
   static void Read(const quant::IQ4_XS::Block& block, RawBlock& raw) {
     for (size_t k = 0; k < 8; ++k) {
       ReadNibbles(block.qs + 16 * k, 16, raw.codes + 32 * k);
@@ -164,11 +135,8 @@ struct PackedSource<quant::IQ4_XS> {
 template <>
 struct PackedSource<quant::Q2_K> {
   static constexpr bool kExists = true;
-  static constexpr PackedSpec kSpec{.block = 256,
-                                    .group = 16,
-                                    .low_bits = 2,
-                                    .high_bits = 0,
-                                    .scales = PackedScales::kNibblePairs};
+  static constexpr PackedSpec kSpec{
+      .bits = 2, .offset = 0, .scales = PackedScales::kNibblePairs, .group = 16};
   static void Read(const quant::Q2_K::Block& block, RawBlock& raw) {
     for (size_t e = 0; e < 256; ++e) {
       raw.codes[e] = block.qs[32 * (e / 128) + e % 32] >> (2 * (e / 32 % 4)) & 3;
@@ -185,12 +153,8 @@ struct PackedSource<quant::Q2_K> {
 template <>
 struct PackedSource<quant::Q3_K> {
   static constexpr bool kExists = true;
-  static constexpr PackedSpec kSpec{.block = 256,
-                                    .group = 16,
-                                    .low_bits = 2,
-                                    .high_bits = 1,
-                                    .scales = PackedScales::kSixBits,
-                                    .offset = 4};
+  static constexpr PackedSpec kSpec{
+      .bits = 3, .offset = 4, .scales = PackedScales::kSixBits, .group = 16};
   static void Read(const quant::Q3_K::Block& block, RawBlock& raw) {
     for (size_t e = 0; e < 256; ++e) {
       const int low = block.qs[32 * (e / 128) + e % 32] >> (2 * (e / 32 % 4)) & 3;
@@ -208,11 +172,8 @@ struct PackedSource<quant::Q3_K> {
 template <>
 struct PackedSource<quant::Q4_K> {
   static constexpr bool kExists = true;
-  static constexpr PackedSpec kSpec{.block = 256,
-                                    .group = 32,
-                                    .low_bits = 4,
-                                    .high_bits = 0,
-                                    .scales = PackedScales::kSixBitPairs};
+  static constexpr PackedSpec kSpec{
+      .bits = 4, .offset = 0, .scales = PackedScales::kSixBitPairs, .group = 32};
   static void Read(const quant::Q4_K::Block& block, RawBlock& raw) {
     for (size_t i = 0; i < 4; ++i) ReadNibbles(block.qs + 32 * i, 32, raw.codes + 64 * i);
     ReadScaleMins(block.scales, raw);
@@ -224,11 +185,8 @@ struct PackedSource<quant::Q4_K> {
 template <>
 struct PackedSource<quant::Q5_K> {
   static constexpr bool kExists = true;
-  static constexpr PackedSpec kSpec{.block = 256,
-                                    .group = 32,
-                                    .low_bits = 4,
-                                    .high_bits = 1,
-                                    .scales = PackedScales::kSixBitPairs};
+  static constexpr PackedSpec kSpec{
+      .bits = 5, .offset = 0, .scales = PackedScales::kSixBitPairs, .group = 32};
   static void Read(const quant::Q5_K::Block& block, RawBlock& raw) {
     for (size_t i = 0; i < 4; ++i) ReadNibbles(block.qs + 32 * i, 32, raw.codes + 64 * i);
     for (size_t e = 0; e < 256; ++e) {
@@ -243,12 +201,8 @@ struct PackedSource<quant::Q5_K> {
 template <>
 struct PackedSource<quant::Q6_K> {
   static constexpr bool kExists = true;
-  static constexpr PackedSpec kSpec{.block = 256,
-                                    .group = 16,
-                                    .low_bits = 4,
-                                    .high_bits = 2,
-                                    .scales = PackedScales::kBytes,
-                                    .offset = 32};
+  static constexpr PackedSpec kSpec{
+      .bits = 6, .offset = 32, .scales = PackedScales::kBytes, .group = 16};
   static void Read(const quant::Q6_K::Block& block, RawBlock& raw) {
     for (size_t e = 0; e < 256; ++e) {
       const size_t h = e / 128;
@@ -256,9 +210,24 @@ struct PackedSource<quant::Q6_K> {
       const int low = block.ql[64 * h + 32 * (j & 1) + e % 32] >> (j < 2 ? 0 : 4) & 15;
       raw.codes[e] = static_cast<uint8_t>(low | (block.qh[32 * h + e % 32] >> (2 * j) & 3) << 4);
     }
-    std::memcpy(raw.scales, block.scales, 16);
+    for (size_t k = 0; k < 16; ++k) raw.scales[k] = static_cast<uint8_t>(block.scales[k] + 128);
     raw.d = block.d;
   }
 };
+
+/// A row per format: select.template operator()<its specification>(), null where it has none.
+/// Formats with one specification share a function.
+template <class Fn, class Select>
+constexpr std::array<Fn, quant::AllFormats::kSize> PackedFunctions(Select select) {
+  std::array<Fn, quant::AllFormats::kSize> table{};
+  size_t n = 0;
+  quant::ForEachFormat([&]<class F>() {
+    if constexpr (PackedSource<F>::kExists) {
+      table[n] = select.template operator()<PackedSource<F>::kSpec>();
+    }
+    ++n;
+  });
+  return table;
+}
 
 }  // namespace crossover::kernels

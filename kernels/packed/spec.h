@@ -1,17 +1,17 @@
-// The packed form of a weight matrix: 16 rows side by side, so that unpacking
-// needs no shuffles, the activation is a broadcast, scales of 16 rows are one
-// vector, and memory is read as one stream.
+// The packed form of a weight matrix: 16 rows side by side, so that unpacking needs no shuffles,
+// the activation is a broadcast, scales of 16 rows are one vector, and memory is read as one
+// stream.
 //
-// A matrix is cut into groups of 16 rows (the last one padded with zero rows),
-// a group into units of one block a row. A unit takes exactly 16 blocks' bytes:
+// A matrix is cut into groups of 16 rows (the last one padded with zero rows), a group into units
+// of 128 columns (256 where blocks have 256; the last one padded with zero columns). A unit holds
 //
-//   scales   d[16], then m[16] where the format has it (binary16), then the
-//   sub-block scales codes    in chunks of 32 columns: the planes, low bits
-//   first
+//   codes    a chunk of 128 columns after the other, as slots.h lays them out
+//   scales   a format with one scale for 32, 64 or 128 columns: for each such group
+//              d[16], then m[16] where the format has it (binary16)
+//            a format with sub-blocks: d[16], m[16], then their scales (PackedScales)
 //
-// A plane of w bits is w vectors of 64 bytes; byte 4r + i of a vector belongs
-// to row r and column 4q + i, where the vector holds 8 / w such quads q of four
-// columns, the first in the lowest bits.
+// and takes exactly the bytes of its 16 rows' blocks. Where the scales are half a cache line too
+// long, odd units hold them before the codes, so that all codes start at cache lines.
 #pragma once
 
 #include <cstddef>
@@ -21,61 +21,95 @@ namespace crossover::kernels {
 
 /// Rows that lie side by side.
 inline constexpr size_t kPackedRows = 16;
-inline constexpr size_t kPackedChunk = 32;
+/// Columns of a chunk.
+inline constexpr size_t kPackedChunk = 128;
+/// Columns that share a slot: the shortest group with a scale of its own.
+inline constexpr size_t kSlotColumns = 16;
+inline constexpr size_t kChunkSlots = kPackedChunk / kSlotColumns;
 
+// Tables of sub-block scales hold dwords, one a row, of four groups' bytes: "quads".
 enum class PackedScales : uint8_t {
-  kHalf,         // d
+  kHalf,         // d: w = d·(q - offset)
   kHalfAndMin,   // d, m: w = d·q + m
-  kNibblePairs,  // d, m, [group][16] scale | min << 4
-  kSixBitPairs,  // d, m, [group][16] low nibbles as above, [group / 2][16] high
-                 // pairs of bits
-  kSixBits,      // d, [group / 2][16] low nibbles, [group / 4][16] high bits, of
-                 // scale + 32
-  kBytes,        // d, [group][16] signed scales
+  kHalfAndZero,  // d, m: w = d·(q - m)
+  kNibblePairs,  // quads of scale | min << 4
+  kSixBitPairs,  // six bits each: two quads of scales, two of minima, as three
+  kSixBits,      // six bits each of scale + 32: four quads as three; or, of eight groups, one
+                 // quad, above it two bits of the other, whose upper nibbles follow
+  kBytes,        // quads of scale + 128
 };
 
 struct PackedSpec {
-  size_t block;      // columns a unit covers: 32 or 256
-  size_t group;      // columns that share a scale: 16 or 32
-  size_t low_bits;   // of the first plane: 2, 4 or 8
-  size_t high_bits;  // of the second plane: 0, 1 or 2
+  size_t bits;    // of a code: 2 … 8
+  size_t offset;  // what the code 0 stands for is -offset; 0 or a power of two
   PackedScales scales;
-  size_t offset = 0;               // subtracted from every code: 0 or a power of two
-  bool is_signed = false;          // 8-bit codes are two's complement
-  bool has_levels = false;         // 4-bit codes are indices of `levels`
-  const int8_t* levels = nullptr;  // sixteen
+  size_t group = 0;         // columns that share a sub-block's scale: 16 or 32; 0: no sub-blocks
+  bool has_levels = false;  // codes are indices of quant::kIq4Levels
 
-  constexpr size_t groups() const { return block / group; }
-  constexpr size_t bits() const { return low_bits + high_bits; }
+  constexpr bool has_groups() const { return group != 0; }
+  constexpr size_t unit_columns() const { return has_groups() ? 256 : kPackedChunk; }
+  constexpr size_t chunk_bytes() const { return bits * 4 * 64; }
+  constexpr size_t code_bytes() const { return unit_columns() / kPackedChunk * chunk_bytes(); }
+  constexpr bool has_second_half() const {
+    return scales == PackedScales::kHalfAndMin || scales == PackedScales::kHalfAndZero || has_min();
+  }
   constexpr bool has_min() const {
     return scales == PackedScales::kNibblePairs || scales == PackedScales::kSixBitPairs;
   }
-  /// Offset of the sub-block scales, and of the second table of kSixBitPairs
-  /// and kSixBits.
-  constexpr size_t sub_offset() const { return has_min() ? 64 : 32; }
-  constexpr size_t high_offset() const {
-    return sub_offset() + (scales == PackedScales::kSixBits ? groups() / 2 : groups()) * 16;
+  /// Groups of a unit that have a scale in sub-blocks.
+  constexpr size_t groups() const { return has_groups() ? unit_columns() / group : 0; }
+  constexpr size_t quads() const { return groups() / 4; }
+  /// Subtracted from a sub-block's scale as it is stored.
+  constexpr int scale_bias() const {
+    return scales == PackedScales::kSixBits ? 32 : scales == PackedScales::kBytes ? 128 : 0;
   }
-  constexpr size_t scale_bytes() const {
+  constexpr size_t half_bytes() const { return has_second_half() ? 64 : 32; }
+  constexpr size_t table_bytes() const {
     switch (scales) {
-      case PackedScales::kHalf:
-        return 32;
-      case PackedScales::kHalfAndMin:
-        return 64;
       case PackedScales::kNibblePairs:
-        return 64 + groups() * 16;
-      case PackedScales::kSixBitPairs:
-        return high_offset() + groups() / 2 * 16;
-      case PackedScales::kSixBits:
-        return high_offset() + groups() / 4 * 16;
       case PackedScales::kBytes:
-        return 32 + groups() * 16;
+        return quads() * 64;
+      case PackedScales::kSixBitPairs:
+        return 192;
+      case PackedScales::kSixBits:
+        return quads() * 48;
+      default:
+        return 0;
     }
-    return 0;
   }
-  constexpr size_t chunk_bytes() const { return bits() * 64; }
-  constexpr size_t unit_bytes() const {
-    return scale_bytes() + block / kPackedChunk * chunk_bytes();
+  /// `block`: weights of the format's block.
+  constexpr size_t scale_bytes(size_t block) const {
+    return has_groups() ? half_bytes() + table_bytes() : unit_columns() / block * half_bytes();
+  }
+  constexpr size_t unit_bytes(size_t block) const { return code_bytes() + scale_bytes(block); }
+};
+
+/// Where things lie in a packed matrix of `cols` columns.
+struct PackedGeometry {
+  size_t units;  // of a row group
+  size_t unit_bytes;
+  size_t group_bytes;  // a multiple of a cache line
+  bool swaps;          // whether odd units hold their scales first
+
+  constexpr PackedGeometry(const PackedSpec& spec, size_t block, size_t cols)
+      : units((cols + spec.unit_columns() - 1) / spec.unit_columns()),
+        unit_bytes(spec.unit_bytes(block)),
+        group_bytes((units * unit_bytes + 63) / 64 * 64),
+        swaps(unit_bytes % 64 != 0) {}
+};
+
+/// A unit's parts.
+struct PackedUnit {
+  const uint8_t* codes;
+  const uint8_t* scales;
+
+  constexpr PackedUnit(const uint8_t* group, const PackedGeometry& geometry, size_t index,
+                       size_t code_bytes)
+      : codes(group + index * geometry.unit_bytes), scales(codes + code_bytes) {
+    if (geometry.swaps && index % 2 == 1) {
+      scales = codes;
+      codes += geometry.unit_bytes - code_bytes;
+    }
   }
 };
 

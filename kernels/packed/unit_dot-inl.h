@@ -1,0 +1,309 @@
+// Integer products of one unit of the packed form (spec.h) with 8-bit activations, a lane a row.
+//
+//   Σ_k w[r][k] · x[k] = d[r]·xscale · Σ_g scale[g][r] · (Σ_{k∈g} code[r][k]·xcode[k] -
+//   offset·xsum[g])
+//                      - m[r]·xscale · Σ_g min[g][r] · xsum[g]
+#if defined(CROSSOVER_KERNELS_PACKED_UNIT_DOT_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef CROSSOVER_KERNELS_PACKED_UNIT_DOT_INL_H_
+#undef CROSSOVER_KERNELS_PACKED_UNIT_DOT_INL_H_
+#else
+#define CROSSOVER_KERNELS_PACKED_UNIT_DOT_INL_H_
+#endif
+
+#include <cstring>
+
+#include "kernels/matmul_kernels.h"
+#include "kernels/packed/codes-inl.h"
+#include "kernels/packed/lane_dot-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace crossover::kernels::HWY_NAMESPACE {
+
+/// One token's activations, as Q8Rows has them.
+struct TokenView {
+  const int8_t* codes;
+  const float* scales;
+  const float* sums;  // of groups
+  const int32_t* negative_sums;
+  const int8_t* high_sums;
+  const int8_t* low_sums;
+};
+
+#if HWY_TARGET != HWY_SCALAR
+
+// A core keeps some twenty cache lines in flight, which any stall lowers, so lines are asked for
+// well ahead of use. In bytes; chosen by measurement (docs/measurements.md).
+constexpr size_t kAhead = 2048;
+
+HWY_INLINE void PrefetchAhead(const uint8_t* p, size_t bytes) {
+  for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + kAhead + i, 0, 3);
+}
+
+constexpr int Log2(size_t n) { return n <= 1 ? 0 : 1 + Log2(n / 2); }
+
+/// Codes that are multiplied as signed bytes, 128 less than they are stored.
+template <PackedSpec kSpec>
+constexpr bool kSignedCodes = !kAnyByte && (kSpec.bits == 8 || kSpec.has_levels);
+
+/// What sums of products still have too much, as a power of two; 0: nothing.
+template <PackedSpec kSpec>
+constexpr size_t kOffset = kSignedCodes<kSpec> ? 0 : kSpec.offset;
+
+/// How far up the codes of a slot are left.
+template <PackedSpec kSpec, size_t kSlot>
+constexpr int kSlotShift =
+    kAnyByte && !kSpec.has_levels ? static_cast<int>(SlotOf(kSpec.bits, kSlot % 8).shift) : 0;
+
+/// Products of kTokens tokens with 16 rows, or as many as a register has, of which the first is
+/// `first_row`. acc[t] += W · x[t].
+template <PackedSpec kSpec, size_t kTokens>
+class UnitDot {
+ public:
+  HWY_INLINE UnitDot(const PackedUnit& unit, size_t first_row, const TokenView* x, size_t column,
+                     VFloats* acc)
+      : codes_(unit.codes + 4 * first_row),
+        scales_(unit.scales),
+        halves_(unit.scales + 2 * first_row),
+        first_row_(first_row),
+        x_(x),
+        column_(column),
+        acc_(acc) {}
+
+  /// A unit of sub-blocks, all integers up to its end.
+  HWY_INLINE void AddGroups() {
+    LoadScaleQuads<kSpec>(scales_ + kSpec.half_bytes(), first_row_, quads_, min_quads_);
+    for (size_t t = 0; t < kTokens; ++t) total_[t] = bias_[t] = mins_[t] = hn::Zero(PackedInts());
+    if constexpr (kSpec.has_min()) AddMins();
+    GroupsFrom<0>();
+    const PackedFloats df;
+    const VFloats d = LoadRowHalves(halves_);
+    for (size_t t = 0; t < kTokens; ++t) {
+      const VFloats xs = hn::Set(df, x_[t].scales[column_ / 256]);
+      if constexpr (kSpec.scale_bias() != 0) {
+        total_[t] = hn::Sub(total_[t], hn::ShiftLeft<Log2(kSpec.scale_bias())>(bias_[t]));
+      }
+      acc_[t] = hn::MulAdd(hn::ConvertTo(df, total_[t]), hn::Mul(d, xs), acc_[t]);
+      if constexpr (kSpec.has_min()) {
+        const VFloats m = hn::Mul(LoadRowHalves(halves_ + 32), xs);
+        acc_[t] = hn::NegMulAdd(hn::ConvertTo(df, mins_[t]), m, acc_[t]);
+      }
+    }
+  }
+
+  /// A unit of groups of `block` columns with a scale each.
+  HWY_INLINE void AddBlocks(size_t block) {
+    block_ = block;
+    BlocksFrom<0>();
+  }
+
+ private:
+  /// dots += products of a slot, kShift bits up.
+  template <size_t kSlot>
+  HWY_INLINE void AddSlot() {
+    const PackedBytes d;
+    constexpr size_t kInChunk = kSlot % kChunkSlots;
+    const uint8_t* chunk = codes_ + kSlot / kChunkSlots * kSpec.chunk_bytes();
+    if (kInChunk % 2 == 0) PrefetchAhead(chunk + kInChunk / 2 * kSpec.bits * 64, kSpec.bits * 64);
+    HWY_UNROLL(4)
+    for (size_t q = 0; q < 4; ++q) {
+      VBytes codes = SlotCodes<kSpec.bits, kInChunk, kSlotShift<kSpec, kSlot>>(chunk, q);
+      if constexpr (kSpec.has_levels) codes = LevelCodes(codes);
+      if constexpr (kSignedCodes<kSpec>) codes = hn::Xor(codes, hn::Set(d, 0x80));
+      for (size_t t = 0; t < kTokens; ++t) {
+        int32_t quad;
+        std::memcpy(&quad, x_[t].codes + column_ + kSlot * kSlotColumns + 4 * q, 4);
+        dots_[t] = LaneDot<kSignedCodes<kSpec>>(dots_[t], codes, quad);
+      }
+    }
+  }
+
+  /// dots = -offset · xsum[group], as high as the slot's products.
+  template <size_t kSlot>
+  HWY_INLINE void StartSums(size_t group) {
+    for (size_t t = 0; t < kTokens; ++t) {
+      if constexpr (kOffset<kSpec> == 0) {
+        dots_[t] = hn::Zero(PackedInts());
+      } else {
+        dots_[t] = hn::ShiftLeft<Log2(kOffset<kSpec>) + kSlotShift<kSpec, kSlot>>(
+            hn::Set(PackedInts(), x_[t].negative_sums[group]));
+      }
+    }
+  }
+
+  template <int kBits>
+  HWY_INLINE void LowerSums() {
+    if constexpr (kBits != 0) {
+      for (size_t t = 0; t < kTokens; ++t) dots_[t] = hn::ShiftRight<kBits>(dots_[t]);
+    }
+  }
+
+  template <size_t kGroup>
+  HWY_INLINE void GroupsFrom() {
+    if constexpr (kGroup < kSpec.groups()) {
+      constexpr size_t kSlot = kGroup * kSpec.group / kSlotColumns;
+      StartSums<kSlot>(column_ / kSpec.group + kGroup);
+      AddSlot<kSlot>();
+      if constexpr (kSpec.group == 2 * kSlotColumns) {
+        LowerSums<kSlotShift<kSpec, kSlot> - kSlotShift<kSpec, kSlot + 1>>();
+        AddSlot<kSlot + 1>();
+        LowerSums<kSlotShift<kSpec, kSlot + 1>>();
+      } else {
+        LowerSums<kSlotShift<kSpec, kSlot>>();
+      }
+      constexpr size_t kLargest =
+          (kSpec.offset != 0 ? kSpec.offset : (size_t{1} << kSpec.bits) - 1) * 127 * kSpec.group;
+      const VInts scale = QuadByte<kGroup % 4>(quads_[kGroup / 4]);
+      for (size_t t = 0; t < kTokens; ++t) {
+        total_[t] = AddProduct<kLargest <= 32767>(total_[t], dots_[t], scale);
+        if constexpr (kSpec.scale_bias() != 0) bias_[t] = hn::Add(bias_[t], dots_[t]);
+      }
+      GroupsFrom<kGroup + 1>();
+    }
+  }
+
+  /// mins = Σ_g min[g] · xsum[g], four groups at a time, the sums in two bytes.
+  HWY_INLINE void AddMins() {
+    for (size_t t = 0; t < kTokens; ++t) {
+      for (size_t i = 0; i < kSpec.quads(); ++i) {
+        int32_t high;
+        std::memcpy(&high, x_[t].high_sums + column_ / kSpec.group + 4 * i, 4);
+        mins_[t] = LaneDot<false>(mins_[t], min_quads_[i], high);
+      }
+      mins_[t] = hn::ShiftLeft<GroupSums::kHighShift>(mins_[t]);
+      for (size_t i = 0; i < kSpec.quads(); ++i) {
+        int32_t low;
+        std::memcpy(&low, x_[t].low_sums + column_ / kSpec.group + 4 * i, 4);
+        mins_[t] = LaneDot<false>(mins_[t], min_quads_[i], low);
+      }
+    }
+  }
+
+  template <size_t kSlot>
+  HWY_INLINE void BlocksFrom() {
+    if constexpr (kSlot < kChunkSlots) {
+      const size_t slots = block_ / kSlotColumns;  // 2, 4 or 8
+      const bool starts = kSlot % 2 == 0 && (kSlot & (slots - 1)) == 0;
+      if (starts) {
+        StartSums<kSlot>((column_ + kSlot * kSlotColumns) / block_);
+      } else if constexpr (kSlot > 0) {
+        LowerSums<kSlotShift<kSpec, kSlot - 1> - kSlotShift<kSpec, kSlot>>();
+      }
+      AddSlot<kSlot>();
+      const bool ends = kSlot % 2 == 1 && ((kSlot + 1) & (slots - 1)) == 0;
+      if (ends) {
+        LowerSums<kSlotShift<kSpec, kSlot>>();
+        AddBlock(kSlot * kSlotColumns / block_);
+      }
+      BlocksFrom<kSlot + 1>();
+    }
+  }
+
+  /// acc += the sums of the unit's block `index`, scaled.
+  HWY_INLINE void AddBlock(size_t index) {
+    const PackedFloats df;
+    const uint8_t* halves = halves_ + index * kSpec.half_bytes();
+    const VFloats d = LoadRowHalves(halves);
+    const size_t block = column_ / block_ + index;
+    VFloats min = d;
+    if constexpr (kSpec.scales == PackedScales::kHalfAndMin) min = LoadRowHalves(halves + 32);
+    if constexpr (kSpec.scales == PackedScales::kHalfAndZero) {
+      const auto taken = hn::Set(df, kSignedCodes<kSpec> ? 128.0f : 0.0f);
+      min = hn::Mul(d, hn::Sub(taken, LoadRowHalves(halves + 32)));
+    }
+    for (size_t t = 0; t < kTokens; ++t) {
+      const VFloats xs = hn::Set(df, x_[t].scales[block]);
+      acc_[t] = hn::MulAdd(hn::ConvertTo(df, dots_[t]), hn::Mul(d, xs), acc_[t]);
+      if constexpr (kSpec.has_second_half()) {
+        acc_[t] = hn::MulAdd(min, hn::Set(df, x_[t].sums[block]), acc_[t]);
+      }
+    }
+  }
+
+  const uint8_t* codes_;
+  const uint8_t* scales_;
+  const uint8_t* halves_;
+  size_t first_row_;
+  const TokenView* x_;
+  size_t column_;
+  VFloats* acc_;
+  size_t block_ = 0;
+  VInts dots_[kTokens];
+  VInts total_[kTokens];
+  VInts bias_[kTokens];
+  VInts mins_[kTokens];
+  VBytes quads_[4];
+  VBytes min_quads_[4];
+};
+
+#else
+
+/// The same sums in the same order of groups.
+template <PackedSpec kSpec, size_t kTokens>
+class UnitDot {
+ public:
+  UnitDot(const PackedUnit& unit, size_t, const TokenView* x, size_t column, float* acc)
+      : unit_(unit), x_(x), column_(column), acc_(acc) {}
+
+  void AddGroups() {
+    for (size_t t = 0; t < kTokens; ++t) {
+      for (size_t r = 0; r < kPackedRows; ++r) {
+        int total = 0;
+        int mins = 0;
+        for (size_t g = 0; g < kSpec.groups(); ++g) {
+          const PackedScaleMin sub =
+              ReadPackedScale(kSpec, unit_.scales + kSpec.half_bytes(), r, g);
+          total += sub.scale * Dot(t, r, g * kSpec.group, kSpec.group);
+          mins -= sub.min * x_[t].negative_sums[column_ / kSpec.group + g];
+        }
+        const float xs = x_[t].scales[column_ / 256];
+        float& acc = acc_[t * kPackedRows + r];
+        acc += static_cast<float>(total) * (ReadPackedHalf(unit_.scales, r) * xs);
+        if constexpr (kSpec.has_min()) {
+          acc -= static_cast<float>(mins) * (ReadPackedHalf(unit_.scales + 32, r) * xs);
+        }
+      }
+    }
+  }
+
+  void AddBlocks(size_t block) {
+    for (size_t t = 0; t < kTokens; ++t) {
+      for (size_t r = 0; r < kPackedRows; ++r) {
+        for (size_t b = 0; b < kPackedChunk / block; ++b) {
+          const uint8_t* halves = unit_.scales + b * kSpec.half_bytes();
+          const size_t x_block = column_ / block + b;
+          const float d = ReadPackedHalf(halves, r);
+          float& acc = acc_[t * kPackedRows + r];
+          acc += static_cast<float>(Dot(t, r, b * block, block)) * (d * x_[t].scales[x_block]);
+          if constexpr (kSpec.has_second_half()) {
+            const float second = ReadPackedHalf(halves + 32, r);
+            const float min = kSpec.scales == PackedScales::kHalfAndMin ? second : -(d * second);
+            acc += min * x_[t].sums[x_block];
+          }
+        }
+      }
+    }
+  }
+
+ private:
+  int Dot(size_t t, size_t r, size_t first, size_t n) const {
+    int dot = 0;
+    for (size_t k = first; k < first + n; ++k) {
+      const uint8_t* chunk = unit_.codes + k / kPackedChunk * kSpec.chunk_bytes();
+      const int code = ReadPackedCode(kSpec, chunk, r, k % kPackedChunk);
+      dot += (code - static_cast<int>(kSpec.offset)) * x_[t].codes[column_ + k];
+    }
+    return dot;
+  }
+
+  const PackedUnit& unit_;
+  const TokenView* x_;
+  size_t column_;
+  float* acc_;
+};
+
+#endif  // HWY_TARGET != HWY_SCALAR
+
+}  // namespace crossover::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // CROSSOVER_KERNELS_PACKED_UNIT_DOT_INL_H_
