@@ -13,12 +13,17 @@ namespace crossover::kernels::HWY_NAMESPACE {
 
 #if HWY_TARGET != HWY_SCALAR
 
+/// Codes that become floats as signed bytes, 128 less than they are stored: so that what a zero
+/// point is taken from is exact.
+template <PackedSpec kSpec>
+constexpr bool kSignedFloats = kSpec.bits == 8 || kSpec.has_levels;
+
 /// Scales and minima of a unit's groups, for this register's rows.
 template <PackedSpec kSpec>
 class UnitScales {
  public:
-  HWY_INLINE UnitScales(const uint8_t* scales, size_t block, size_t first_row)
-      : halves_(scales + 2 * first_row), block_(block) {
+  HWY_INLINE UnitScales(const uint8_t* scales, const PackedGeometry& geometry, size_t first_row)
+      : halves_(scales + 2 * first_row), geometry_(geometry) {
     if constexpr (kSpec.has_groups()) {
       LoadScaleQuads<kSpec>(scales + kSpec.half_bytes(), first_row, quads_, min_quads_);
     }
@@ -28,7 +33,7 @@ class UnitScales {
   template <size_t kSlot>
   HWY_INLINE void Get(VFloats& scale, VFloats& min) const {
     const PackedFloats df;
-    const auto offset = hn::Set(df, static_cast<float>(kSpec.offset));
+    const auto offset = hn::Set(df, kSignedFloats<kSpec> ? 0.0f : static_cast<float>(kSpec.offset));
     if constexpr (kSpec.has_groups()) {
       constexpr size_t kGroup = kSlot * kSlotColumns / kSpec.group;
       VInts sub = QuadByte<kGroup % 4>(quads_[kGroup / 4]);
@@ -43,11 +48,12 @@ class UnitScales {
         min = hn::Mul(scale, offset);
       }
     } else {
-      const uint8_t* halves = halves_ + kSlot * kSlotColumns / block_ * kSpec.half_bytes();
+      const uint8_t* halves =
+          halves_ + (kSlot * kSlotColumns >> geometry_.block_shift) * geometry_.half_bytes;
       scale = LoadRowHalves(halves);
-      if constexpr (kSpec.scales == PackedScales::kHalfAndMin) {
+      if (geometry_.scales == PackedScales::kHalfAndMin) {
         min = hn::Neg(LoadRowHalves(halves + 32));
-      } else if constexpr (kSpec.scales == PackedScales::kHalfAndZero) {
+      } else if (geometry_.scales == PackedScales::kHalfAndZero) {
         min = hn::Mul(scale, LoadRowHalves(halves + 32));
       } else {
         min = hn::Mul(scale, offset);
@@ -57,7 +63,7 @@ class UnitScales {
 
  private:
   const uint8_t* halves_;
-  size_t block_;
+  const PackedGeometry& geometry_;
   VBytes quads_[4];
   VBytes min_quads_[4];
 };
@@ -66,18 +72,26 @@ class UnitScales {
 template <PackedSpec kSpec, size_t kSlot>
 HWY_INLINE void QuadToFloats(const uint8_t* chunk, size_t quad, VFloats scale, VFloats min,
                              VFloats* w) {
-  const hn::Repartition<uint32_t, PackedBytes> du;
+  const PackedInts di;
   const PackedFloats df;
   VBytes bytes = SlotCodes<kSpec.bits, kSlot, 0>(chunk, quad);
-  if constexpr (kSpec.has_levels) bytes = LevelCodes(bytes);
-  const auto codes = hn::BitCast(du, bytes);
-  const auto byte = hn::Set(du, 0xff);
-  const hn::Vec<decltype(du)> column[4] = {
-      hn::And(codes, byte), hn::And(hn::ShiftRight<8>(codes), byte),
-      hn::And(hn::ShiftRight<16>(codes), byte), hn::ShiftRight<24>(codes)};
-  for (size_t i = 0; i < 4; ++i) {
-    w[i] = hn::MulSub(hn::ConvertTo(df, hn::BitCast(PackedInts(), column[i])), scale, min);
+  VInts column[4];
+  if constexpr (kSignedFloats<kSpec>) {
+    if constexpr (kSpec.has_levels) bytes = LevelCodes(bytes);
+    const VInts codes = hn::BitCast(di, hn::Xor(bytes, hn::Set(PackedBytes(), 0x80)));
+    column[0] = hn::ShiftRight<24>(hn::ShiftLeft<24>(codes));
+    column[1] = hn::ShiftRight<24>(hn::ShiftLeft<16>(codes));
+    column[2] = hn::ShiftRight<24>(hn::ShiftLeft<8>(codes));
+    column[3] = hn::ShiftRight<24>(codes);
+  } else {
+    const VInts codes = hn::BitCast(di, bytes);
+    const VInts byte = hn::Set(di, 0xff);
+    column[0] = hn::And(codes, byte);
+    column[1] = hn::And(hn::ShiftRight<8>(codes), byte);
+    column[2] = hn::And(hn::ShiftRight<16>(codes), byte);
+    column[3] = hn::ShiftRight<24>(codes);  // below 128
   }
+  for (size_t i = 0; i < 4; ++i) w[i] = hn::MulSub(hn::ConvertTo(df, column[i]), scale, min);
 }
 
 #endif  // HWY_TARGET != HWY_SCALAR

@@ -18,6 +18,7 @@
 #include <hwy/foreach_target.h>
 
 #include "kernels/packed/dequant-inl.h"
+#include "kernels/packed/pack.h"
 #include "kernels/packed/sources.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -69,13 +70,15 @@ CROSSOVER_TILES HWY_INLINE void DecodeTileSlot(const PackedUnit& unit,
 
 /// B tile kTile of a unit.
 template <PackedSpec kSpec, size_t kTile>
-CROSSOVER_TILES void DecodeUnitTile(const PackedUnit& unit, size_t block, uint8_t* tile) {
-  const UnitScales<kSpec> scales(unit.scales, block, 0);
+CROSSOVER_TILES void DecodeUnitTile(const PackedUnit& unit, const PackedGeometry& geometry,
+                                    uint8_t* tile) {
+  const UnitScales<kSpec> scales(unit.scales, geometry, 0);
   DecodeTileSlot<kSpec, 2 * kTile>(unit, scales, tile);
   DecodeTileSlot<kSpec, 2 * kTile + 1>(unit, scales, tile + 512);
 }
 
-using DecodeTileFn = void (*)(const PackedUnit& unit, size_t block, uint8_t* tile);
+using DecodeTileFn = void (*)(const PackedUnit& unit, const PackedGeometry& geometry,
+                              uint8_t* tile);
 
 template <PackedSpec kSpec, size_t... kTiles>
 constexpr std::array<DecodeTileFn, sizeof...(kTiles)> DecodeTileFunctions(
@@ -86,22 +89,21 @@ constexpr std::array<DecodeTileFn, sizeof...(kTiles)> DecodeTileFunctions(
 /// Tile `index` (32 columns) of a row group to a B tile.
 template <PackedSpec kSpec>
 CROSSOVER_TILES HWY_INLINE void DecodeTile(const uint8_t* group, const PackedGeometry& geometry,
-                                           size_t block, size_t index, uint8_t* tile) {
+                                           size_t index, uint8_t* tile) {
   constexpr size_t kTiles = kSpec.unit_columns() / kTileColumns;
   static constexpr auto kDecode = DecodeTileFunctions<kSpec>(std::make_index_sequence<kTiles>());
   const PackedUnit unit(group, geometry, index / kTiles, kSpec.code_bytes());
-  kDecode[index % kTiles](unit, block, tile);
+  kDecode[index % kTiles](unit, geometry, tile);
 }
 
 /// Decodes a panel's tiles one at a time, so that the work can be spread.
 template <PackedSpec kSpec>
 class PanelDecoder {
  public:
-  PanelDecoder(const uint8_t* const* groups, const PackedGeometry& geometry, size_t block,
-               size_t first_chunk, size_t chunks, uint8_t* panel)
+  PanelDecoder(const uint8_t* const* groups, const PackedGeometry& geometry, size_t first_chunk,
+               size_t chunks, uint8_t* panel)
       : groups_(groups),
         geometry_(geometry),
-        block_(block),
         first_(first_chunk),
         pieces_(2 * chunks),
         panel_(panel) {}
@@ -109,7 +111,7 @@ class PanelDecoder {
   size_t pieces() const { return pieces_; }
   CROSSOVER_TILES HWY_INLINE bool Step() {
     if (next_ == pieces_) return false;
-    DecodeTile<kSpec>(groups_[next_ % 2], geometry_, block_, first_ + next_ / 2,
+    DecodeTile<kSpec>(groups_[next_ % 2], geometry_, first_ + next_ / 2,
                       panel_ + next_ * kTileBytes);
     ++next_;
     return true;
@@ -118,7 +120,6 @@ class PanelDecoder {
  private:
   const uint8_t* const* groups_;
   const PackedGeometry& geometry_;
-  size_t block_;
   size_t first_;
   size_t pieces_;
   uint8_t* panel_;
@@ -179,8 +180,7 @@ HWY_INLINE void StoreTilePair(const MatMulShare& share, size_t t0, Range rows, c
 template <PackedSpec kSpec>
 CROSSOVER_TILES void GemmTiles(const MatMulShare& share, const uint8_t* x) {
   const size_t chunks = share.w->cols / kTileColumns;
-  const size_t block = quant::Info(share.w->format).block_weights;
-  const PackedGeometry geometry(kSpec, block, share.w->cols);
+  const PackedGeometry geometry = GeometryOf(*share.w);
   const size_t pairs = (share.tokens + kTokenPair - 1) / kTokenPair;
   const auto* data = static_cast<const uint8_t*>(share.w->data);
   auto* panels = reinterpret_cast<uint8_t*>(share.scratch.data());
@@ -195,8 +195,7 @@ CROSSOVER_TILES void GemmTiles(const MatMulShare& share, const uint8_t* x) {
         first_group, rows.size() > kPackedRows ? first_group + geometry.group_bytes : first_group};
     const auto decoder = [&](size_t panel) {
       const size_t first = panel * kPanelChunks;
-      return PanelDecoder<kSpec>(groups, geometry, block, first,
-                                 std::min(kPanelChunks, chunks - first),
+      return PanelDecoder<kSpec>(groups, geometry, first, std::min(kPanelChunks, chunks - first),
                                  panels + panel % 2 * kPanelBytes);
     };
     PanelDecoder<kSpec> now = decoder(0);

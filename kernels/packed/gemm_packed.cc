@@ -18,6 +18,7 @@
 
 #include "kernels/half-inl.h"
 #include "kernels/packed/dequant-inl.h"
+#include "kernels/packed/pack.h"
 #include "kernels/packed/read.h"
 #include "kernels/packed/sources.h"
 
@@ -32,8 +33,8 @@ static_assert(kPanelRows * kDepth * sizeof(float) <= Team::kScratchBytes);
 
 /// Decodes columns [first, first + depth) of a row group to panel[·][kPanelRows].
 template <PackedSpec kSpec>
-void DecodeGroup(const uint8_t* group, const PackedGeometry& geometry, size_t block, size_t first,
-                 size_t depth, bool round, float* panel);
+void DecodeGroup(const uint8_t* group, const PackedGeometry& geometry, size_t first, size_t depth,
+                 bool round, float* panel);
 
 #if HWY_TARGET != HWY_SCALAR
 
@@ -57,9 +58,9 @@ HWY_INLINE void DecodeSlot(const PackedUnit& unit, const UnitScales<kSpec>& scal
 
 /// The first `slots` slots of a unit.
 template <PackedSpec kSpec, size_t... kSlots>
-HWY_INLINE void DecodeUnit(const PackedUnit& unit, size_t block, size_t first_row, size_t slots,
-                           bool round, float* panel, std::index_sequence<kSlots...>) {
-  const UnitScales<kSpec> scales(unit.scales, block, first_row);
+HWY_INLINE void DecodeUnit(const PackedUnit& unit, const PackedGeometry& geometry, size_t first_row,
+                           size_t slots, bool round, float* panel, std::index_sequence<kSlots...>) {
+  const UnitScales<kSpec> scales(unit.scales, geometry, first_row);
   const auto slot = [&]<size_t kSlot>() HWY_ATTR {
     if (kSlot < slots) {
       DecodeSlot<kSpec, kSlot>(unit, scales, first_row, round,
@@ -70,14 +71,14 @@ HWY_INLINE void DecodeUnit(const PackedUnit& unit, size_t block, size_t first_ro
 }
 
 template <PackedSpec kSpec>
-void DecodeGroup(const uint8_t* group, const PackedGeometry& geometry, size_t block, size_t first,
-                 size_t depth, bool round, float* panel) {
+void DecodeGroup(const uint8_t* group, const PackedGeometry& geometry, size_t first, size_t depth,
+                 bool round, float* panel) {
   constexpr size_t kColumns = kSpec.unit_columns();
   for (size_t k = 0; k < depth; k += kColumns) {
     const PackedUnit unit(group, geometry, (first + k) / kColumns, kSpec.code_bytes());
     const size_t slots = std::min(kColumns, depth - k) / kSlotColumns;
     for (size_t row = 0; row < kPackedRows; row += kLaneRows) {
-      DecodeUnit<kSpec>(unit, block, row, slots, round, panel + k * kPanelRows + row,
+      DecodeUnit<kSpec>(unit, geometry, row, slots, round, panel + k * kPanelRows + row,
                         std::make_index_sequence<kColumns / kSlotColumns>());
     }
   }
@@ -115,15 +116,15 @@ HWY_NOINLINE void PanelTile(const float* HWY_RESTRICT panel, const float* HWY_RE
 #else
 
 template <PackedSpec kSpec>
-void DecodeGroup(const uint8_t* group, const PackedGeometry& geometry, size_t block, size_t first,
-                 size_t depth, bool round, float* panel) {
+void DecodeGroup(const uint8_t* group, const PackedGeometry& geometry, size_t first, size_t depth,
+                 bool round, float* panel) {
   for (size_t k = 0; k < depth; ++k) {
     const size_t column = (first + k) % kSpec.unit_columns();
     const PackedUnit unit(group, geometry, (first + k) / kSpec.unit_columns(), kSpec.code_bytes());
     const uint8_t* chunk = unit.codes + column / kPackedChunk * kSpec.chunk_bytes();
     for (size_t row = 0; row < kPackedRows; ++row) {
-      const PackedAffine affine = ReadPackedAffine(kSpec, unit.scales, block, row, column);
-      const int code = ReadPackedCode(kSpec, chunk, row, column % kPackedChunk);
+      const PackedAffine affine = ReadPackedAffine(kSpec, geometry, unit.scales, row, column);
+      const int code = ReadPackedCode(kSpec, chunk, row, column % kPackedChunk) - affine.offset;
       const float w = affine.scale * static_cast<float>(code) - affine.min;
       panel[k * kPanelRows + row] = round ? quant::BFloat16::FromFloat(w).ToFloat() : w;
     }
@@ -163,8 +164,7 @@ template <PackedSpec kSpec>
 void GemmPacked(const MatMulShare& share, const float* x, bool round) {
   static constexpr auto kTiles = PanelTiles(std::make_index_sequence<kTokenTile>());
   const size_t cols = share.w->cols;
-  const size_t block = quant::Info(share.w->format).block_weights;
-  const PackedGeometry geometry(kSpec, block, cols);
+  const PackedGeometry geometry = GeometryOf(*share.w);
   const auto* data = static_cast<const uint8_t*>(share.w->data);
   auto* panel = reinterpret_cast<float*>(share.scratch.data());
   alignas(64) float sums[kTokenTile * kPanelRows];
@@ -173,8 +173,8 @@ void GemmPacked(const MatMulShare& share, const float* x, bool round) {
     for (size_t k0 = 0; k0 < cols; k0 += kDepth) {
       const size_t depth = std::min(kDepth, cols - k0);
       for (size_t i = 0; i < rows.size(); i += kPackedRows) {
-        DecodeGroup<kSpec>(data + (r + i) / kPackedRows * geometry.group_bytes, geometry, block, k0,
-                           depth, round, panel + i);
+        DecodeGroup<kSpec>(data + (r + i) / kPackedRows * geometry.group_bytes, geometry, k0, depth,
+                           round, panel + i);
       }
       for (size_t t = 0; t < share.tokens; t += kTokenTile) {
         const size_t tokens = std::min(kTokenTile, share.tokens - t);

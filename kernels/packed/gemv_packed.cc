@@ -9,6 +9,7 @@
 #define HWY_TARGET_INCLUDE "kernels/packed/gemv_packed.cc"
 #include <hwy/foreach_target.h>
 
+#include "kernels/packed/pack.h"
 #include "kernels/packed/read.h"
 #include "kernels/packed/sources.h"
 #include "kernels/packed/unit_dot-inl.h"
@@ -31,7 +32,7 @@ inline void StoreRows(const MatMulShare& share, size_t t, size_t row, const floa
 
 /// out[kTokens][16]: y of one group of rows.
 template <PackedSpec kSpec, size_t kTokens>
-HWY_NOINLINE void GroupProducts(const uint8_t* group, const PackedGeometry& geometry, size_t block,
+HWY_NOINLINE void GroupProducts(const uint8_t* group, const PackedGeometry& geometry,
                                 const TokenView* x, float* out) {
 #if HWY_TARGET != HWY_SCALAR
   constexpr size_t kParts = kPackedRows / kLaneRows;
@@ -50,7 +51,7 @@ HWY_NOINLINE void GroupProducts(const uint8_t* group, const PackedGeometry& geom
       if constexpr (kSpec.has_groups()) {
         dot.AddGroups();
       } else {
-        dot.AddBlocks(block);
+        dot.AddBlocks(geometry);
       }
     };
 #if HWY_TARGET != HWY_SCALAR
@@ -72,22 +73,21 @@ HWY_NOINLINE void GroupProducts(const uint8_t* group, const PackedGeometry& geom
 }
 
 template <PackedSpec kSpec>
-void GroupOfTokens(const uint8_t* group, const PackedGeometry& geometry, size_t block,
-                   const TokenView* x, size_t tokens, float* out) {
+void GroupOfTokens(const uint8_t* group, const PackedGeometry& geometry, const TokenView* x,
+                   size_t tokens, float* out) {
   if constexpr (kTokenBlock == 8) {
-    if (tokens > 4) return GroupProducts<kSpec, 8>(group, geometry, block, x, out);
+    if (tokens > 4) return GroupProducts<kSpec, 8>(group, geometry, x, out);
   }
-  if (tokens > 2) return GroupProducts<kSpec, 4>(group, geometry, block, x, out);
-  if (tokens == 2) return GroupProducts<kSpec, 2>(group, geometry, block, x, out);
-  GroupProducts<kSpec, 1>(group, geometry, block, x, out);
+  if (tokens > 2) return GroupProducts<kSpec, 4>(group, geometry, x, out);
+  if (tokens == 2) return GroupProducts<kSpec, 2>(group, geometry, x, out);
+  GroupProducts<kSpec, 1>(group, geometry, x, out);
 }
 
 /// All rows of a share, tokens in blocks.
 template <PackedSpec kSpec>
 void GemvPacked(const MatMulShare& share, const Q8Rows& x) {
-  const size_t block = quant::Info(share.w->format).block_weights;
-  const PackedGeometry geometry(kSpec, block, share.w->cols);
-  const GroupSums& sums = x.sums(kSpec.has_groups() ? kSpec.group : block);
+  const PackedGeometry geometry = GeometryOf(*share.w);
+  const GroupSums& sums = x.sums(kSpec.has_groups() ? kSpec.group : geometry.block);
   alignas(64) float out[kTokenBlock * kPackedRows];
   for (size_t row = share.rows.begin; row < share.rows.end; row += kPackedRows) {
     const auto* group =
@@ -106,7 +106,7 @@ void GemvPacked(const MatMulShare& share, const Q8Rows& x) {
                     sums.high + offset,
                     sums.low + offset};
       }
-      GroupOfTokens<kSpec>(group, geometry, block, views, tokens, out);
+      GroupOfTokens<kSpec>(group, geometry, views, tokens, out);
       for (size_t t = 0; t < tokens; ++t) {
         StoreRows(share, first + t, row, out + t * kPackedRows);
       }

@@ -150,15 +150,15 @@ bool HasPackedForm(quant::Format format) {
   return has;
 }
 
-size_t PackedGroupBytes(const Matrix& w) {
-  size_t bytes = 0;
+PackedGeometry GeometryOf(const Matrix& w) {
+  PackedSpec spec{};
   quant::VisitFormat(w.format, [&]<class F>() {
-    if constexpr (PackedSource<F>::kExists) {
-      bytes = PackedGeometry(PackedSource<F>::kSpec, F::kBlockWeights, w.cols).group_bytes;
-    }
+    if constexpr (PackedSource<F>::kExists) spec = PackedSource<F>::kSpec;
   });
-  return bytes;
+  return {spec, quant::Info(w.format).block_weights, w.cols};
 }
+
+size_t PackedGroupBytes(const Matrix& w) { return GeometryOf(w).group_bytes; }
 
 size_t PackedBytes(const Matrix& w) {
   return (w.rows + kPackedRows - 1) / kPackedRows * PackedGroupBytes(w);

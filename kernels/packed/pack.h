@@ -4,12 +4,16 @@
 #include <cstddef>
 
 #include "kernels/matmul.h"
+#include "kernels/packed/spec.h"
 #include "kernels/team.h"
 
 namespace crossover::kernels {
 
 /// Whether matrices of this format have a packed form.
 bool HasPackedForm(quant::Format format);
+
+/// Precondition: HasPackedForm(w.format).
+PackedGeometry GeometryOf(const Matrix& w);
 
 /// Bytes of the packed form of 16 rows: theirs, with columns rounded up to whole units and bytes to
 /// a cache line.

@@ -65,32 +65,32 @@ inline float ReadPackedHalf(const uint8_t* halves, size_t row) {
   return half.ToFloat();
 }
 
-/// Scale and minimum of the group that a unit's column lies in: w = scale · code - min, with the
-/// code as ReadPackedCode gives it.
+/// w = scale · code - min, with the code as ReadPackedCode gives it less `offset`.
 struct PackedAffine {
   float scale;
   float min;
+  int offset;
 };
 
-inline PackedAffine ReadPackedAffine(const PackedSpec& spec, const uint8_t* scales, size_t block,
-                                     size_t row, size_t column) {
-  const auto offset = static_cast<float>(spec.offset);
+/// Of the group that a unit's column lies in.
+inline PackedAffine ReadPackedAffine(const PackedSpec& spec, const PackedGeometry& geometry,
+                                     const uint8_t* scales, size_t row, size_t column) {
   if (spec.has_groups()) {
     const PackedScaleMin sub =
         ReadPackedScale(spec, scales + spec.half_bytes(), row, column / spec.group);
     const float scale = ReadPackedHalf(scales, row) * static_cast<float>(sub.scale);
-    if (!spec.has_min()) return {scale, scale * offset};
-    return {scale, ReadPackedHalf(scales + 32, row) * static_cast<float>(sub.min)};
+    if (!spec.has_min()) return {scale, 0.0f, static_cast<int>(spec.offset)};
+    return {scale, ReadPackedHalf(scales + 32, row) * static_cast<float>(sub.min), 0};
   }
-  const uint8_t* halves = scales + column / block * spec.half_bytes();
+  const uint8_t* halves = scales + column / geometry.block * geometry.half_bytes;
   const float d = ReadPackedHalf(halves, row);
-  switch (spec.scales) {
+  switch (geometry.scales) {
     case PackedScales::kHalfAndMin:
-      return {d, -ReadPackedHalf(halves + 32, row)};
+      return {d, -ReadPackedHalf(halves + 32, row), 0};
     case PackedScales::kHalfAndZero:
-      return {d, d * ReadPackedHalf(halves + 32, row)};
+      return {d, d * ReadPackedHalf(halves + 32, row), spec.bits == 8 ? 128 : 0};
     default:
-      return {d, d * offset};
+      return {d, 0.0f, static_cast<int>(spec.offset)};
   }
 }
 

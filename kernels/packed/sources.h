@@ -215,15 +215,33 @@ struct PackedSource<quant::Q6_K> {
   }
 };
 
-/// A row per format: select.template operator()<its specification>(), null where it has none.
-/// Formats with one specification share a function.
+template <size_t kBits, size_t kGroup, bool kZero>
+struct PackedSource<quant::G<kBits, kGroup, kZero>> {
+  using Format = quant::G<kBits, kGroup, kZero>;
+  static constexpr bool kExists = true;
+  static constexpr PackedSpec kSpec{
+      .bits = kBits,
+      .offset = kZero && kBits < 8 ? 0 : size_t{1} << (kBits - 1),
+      .scales = kZero ? PackedScales::kHalfAndZero : PackedScales::kHalf};
+  static void Read(const typename Format::Block& block, RawBlock& raw) {
+    Format::Unpack(block, raw.codes);
+    if constexpr (Format::kSigned) {
+      for (size_t i = 0; i < kGroup; ++i) raw.codes[i] ^= 0x80;
+    }
+    raw.d = block.d;
+    if constexpr (kZero) raw.m = block.z;
+  }
+};
+
+/// A row per format: select.template operator()<what kernels are compiled for>(), null where it has
+/// no packed form.
 template <class Fn, class Select>
 constexpr std::array<Fn, quant::AllFormats::kSize> PackedFunctions(Select select) {
   std::array<Fn, quant::AllFormats::kSize> table{};
   size_t n = 0;
   quant::ForEachFormat([&]<class F>() {
     if constexpr (PackedSource<F>::kExists) {
-      table[n] = select.template operator()<PackedSource<F>::kSpec>();
+      table[n] = select.template operator()<CompiledSpec(PackedSource<F>::kSpec)>();
     }
     ++n;
   });

@@ -14,6 +14,7 @@
 // long, odd units hold them before the codes, so that all codes start at cache lines.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -31,7 +32,7 @@ inline constexpr size_t kChunkSlots = kPackedChunk / kSlotColumns;
 enum class PackedScales : uint8_t {
   kHalf,         // d: w = d·(q - offset)
   kHalfAndMin,   // d, m: w = d·q + m
-  kHalfAndZero,  // d, m: w = d·(q - m)
+  kHalfAndZero,  // d, m: w = d·(q - offset - m)
   kNibblePairs,  // quads of scale | min << 4
   kSixBitPairs,  // six bits each: two quads of scales, two of minima, as three
   kSixBits,      // six bits each of scale + 32: four quads as three; or, of eight groups, one
@@ -84,15 +85,32 @@ struct PackedSpec {
   constexpr size_t unit_bytes(size_t block) const { return code_bytes() + scale_bytes(block); }
 };
 
-/// Where things lie in a packed matrix of `cols` columns.
+/// The part of a specification that kernels are compiled for: formats with a scale for each block
+/// differ beyond their width only in small things done once a block, at run time.
+constexpr PackedSpec CompiledSpec(PackedSpec spec) {
+  if (spec.has_groups()) return spec;
+  spec.scales = PackedScales::kHalf;
+  spec.offset = spec.has_levels ? 128 : size_t{1} << (spec.bits - 1);
+  return spec;
+}
+
+/// Where things lie in a packed matrix of `cols` columns; `block`: weights of the format's block.
 struct PackedGeometry {
-  size_t units;  // of a row group
+  size_t block;        // a power of two
+  size_t block_shift;  // its logarithm
+  PackedScales scales;
+  size_t half_bytes;  // of a block's scales
+  size_t units;       // of a row group
   size_t unit_bytes;
   size_t group_bytes;  // a multiple of a cache line
   bool swaps;          // whether odd units hold their scales first
 
-  constexpr PackedGeometry(const PackedSpec& spec, size_t block, size_t cols)
-      : units((cols + spec.unit_columns() - 1) / spec.unit_columns()),
+  constexpr PackedGeometry(const PackedSpec& spec, size_t block_weights, size_t cols)
+      : block(block_weights),
+        block_shift(static_cast<size_t>(std::countr_zero(block))),
+        scales(spec.scales),
+        half_bytes(spec.half_bytes()),
+        units((cols + spec.unit_columns() - 1) / spec.unit_columns()),
         unit_bytes(spec.unit_bytes(block)),
         group_bytes((units * unit_bytes + 63) / 64 * 64),
         swaps(unit_bytes % 64 != 0) {}

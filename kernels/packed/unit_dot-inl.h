@@ -74,7 +74,7 @@ class UnitDot {
     LoadScaleQuads<kSpec>(scales_ + kSpec.half_bytes(), first_row_, quads_, min_quads_);
     for (size_t t = 0; t < kTokens; ++t) total_[t] = bias_[t] = mins_[t] = hn::Zero(PackedInts());
     if constexpr (kSpec.has_min()) AddMins();
-    GroupsFrom<0>();
+    SlotsFrom<0>();
     const PackedFloats df;
     const VFloats d = LoadRowHalves(halves_);
     for (size_t t = 0; t < kTokens; ++t) {
@@ -91,73 +91,138 @@ class UnitDot {
   }
 
   /// A unit of groups of `block` columns with a scale each.
-  HWY_INLINE void AddBlocks(size_t block) {
-    block_ = block;
-    BlocksFrom<0>();
+  HWY_INLINE void AddBlocks(const PackedGeometry& geometry) {
+    geometry_ = &geometry;
+    SlotsFrom<0>();
   }
 
  private:
-  /// dots += products of a slot, kShift bits up.
-  template <size_t kSlot>
-  HWY_INLINE void AddSlot() {
+  // Sums that wait for each other fill the core's queue: one or two tokens run two of them.
+  static constexpr bool kDual = kTokens <= 2;
+
+  /// dots += products of four columns of a slot.
+  template <size_t kSlot, size_t kStream>
+  HWY_INLINE void AddQuad(size_t q) {
     const PackedBytes d;
     constexpr size_t kInChunk = kSlot % kChunkSlots;
     const uint8_t* chunk = codes_ + kSlot / kChunkSlots * kSpec.chunk_bytes();
+    VBytes codes = SlotCodes<kSpec.bits, kInChunk, kSlotShift<kSpec, kSlot>>(chunk, q);
+    if constexpr (kSpec.has_levels) codes = LevelCodes(codes);
+    if constexpr (kSignedCodes<kSpec>) codes = hn::Xor(codes, hn::Set(d, 0x80));
+    for (size_t t = 0; t < kTokens; ++t) {
+      int32_t quad;
+      std::memcpy(&quad, x_[t].codes + column_ + kSlot * kSlotColumns + 4 * q, 4);
+      dots_[kStream][t] = LaneDot<kSignedCodes<kSpec>>(dots_[kStream][t], codes, quad);
+    }
+  }
+
+  template <size_t kSlot>
+  HWY_INLINE void PrefetchSlot() {
+    constexpr size_t kInChunk = kSlot % kChunkSlots;
+    const uint8_t* chunk = codes_ + kSlot / kChunkSlots * kSpec.chunk_bytes();
     if (kInChunk % 2 == 0) PrefetchAhead(chunk + kInChunk / 2 * kSpec.bits * 64, kSpec.bits * 64);
-    HWY_UNROLL(4)
-    for (size_t q = 0; q < 4; ++q) {
-      VBytes codes = SlotCodes<kSpec.bits, kInChunk, kSlotShift<kSpec, kSlot>>(chunk, q);
-      if constexpr (kSpec.has_levels) codes = LevelCodes(codes);
-      if constexpr (kSignedCodes<kSpec>) codes = hn::Xor(codes, hn::Set(d, 0x80));
-      for (size_t t = 0; t < kTokens; ++t) {
-        int32_t quad;
-        std::memcpy(&quad, x_[t].codes + column_ + kSlot * kSlotColumns + 4 * q, 4);
-        dots_[t] = LaneDot<kSignedCodes<kSpec>>(dots_[t], codes, quad);
+  }
+
+  /// Slots from kSlot on to the end of the unit, or of its first half, which then runs beside the
+  /// second.
+  template <size_t kSlot>
+  HWY_INLINE void SlotsFrom() {
+    constexpr size_t kSlots = kSpec.unit_columns() / kSlotColumns;
+    if constexpr (kDual && kSlot < kSlots / 2) {
+      Begin<kSlot, 0>();
+      Begin<kSlot + kSlots / 2, 1>();
+      PrefetchSlot<kSlot>();
+      PrefetchSlot<kSlot + kSlots / 2>();
+      HWY_UNROLL(4)
+      for (size_t q = 0; q < 4; ++q) {
+        AddQuad<kSlot, 0>(q);
+        AddQuad<kSlot + kSlots / 2, 1>(q);
+      }
+      End<kSlot, 0>();
+      End<kSlot + kSlots / 2, 1>();
+      SlotsFrom<kSlot + 1>();
+    } else if constexpr (!kDual && kSlot < kSlots) {
+      Begin<kSlot, 0>();
+      PrefetchSlot<kSlot>();
+      HWY_UNROLL(4)
+      for (size_t q = 0; q < 4; ++q) AddQuad<kSlot, 0>(q);
+      End<kSlot, 0>();
+      SlotsFrom<kSlot + 1>();
+    }
+  }
+
+  /// Before a slot: a group's sums start, or are lowered to where this slot's codes are.
+  template <size_t kSlot, size_t kStream>
+  HWY_INLINE void Begin() {
+    const size_t column = column_ + kSlot * kSlotColumns;
+    if constexpr (kSpec.has_groups()) {
+      if constexpr (kSlot * kSlotColumns % kSpec.group == 0) {
+        StartSums<kSlot, kStream>(column / kSpec.group, true);
+      } else {
+        LowerSums<kSlotShift<kSpec, kSlot - 1> - kSlotShift<kSpec, kSlot>, kStream>();
+      }
+    } else if constexpr (kSlot == 0) {
+      StartSums<kSlot, kStream>(column >> geometry_->block_shift, HasOffset());
+    } else {
+      if (kSlot % 2 == 0 && (kSlot * kSlotColumns & (geometry_->block - 1)) == 0) {
+        StartSums<kSlot, kStream>(column >> geometry_->block_shift, HasOffset());
+      } else if (kDual && kSlot == kChunkSlots / 2) {
+        StartSums<kSlot, kStream>(0, false);
+      } else {
+        LowerSums<kSlotShift<kSpec, kSlot - 1> - kSlotShift<kSpec, kSlot>, kStream>();
       }
     }
   }
 
-  /// dots = -offset · xsum[group], as high as the slot's products.
-  template <size_t kSlot>
-  HWY_INLINE void StartSums(size_t group) {
-    for (size_t t = 0; t < kTokens; ++t) {
-      if constexpr (kOffset<kSpec> == 0) {
-        dots_[t] = hn::Zero(PackedInts());
-      } else {
-        dots_[t] = hn::ShiftLeft<Log2(kOffset<kSpec>) + kSlotShift<kSpec, kSlot>>(
+  /// After a slot, the last of its group: the sums go where they belong.
+  template <size_t kSlot, size_t kStream>
+  HWY_INLINE void End() {
+    if constexpr (kSpec.has_groups()) {
+      if constexpr ((kSlot + 1) * kSlotColumns % kSpec.group == 0) {
+        LowerSums<kSlotShift<kSpec, kSlot>, kStream>();
+        AddGroup<kSlot * kSlotColumns / kSpec.group, kStream>();
+      }
+    } else if constexpr (kSlot % 2 == 1) {
+      if (((kSlot + 1) * kSlotColumns & (geometry_->block - 1)) == 0) {
+        LowerSums<kSlotShift<kSpec, kSlot>, kStream>();
+        if (kStream == 1 && geometry_->block == kPackedChunk) {
+          for (size_t t = 0; t < kTokens; ++t) dots_[1][t] = hn::Add(dots_[0][t], dots_[1][t]);
+        }
+        AddBlock(kSlot * kSlotColumns >> geometry_->block_shift, dots_[kStream]);
+      } else if constexpr (kDual && kSlot + 1 == kChunkSlots / 2) {
+        LowerSums<kSlotShift<kSpec, kSlot>, kStream>();  // the first half of a long block
+      }
+    }
+  }
+
+  /// dots = -offset · xsum[group], as high as the slot's products; 0 where a minimum does that.
+  template <size_t kSlot, size_t kStream>
+  HWY_INLINE void StartSums(size_t group, bool has_offset) {
+    for (auto& dot : dots_[kStream]) dot = hn::Zero(PackedInts());
+    if constexpr (kOffset<kSpec> != 0) {
+      if (!has_offset) return;
+      for (size_t t = 0; t < kTokens; ++t) {
+        dots_[kStream][t] = hn::ShiftLeft<Log2(kOffset<kSpec>) + kSlotShift<kSpec, kSlot>>(
             hn::Set(PackedInts(), x_[t].negative_sums[group]));
       }
     }
   }
 
-  template <int kBits>
+  template <int kBits, size_t kStream>
   HWY_INLINE void LowerSums() {
     if constexpr (kBits != 0) {
-      for (size_t t = 0; t < kTokens; ++t) dots_[t] = hn::ShiftRight<kBits>(dots_[t]);
+      for (auto& dot : dots_[kStream]) dot = hn::ShiftRight<kBits>(dot);
     }
   }
 
-  template <size_t kGroup>
-  HWY_INLINE void GroupsFrom() {
-    if constexpr (kGroup < kSpec.groups()) {
-      constexpr size_t kSlot = kGroup * kSpec.group / kSlotColumns;
-      StartSums<kSlot>(column_ / kSpec.group + kGroup);
-      AddSlot<kSlot>();
-      if constexpr (kSpec.group == 2 * kSlotColumns) {
-        LowerSums<kSlotShift<kSpec, kSlot> - kSlotShift<kSpec, kSlot + 1>>();
-        AddSlot<kSlot + 1>();
-        LowerSums<kSlotShift<kSpec, kSlot + 1>>();
-      } else {
-        LowerSums<kSlotShift<kSpec, kSlot>>();
-      }
-      constexpr size_t kLargest =
-          (kSpec.offset != 0 ? kSpec.offset : (size_t{1} << kSpec.bits) - 1) * 127 * kSpec.group;
-      const VInts scale = QuadByte<kGroup % 4>(quads_[kGroup / 4]);
-      for (size_t t = 0; t < kTokens; ++t) {
-        total_[t] = AddProduct<kLargest <= 32767>(total_[t], dots_[t], scale);
-        if constexpr (kSpec.scale_bias() != 0) bias_[t] = hn::Add(bias_[t], dots_[t]);
-      }
-      GroupsFrom<kGroup + 1>();
+  template <size_t kGroup, size_t kStream>
+  HWY_INLINE void AddGroup() {
+    constexpr size_t kLargest =
+        (kSpec.offset != 0 ? kSpec.offset : (size_t{1} << kSpec.bits) - 1) * 127 * kSpec.group;
+    const VInts scale = QuadByte<kGroup % 4>(quads_[kGroup / 4]);
+    for (size_t t = 0; t < kTokens; ++t) {
+      total_[t] = AddProduct<kLargest <= 32767>(total_[t], dots_[kStream][t], scale);
+      if constexpr (kSpec.scale_bias() != 0) bias_[t] = hn::Add(bias_[t], dots_[kStream][t]);
     }
   }
 
@@ -178,44 +243,27 @@ class UnitDot {
     }
   }
 
-  template <size_t kSlot>
-  HWY_INLINE void BlocksFrom() {
-    if constexpr (kSlot < kChunkSlots) {
-      const size_t slots = block_ / kSlotColumns;  // 2, 4 or 8
-      const bool starts = kSlot % 2 == 0 && (kSlot & (slots - 1)) == 0;
-      if (starts) {
-        StartSums<kSlot>((column_ + kSlot * kSlotColumns) / block_);
-      } else if constexpr (kSlot > 0) {
-        LowerSums<kSlotShift<kSpec, kSlot - 1> - kSlotShift<kSpec, kSlot>>();
-      }
-      AddSlot<kSlot>();
-      const bool ends = kSlot % 2 == 1 && ((kSlot + 1) & (slots - 1)) == 0;
-      if (ends) {
-        LowerSums<kSlotShift<kSpec, kSlot>>();
-        AddBlock(kSlot * kSlotColumns / block_);
-      }
-      BlocksFrom<kSlot + 1>();
-    }
+  /// Signed codes of 8 bits have theirs under every kind of scale.
+  HWY_INLINE bool HasOffset() const {
+    return kSpec.bits == 8 || geometry_->scales == PackedScales::kHalf;
   }
 
   /// acc += the sums of the unit's block `index`, scaled.
-  HWY_INLINE void AddBlock(size_t index) {
+  HWY_INLINE void AddBlock(size_t index, const VInts* dots) {
     const PackedFloats df;
-    const uint8_t* halves = halves_ + index * kSpec.half_bytes();
+    const uint8_t* halves = halves_ + index * geometry_->half_bytes;
     const VFloats d = LoadRowHalves(halves);
-    const size_t block = column_ / block_ + index;
-    VFloats min = d;
-    if constexpr (kSpec.scales == PackedScales::kHalfAndMin) min = LoadRowHalves(halves + 32);
-    if constexpr (kSpec.scales == PackedScales::kHalfAndZero) {
-      const auto taken = hn::Set(df, kSignedCodes<kSpec> ? 128.0f : 0.0f);
-      min = hn::Mul(d, hn::Sub(taken, LoadRowHalves(halves + 32)));
-    }
+    const size_t block = (column_ >> geometry_->block_shift) + index;
     for (size_t t = 0; t < kTokens; ++t) {
       const VFloats xs = hn::Set(df, x_[t].scales[block]);
-      acc_[t] = hn::MulAdd(hn::ConvertTo(df, dots_[t]), hn::Mul(d, xs), acc_[t]);
-      if constexpr (kSpec.has_second_half()) {
-        acc_[t] = hn::MulAdd(min, hn::Set(df, x_[t].sums[block]), acc_[t]);
-      }
+      acc_[t] = hn::MulAdd(hn::ConvertTo(df, dots[t]), hn::Mul(d, xs), acc_[t]);
+    }
+    if (geometry_->scales == PackedScales::kHalf) return;
+    const VFloats second = LoadRowHalves(halves + 32);
+    const VFloats min =
+        geometry_->scales == PackedScales::kHalfAndMin ? second : hn::Neg(hn::Mul(d, second));
+    for (size_t t = 0; t < kTokens; ++t) {
+      acc_[t] = hn::MulAdd(min, hn::Set(df, x_[t].sums[block]), acc_[t]);
     }
   }
 
@@ -226,8 +274,8 @@ class UnitDot {
   const TokenView* x_;
   size_t column_;
   VFloats* acc_;
-  size_t block_ = 0;
-  VInts dots_[kTokens];
+  const PackedGeometry* geometry_ = nullptr;
+  VInts dots_[kDual ? 2 : 1][kTokens];
   VInts total_[kTokens];
   VInts bias_[kTokens];
   VInts mins_[kTokens];
@@ -252,7 +300,7 @@ class UnitDot {
         for (size_t g = 0; g < kSpec.groups(); ++g) {
           const PackedScaleMin sub =
               ReadPackedScale(kSpec, unit_.scales + kSpec.half_bytes(), r, g);
-          total += sub.scale * Dot(t, r, g * kSpec.group, kSpec.group);
+          total += sub.scale * Dot(t, r, g * kSpec.group, kSpec.group, true);
           mins -= sub.min * x_[t].negative_sums[column_ / kSpec.group + g];
         }
         const float xs = x_[t].scales[column_ / 256];
@@ -265,32 +313,34 @@ class UnitDot {
     }
   }
 
-  void AddBlocks(size_t block) {
+  void AddBlocks(const PackedGeometry& geometry) {
+    const bool has_offset = kSpec.bits == 8 || geometry.scales == PackedScales::kHalf;
     for (size_t t = 0; t < kTokens; ++t) {
       for (size_t r = 0; r < kPackedRows; ++r) {
-        for (size_t b = 0; b < kPackedChunk / block; ++b) {
-          const uint8_t* halves = unit_.scales + b * kSpec.half_bytes();
-          const size_t x_block = column_ / block + b;
+        for (size_t b = 0; b < kPackedChunk / geometry.block; ++b) {
+          const uint8_t* halves = unit_.scales + b * geometry.half_bytes;
+          const size_t x_block = column_ / geometry.block + b;
           const float d = ReadPackedHalf(halves, r);
+          const int dot = Dot(t, r, b * geometry.block, geometry.block, has_offset);
           float& acc = acc_[t * kPackedRows + r];
-          acc += static_cast<float>(Dot(t, r, b * block, block)) * (d * x_[t].scales[x_block]);
-          if constexpr (kSpec.has_second_half()) {
-            const float second = ReadPackedHalf(halves + 32, r);
-            const float min = kSpec.scales == PackedScales::kHalfAndMin ? second : -(d * second);
-            acc += min * x_[t].sums[x_block];
-          }
+          acc += static_cast<float>(dot) * (d * x_[t].scales[x_block]);
+          if (geometry.scales == PackedScales::kHalf) continue;
+          const float second = ReadPackedHalf(halves + 32, r);
+          const bool is_min = geometry.scales == PackedScales::kHalfAndMin;
+          acc += (is_min ? second : -(d * second)) * x_[t].sums[x_block];
         }
       }
     }
   }
 
  private:
-  int Dot(size_t t, size_t r, size_t first, size_t n) const {
+  int Dot(size_t t, size_t r, size_t first, size_t n, bool has_offset) const {
+    const int offset = has_offset ? static_cast<int>(kSpec.offset) : 0;
     int dot = 0;
     for (size_t k = first; k < first + n; ++k) {
       const uint8_t* chunk = unit_.codes + k / kPackedChunk * kSpec.chunk_bytes();
       const int code = ReadPackedCode(kSpec, chunk, r, k % kPackedChunk);
-      dot += (code - static_cast<int>(kSpec.offset)) * x_[t].codes[column_ + k];
+      dot += (code - offset) * x_[t].codes[column_ + k];
     }
     return dot;
   }
