@@ -39,6 +39,7 @@ class Cache {
     args_.layout = &layout_;
     args_.pool = pool_.data();
     args_.heads = model.heads;
+    args_.bf16_tiles = true;  // as with --activations auto
     args_.scale = 1.0f / std::sqrt(static_cast<float>(model.head_dim));
     Fill(bench.team, length);
     args_.spans = {&span_, 1};
@@ -82,7 +83,8 @@ KernelWork Prepare(KernelBench& bench, const engine::SynthShape& model, const Kv
   // A query and a key: a multiplication and an addition per value, for the score and for the sum.
   const double pairs = static_cast<double>(tokens) *
                        (static_cast<double>(context) + static_cast<double>(tokens + 1) / 2);
-  const kernels::KernelChoice choice = kernels::ChooseAttention(layout.format, tokens);
+  const kernels::KernelChoice choice =
+      kernels::ChooseAttention(tokens, model.heads / model.kv_heads, true);
   return {
       .bytes = static_cast<double>(layout.bytes_per_token() / layout.layers * (context + tokens)),
       .operations = 4.0 * pairs * static_cast<double>(model.heads * model.head_dim),

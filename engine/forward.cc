@@ -72,6 +72,8 @@ class Pass {
     args.heads = config_.heads;
     args.scale = 1.0f / std::sqrt(static_cast<float>(config_.head_dim));
     args.spans = batch_.spans;
+    // Products that round their operands make attention's rounding no worse.
+    args.bf16_tiles = activations_ != kernels::Activations::kF32;
     kernels::StoreKv(worker_, args, a_.k.data(), a_.v.data());
     worker_.Sync();
     kernels::Attention(worker_, args, a_.q.data(), a_.attention.data());

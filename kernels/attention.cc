@@ -1,162 +1,137 @@
+// Layout of the KV pages, and the driver: cuts a batch into items, gives them to the workers, and
+// joins what several of them computed of one row. The arithmetic is in attention/.
 #include "kernels/attention.h"
 
 #include <algorithm>
-#include <cstring>
-#include <limits>
 
-#include "kernels/attention_tile.h"
+#include "kernels/attention/path.h"
 #include "kernels/matmul.h"
-#include "kernels/vector_math.h"
 
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/attention.cc"
-#include <hwy/foreach_target.h>
-// After foreach_target.h, as Highway asks.
-#include "kernels/attention-inl.h"
-
-HWY_BEFORE_NAMESPACE();
-namespace crossover::kernels::HWY_NAMESPACE {
-
-// One block of keys: scores, soft cap, softmax, values. `begin` is the first key that any row sees.
-void AttendBlock(const Tile& tile, const KeyRange* visible, size_t begin, float soft_cap,
-                 const VectorMath& math) {
-  ScoreBlock(tile, begin, visible);
-  if (soft_cap != 0.0f) {
-    for (size_t row = 0; row < tile.rows; ++row) {
-      if (visible[row].begin >= visible[row].end) continue;
-      float* s = tile.scores + row * kKeyBlock + visible[row].begin;
-      const size_t n = visible[row].end - visible[row].begin;
-      for (size_t j = 0; j < n; ++j) s[j] /= soft_cap;
-      math.tanh(n, s);
-      for (size_t j = 0; j < n; ++j) s[j] *= soft_cap;
-    }
-  }
-  SoftmaxBlock(tile, visible);
-  AccumulateBlock(tile, begin, visible);
-}
-
-}  // namespace crossover::kernels::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 namespace crossover::kernels {
 namespace {
 
-HWY_EXPORT(AttendBlock);
+// Items a worker should have at least, so that uneven ones balance: in a prompt, later rows see
+// more keys.
+constexpr size_t kItemsPerWorker = 4;
+constexpr size_t kAlignment = 64;
 
-// A run of query rows of one span and one KV head. Row r is query head kv_head·group + r % group of
-// the span's token r / group.
-struct Item {
-  const AttentionSpan* span;
-  size_t kv_head;
-  size_t first;  // row; how many follow stands in the tile
-};
+size_t RoundUp(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
-static_assert((2 * (kRowBlock + kKeyBlock) * kMaxHeadDim + kRowBlock * (kKeyBlock + 3)) *
-                  sizeof(float) <=
-              Team::kScratchBytes);
+/// How this batch is cut: the same for all workers.
+class Plan {
+ public:
+  Plan(const AttentionArgs& args, size_t workers)
+      : args_(args),
+        workers_(workers),
+        float_(FloatPath().geometry(*args.layout)),
+        tiles_(args.bf16_tiles ? TilePath() : nullptr) {
+    if (tiles_ != nullptr) tile_ = tiles_->geometry(*args.layout);
+    size_t rows = 0;
+    for (const AttentionSpan& span : args.spans) rows += span.rows * args.heads;
+    even_rows_ = rows / (workers * kItemsPerWorker);
+  }
 
-Tile CarveScratch(std::span<std::byte> scratch, size_t head_dim) {
-  Tile tile;
-  tile.stride = (head_dim + kStrideMultiple - 1) / kStrideMultiple * kStrideMultiple;
-  float* next = reinterpret_cast<float*>(scratch.data());
-  const auto take = [&next](size_t count) {
-    float* p = next;
-    next += count;
-    return p;
+  struct Part {
+    const Path* path;
+    const Geometry* geometry;
+    Item item;
+
+    /// Chunks with keys that the item's rows see.
+    Range chunks() const {
+      return {item.first_key() / geometry->chunk, (item.end_key() - 1) / geometry->chunk + 1};
+    }
   };
-  tile.q = take(kRowBlock * tile.stride);
-  tile.o = take(kRowBlock * tile.stride);
-  tile.k = take(kKeyBlock * tile.stride);
-  tile.v = take(kKeyBlock * tile.stride);
-  tile.scores = take(kRowBlock * kKeyBlock);
-  tile.row_max = take(kRowBlock);
-  tile.row_sum = take(kRowBlock);
-  tile.correction = take(kRowBlock);
-  return tile;
-}
 
-// K or V of the block's keys [begin, end) as float32; the other rows up to a whole register of keys
-// are zero, so that what the masks hide is at least a number.
-void LoadKeys(const KvLayout& layout, size_t row_bytes, const std::byte* pool, size_t offset,
-              const uint32_t* block_table, size_t base, size_t begin, size_t end, size_t stride,
-              float* out) {
-  std::memset(out, 0, begin * stride * sizeof(float));
-  for (size_t j = begin; j < end;) {
-    const size_t slot = (base + j) % layout.page_tokens;
-    const size_t run = std::min(layout.page_tokens - slot, end - j);
-    const std::byte* page =
-        pool + block_table[(base + j) / layout.page_tokens] * layout.page_bytes();
-    const std::byte* rows = page + offset + slot * row_bytes;
-    if (stride == layout.head_dim) {
-      DecodeRow(layout.format, rows, run * stride, out + j * stride);
-    } else {
-      for (size_t i = 0; i < run; ++i) {
-        float* row = out + (j + i) * stride;
-        DecodeRow(layout.format, rows + i * row_bytes, layout.head_dim, row);
-        std::fill(row + layout.head_dim, row + stride, 0.0f);
+  /// body(part) for every item, in the order of positions; heads of the same rows side by side.
+  template <class Body>
+  void ForEach(Body&& body) const {
+    const size_t group = args_.heads / args_.layout->kv_heads;
+    for (const AttentionSpan& span : args_.spans) {
+      const size_t rows = span.rows * group;
+      Part part{&FloatPath(), &float_, {&args_, &span, 0, 0, 0}};
+      if (tiles_ != nullptr && rows >= kMinTileRows) {
+        part.path = tiles_;
+        part.geometry = &tile_;
+      }
+      const Geometry& geometry = *part.geometry;
+      const size_t step =
+          std::clamp(RoundUp(even_rows_, geometry.row_unit), geometry.min_rows, geometry.max_rows);
+      for (size_t first = 0; first < rows; first += step) {
+        part.item.first = first;
+        part.item.rows = std::min(step, rows - first);
+        for (part.item.kv_head = 0; part.item.kv_head < args_.layout->kv_heads;
+             ++part.item.kv_head) {
+          body(part);
+        }
       }
     }
-    j += run;
   }
-  std::memset(out + end * stride, 0, (kKeyBlock - end) * stride * sizeof(float));
+
+ private:
+  const AttentionArgs& args_;
+  size_t workers_;
+  Geometry float_;
+  const Path* tiles_;
+  Geometry tile_;
+  size_t even_rows_;  // rows of an item that give every worker enough of them
+};
+
+/// Work in order of rising cost, dealt there and back.
+size_t Owner(size_t index, size_t workers) {
+  const size_t place = index % workers;
+  return index / workers % 2 == 0 ? place : workers - 1 - place;
 }
 
-void AttendItem(const AttentionArgs& args, const Item& item, const Tile& tile, const float* q,
-                float* out) {
-  const KvLayout& layout = *args.layout;
-  const AttentionSpan& span = *item.span;
-  const size_t group = args.heads / layout.kv_heads;
-  const size_t head_dim = layout.head_dim;
-  const size_t row_bytes = layout.row_bytes();
-  const size_t key_offset = layout.key_offset(args.layer, item.kv_head, 0);
-  const size_t value_offset = layout.value_offset(args.layer, item.kv_head, 0);
-  const auto row_offset = [&](size_t r) {
-    const size_t row = item.first + r;
-    return ((span.first_row + row / group) * args.heads + item.kv_head * group + row % group) *
-           head_dim;
-  };
-  const auto position = [&](size_t r) { return span.first_position + (item.first + r) / group; };
-  const auto oldest = [&](size_t r) {
-    const size_t p = position(r);
-    return args.window != 0 && p >= args.window ? p + 1 - args.window : 0;
-  };
+// Each item by one worker, chunk after chunk.
+void AttendWhole(const Worker& worker, const Plan& plan, std::byte* scratch, size_t state_offset,
+                 const float* q, float* out) {
+  auto* state = reinterpret_cast<float*>(scratch + state_offset);
+  size_t index = 0;
+  plan.ForEach([&](const Plan::Part& part) {
+    if (Owner(index++, worker.size) != worker.rank) return;
+    const auto& [path, geometry, item] = part;
+    path->prepare(item, q, scratch);
+    path->clear(item, state);
+    const Range chunks = part.chunks();
+    for (size_t c = chunks.begin; c < chunks.end; ++c) path->attend(item, c, scratch, state);
+    path->finish(item, state, out);
+  });
+}
 
-  for (size_t r = 0; r < tile.rows; ++r) {
-    const float* source = q + row_offset(r);
-    float* row = tile.q + r * tile.stride;
-    for (size_t i = 0; i < head_dim; ++i) row[i] = args.scale * source[i];
-    std::fill(row + head_dim, row + tile.stride, 0.0f);
-    tile.row_max[r] = -std::numeric_limits<float>::infinity();
-    tile.row_sum[r] = 0.0f;
-  }
-  std::memset(tile.o, 0, tile.rows * tile.stride * sizeof(float));
-
-  const VectorMath& math = SelectedVectorMath();
-  const size_t first_key = oldest(0);
-  const size_t last_key = position(tile.rows - 1);
-  for (size_t base = first_key / kKeyBlock * kKeyBlock; base <= last_key; base += kKeyBlock) {
-    const size_t begin = first_key > base ? first_key - base : 0;
-    const size_t end = std::min(kKeyBlock, last_key + 1 - base);
-    LoadKeys(layout, row_bytes, args.pool, key_offset, span.block_table, base, begin, end,
-             tile.stride, tile.k);
-    LoadKeys(layout, row_bytes, args.pool, value_offset, span.block_table, base, begin, end,
-             tile.stride, tile.v);
-    KeyRange visible[kRowBlock];
-    for (size_t r = 0; r < tile.rows; ++r) {
-      const size_t from = oldest(r), to = position(r) + 1;
-      visible[r].begin = from > base ? std::min(from - base, kKeyBlock) : 0;
-      visible[r].end = to > base ? std::min(to - base, kKeyBlock) : 0;
+// Each chunk of an item by one worker, which keeps its state; then each item's chunks are joined in
+// order. Chunk number i is its owner's (i / workers)-th.
+void AttendSplit(const Worker& worker, const Plan& plan, size_t state_offset, size_t state_bytes,
+                 const float* q, float* out) {
+  const auto state = [&](size_t index) {
+    std::byte* owner = worker.team_scratch[Owner(index, worker.size)];
+    return reinterpret_cast<float*>(owner + state_offset + (index / worker.size + 1) * state_bytes);
+  };
+  size_t index = 0;
+  plan.ForEach([&](const Plan::Part& part) {
+    const auto& [path, geometry, item] = part;
+    const Range chunks = part.chunks();
+    bool prepared = false;
+    for (size_t c = chunks.begin; c < chunks.end; ++c, ++index) {
+      if (Owner(index, worker.size) != worker.rank) continue;
+      if (!prepared) path->prepare(item, q, worker.scratch.data());
+      prepared = true;
+      path->clear(item, state(index));
+      path->attend(item, c, worker.scratch.data(), state(index));
     }
-    HWY_DYNAMIC_DISPATCH(AttendBlock)(tile, visible, begin, args.soft_cap, math);
-  }
-
-  for (size_t r = 0; r < tile.rows; ++r) {
-    const float* row = tile.o + r * tile.stride;
-    float* target = out + row_offset(r);
-    const float factor = 1.0f / tile.row_sum[r];
-    for (size_t i = 0; i < head_dim; ++i) target[i] = row[i] * factor;
-  }
+  });
+  worker.Sync();
+  index = 0;
+  size_t item_index = 0;
+  auto* total = reinterpret_cast<float*>(worker.scratch.data() + state_offset);
+  plan.ForEach([&](const Plan::Part& part) {
+    const auto& [path, geometry, item] = part;
+    const size_t first = index;
+    index += part.chunks().size();
+    if (Owner(item_index++, worker.size) != worker.rank) return;
+    path->clear(item, total);
+    for (size_t i = first; i < index; ++i) path->merge(item, state(i), total);
+    path->finish(item, total, out);
+  });
 }
 
 }  // namespace
@@ -197,27 +172,26 @@ void StoreKv(const Worker& worker, const AttentionArgs& args, const float* k, co
   }
 }
 
-// Items are dealt out in turn, heads of one run of tokens next to each other: later tokens see more
-// keys, so contiguous shares would be uneven. A batch of one decoded token has kv_heads items only,
-// so with fewer KV heads than workers some idle; splitting the keys as well would need a second
-// pass that merges (m, l, o), whose sums then depend on the split.
+// Items go out whole while every worker gets enough of them. Otherwise (few sequences and KV heads,
+// long contexts) their chunks do, as far as the workers' scratch holds the states.
 void Attention(const Worker& worker, const AttentionArgs& args, const float* q, float* out) {
-  const KvLayout& layout = *args.layout;
-  Tile tile = CarveScratch(worker.scratch, layout.head_dim);
-  const size_t group = args.heads / layout.kv_heads;
-  size_t item_index = 0;
-  for (const AttentionSpan& span : args.spans) {
-    const size_t rows = span.rows * group;
-    for (size_t first = 0; first < rows; first += kRowBlock) {
-      for (size_t head = 0; head < layout.kv_heads; ++head, ++item_index) {
-        if (item_index % worker.size != worker.rank) continue;
-        const Item item{&span, head, first};
-        tile.rows = std::min(kRowBlock, rows - first);
-        AttendItem(args, item, tile, q, out);
-      }
-    }
+  const Plan plan(args, worker.size);
+  size_t items = 0, chunks = 0, scratch_bytes = 0, state_bytes = 0;
+  plan.ForEach([&](const Plan::Part& part) {
+    ++items;
+    chunks += part.chunks().size();
+    scratch_bytes = std::max(scratch_bytes, part.geometry->scratch_bytes);
+    const size_t floats = part.geometry->state_floats(part.item.rows);
+    state_bytes = std::max(state_bytes, RoundUp(floats * sizeof(float), kAlignment));
+  });
+  const size_t states = RoundUp(chunks, worker.size) / worker.size + 1;  // and one to join them
+  const bool split = worker.size > 1 && items < worker.size * kItemsPerWorker && chunks > items &&
+                     scratch_bytes + states * state_bytes <= worker.scratch.size();
+  if (split) {
+    AttendSplit(worker, plan, scratch_bytes, state_bytes, q, out);
+  } else {
+    AttendWhole(worker, plan, worker.scratch.data(), scratch_bytes, q, out);
   }
 }
 
 }  // namespace crossover::kernels
-#endif  // HWY_ONCE

@@ -13,6 +13,11 @@ namespace crossover::kernels {
 /// Longest head that a worker's scratch has room for.
 inline constexpr size_t kMaxHeadDim = 1024;
 
+/// Query rows (a row is a token and a query head of one KV head) of a sequence from which on tile
+/// units beat float32 vectors, measured with F16 and Q8_0 pages in the L2 cache: float32 takes as
+/// long as its rows are many, tiles as long for 1 row as for 16.
+inline constexpr size_t kMinTileRows = 5;
+
 /// Where K and V of a token lie. The pool is an array of pages; a page holds `page_tokens` slots
 /// for all layers:  page → layer → {K, V} → kv head → slot → head_dim values as blocks of `format`.
 struct KvLayout {
@@ -44,10 +49,11 @@ struct AttentionArgs {
   const KvLayout* layout = nullptr;
   std::byte* pool = nullptr;
   size_t layer = 0;
-  size_t heads = 0;       // query heads; a multiple of layout->kv_heads
-  float scale = 1.0f;     // usually 1/sqrt(head_dim)
-  float soft_cap = 0.0f;  // s ← cap · tanh(s / cap); 0: none
-  size_t window = 0;      // attends to the last `window` positions only, itself included; 0: all
+  size_t heads = 0;         // query heads; a multiple of layout->kv_heads
+  float scale = 1.0f;       // usually 1/sqrt(head_dim)
+  float soft_cap = 0.0f;    // s ← cap · tanh(s / cap); 0: none
+  size_t window = 0;        // attends to the last `window` positions only, itself included; 0: all
+  bool bf16_tiles = false;  // operands may be rounded to bfloat16 for tile units; see Attention
   std::span<const AttentionSpan> spans;
 };
 
@@ -55,11 +61,21 @@ struct AttentionArgs {
 /// by all workers; no barrier at the end.
 void StoreKv(const Worker& worker, const AttentionArgs& args, const float* k, const float* v);
 
-/// out[row][heads][head_dim] = softmax(scale · q·Kᵀ) · V, float32 throughout. Called by all workers
-/// after the barrier that ends StoreKv; no barrier at the end. A token's result depends on its
-/// query and the stored keys and values alone, bit for bit: not on the number of workers, nor on
-/// the spans and batches that its sequence came in, nor on the page size. Pages that lie wholly
-/// before every token's window are not touched.
+/// out[row][heads][head_dim] = softmax(scale · q·Kᵀ) · V. Called by all workers after the barrier
+/// that ends StoreKv; no barrier at the end, but one has to come before any worker's scratch is
+/// used again, for others may still read results in it. Pages that lie wholly before every token's
+/// window are not touched.
+///
+/// In float32 throughout, unless bf16_tiles is set, the CPU has tile units and the span has at
+/// least kMinTileRows rows: then q, k, v and the probabilities p are rounded to bfloat16, each by a
+/// factor within 1 ± 2^-9, and all sums and the softmax stay in float32. A score s = scale · q·k
+/// then is off by |δ| ≤ 2^-8 scale Σ|q k| (by a third of 2^-9 scale √(Σ(q k)²) as a rule), and the
+/// result by Σ p (e^(2 max|δ|) - 1 + 2^-8) |v| at most.
+///
+/// A token's result depends on its query and the stored keys and values alone, bit for bit: not on
+/// the number of workers, the page size, or the spans and batches that its sequence came in, except
+/// that with bf16_tiles set a shorter span may be computed in float32. One more exception with
+/// tiles: a NaN or infinity in V may reach tokens of the same span that come before it.
 void Attention(const Worker& worker, const AttentionArgs& args, const float* q, float* out);
 
 }  // namespace crossover::kernels

@@ -1,179 +1,16 @@
 #include "kernels/attention.h"
 
-#include <algorithm>
-#include <cmath>
-#include <cstring>
-#include <numeric>
-#include <random>
-#include <string>
-#include <vector>
-
-#include "kernels/test_levels.h"
-#include "quant/format.h"
+#include "kernels/attention_fixture.h"
+#include "kernels/variants.h"
 
 namespace crossover::kernels {
 namespace {
-
-struct Shape {
-  const char* format = "F32";
-  size_t kv_heads = 2;
-  size_t group = 1;  // query heads per KV head
-  size_t head_dim = 64;
-  size_t page_tokens = 16;
-  size_t window = 0;
-  float soft_cap = 0.0f;
-};
 
 struct Tokens {
   size_t first_row = 0;
   size_t rows = 0;
   size_t first_position = 0;
 };
-
-// A pool with one sequence's K and V for `length` tokens, on pages in a shuffled order. What is not
-// stored is 0xFF bytes: NaN in every format, so that reading it shows.
-class Fixture {
- public:
-  static constexpr size_t kLayers = 2;
-  static constexpr size_t kLayer = 1;
-
-  Fixture(const Shape& shape, size_t length, uint32_t seed = 1) : shape_(shape) {
-    layout_.format = quant::FindFormat(std::string_view(shape.format))->format;
-    layout_.layers = kLayers;
-    layout_.kv_heads = shape.kv_heads;
-    layout_.head_dim = shape.head_dim;
-    layout_.page_tokens = shape.page_tokens;
-    std::mt19937 generator(seed);
-    std::normal_distribution<float> normal;
-    const auto fill = [&](std::vector<float>& x, size_t n) {
-      x.resize(n);
-      for (float& v : x) v = normal(generator);
-    };
-    fill(k_, length * shape.kv_heads * shape.head_dim);
-    fill(v_, length * shape.kv_heads * shape.head_dim);
-    fill(q_, length * heads() * shape.head_dim);
-    blocks_.resize(length / shape.page_tokens + 3);
-    std::iota(blocks_.begin(), blocks_.end(), 0u);
-    std::shuffle(blocks_.begin(), blocks_.end(), generator);
-    pool_.resize(blocks_.size() * layout_.page_bytes());
-    std::memset(pool_.data(), 0xFF, pool_.size());
-  }
-
-  size_t heads() const { return shape_.kv_heads * shape_.group; }
-  size_t query_floats() const { return heads() * shape_.head_dim; }
-  size_t key_floats() const { return shape_.kv_heads * shape_.head_dim; }
-  const KvLayout& layout() const { return layout_; }
-  std::vector<std::byte>& pool() { return pool_; }
-  const std::vector<uint32_t>& blocks() const { return blocks_; }
-  const std::vector<float>& q() const { return q_; }
-  std::vector<float>& k() { return k_; }
-  std::vector<float>& v() { return v_; }
-
-  AttentionArgs Args() {
-    AttentionArgs args;
-    args.layout = &layout_;
-    args.pool = pool_.data();
-    args.layer = kLayer;
-    args.heads = heads();
-    args.scale = 1.0f / std::sqrt(static_cast<float>(shape_.head_dim));
-    args.soft_cap = shape_.soft_cap;
-    args.window = shape_.window;
-    return args;
-  }
-
-  // Stores tokens [first, last) in one span and returns attention for them.
-  std::vector<float> Run(size_t first, size_t last, size_t workers = 1) {
-    const AttentionSpan span{blocks_.data(), 0, last - first, first};
-    AttentionArgs args = Args();
-    args.spans = {&span, 1};
-    std::vector<float> out((last - first) * query_floats(), std::nanf(""));
-    Team team(workers);
-    team.Run([&](const Worker& worker) {
-      StoreKv(worker, args, k_.data() + first * key_floats(), v_.data() + first * key_floats());
-      worker.Sync();
-      Attention(worker, args, q_.data() + first * query_floats(), out.data());
-    });
-    return out;
-  }
-
-  // The textbook's formula in double, on the pages as they are stored.
-  void CheckAgainstReference(const std::vector<float>& out, size_t first, size_t last) const {
-    double worst = 0;
-    for (size_t position = first; position < last; ++position) {
-      for (size_t head = 0; head < heads(); ++head) {
-        const auto expected = Reference(position, head);
-        const float* row =
-            out.data() + (position - first) * query_floats() + head * shape_.head_dim;
-        for (size_t i = 0; i < shape_.head_dim; ++i) {
-          const double error = std::abs(row[i] - expected[i]);
-          worst = std::isnan(error) ? error : std::max(worst, error);
-          if (std::isnan(error)) break;
-        }
-        if (std::isnan(worst)) break;
-      }
-      if (std::isnan(worst)) break;
-    }
-    // Values of size 1, scores of size 1 with sums of head_dim products: float32 is good for some
-    // 1e-6; a key too many or too few changes results by 1e-3 and more.
-    CHECK(worst <= 5e-6);
-  }
-
-  std::vector<double> Stored(size_t position, size_t kv_head, bool value) const {
-    const size_t slot = position % shape_.page_tokens;
-    const std::byte* page =
-        pool_.data() + blocks_[position / shape_.page_tokens] * layout_.page_bytes();
-    const size_t offset = value ? layout_.value_offset(kLayer, kv_head, slot)
-                                : layout_.key_offset(kLayer, kv_head, slot);
-    std::vector<float> row(shape_.head_dim);
-    quant::Info(layout_.format).decode(page + offset, row.size(), row.data());
-    return {row.begin(), row.end()};
-  }
-
- private:
-  std::vector<double> Reference(size_t position, size_t head) const {
-    const float* q = q_.data() + position * query_floats() + head * shape_.head_dim;
-    const size_t kv_head = head / shape_.group;
-    const size_t first =
-        shape_.window != 0 && position >= shape_.window ? position + 1 - shape_.window : 0;
-    std::vector<double> scores;
-    double largest = -1e300, sum = 0;
-    for (size_t j = first; j <= position; ++j) {
-      const auto key = Stored(j, kv_head, false);
-      double s = 0;
-      for (size_t i = 0; i < key.size(); ++i) s += q[i] * key[i];
-      s /= std::sqrt(static_cast<double>(shape_.head_dim));
-      if (shape_.soft_cap != 0) s = shape_.soft_cap * std::tanh(s / shape_.soft_cap);
-      scores.push_back(s);
-      largest = std::max(largest, s);
-    }
-    for (double& s : scores) sum += s = std::exp(s - largest);
-    std::vector<double> out(shape_.head_dim);
-    for (size_t j = first; j <= position; ++j) {
-      const auto value = Stored(j, kv_head, true);
-      for (size_t i = 0; i < out.size(); ++i) out[i] += scores[j - first] / sum * value[i];
-    }
-    return out;
-  }
-
-  Shape shape_;
-  KvLayout layout_;
-  std::vector<float> q_, k_, v_;
-  std::vector<uint32_t> blocks_;
-  std::vector<std::byte> pool_;
-};
-
-void CheckShape(const Shape& shape, size_t length) {
-  CAPTURE(std::string(shape.format));
-  CAPTURE(shape.kv_heads);
-  CAPTURE(shape.group);
-  CAPTURE(shape.head_dim);
-  CAPTURE(shape.page_tokens);
-  CAPTURE(shape.window);
-  CAPTURE(shape.soft_cap);
-  CAPTURE(length);
-  Fixture fixture(shape, length);
-  fixture.CheckAgainstReference(fixture.Run(0, length), 0, length);
-}
 
 TEST_CASE_TEMPLATE("attention: heads and groups", Level, CROSSOVER_EVERY_LEVEL) {
   const LevelScope<Level> scope;
@@ -197,11 +34,13 @@ TEST_CASE_TEMPLATE("attention: head sizes", Level, CROSSOVER_EVERY_LEVEL) {
 TEST_CASE_TEMPLATE("attention: KV formats", Level, CROSSOVER_EVERY_LEVEL) {
   const LevelScope<Level> scope;
   if (!scope.available()) return;
-  for (const char* format : {"F32", "F16", "BF16", "Q8_0", "Q4_0"}) {
-    const size_t block = quant::FindFormat(std::string_view(format))->block_weights;
-    for (const size_t head_dim : {32, 40, 64, 96, 128}) {
-      if (head_dim % block != 0) continue;
-      CheckShape({.format = format, .group = 2, .head_dim = head_dim}, 50);
+  for (const quant::Format format : KvFormats()) {
+    const quant::FormatInfo& info = quant::Info(format);
+    std::vector<size_t> head_dims(kHeadDims.begin(), kHeadDims.end());
+    head_dims.insert(head_dims.end(), {32, 40});
+    for (const size_t head_dim : head_dims) {
+      if (head_dim % info.block_weights != 0) continue;
+      CheckShape({.format = info.name.data(), .group = 2, .head_dim = head_dim}, 50);
     }
   }
 }
@@ -229,7 +68,8 @@ TEST_CASE_TEMPLATE("attention: lengths around every block", Level, CROSSOVER_EVE
 }
 
 TEST_CASE("attention: stored rows lie where the layout says, and nowhere else") {
-  for (const char* format : {"F32", "F16", "BF16", "Q8_0", "Q4_0"}) {
+  for (const quant::Format stored : KvFormats()) {
+    const char* format = quant::Info(stored).name.data();
     CAPTURE(std::string(format));
     constexpr size_t kLength = 21;
     const Shape shape{.format = format, .kv_heads = 3, .head_dim = 64, .page_tokens = 8};
@@ -298,6 +138,36 @@ TEST_CASE_TEMPLATE("attention: the same bits for any workers, spans and pages", 
       shape.page_tokens = page_tokens;
       Fixture fixture(shape, kLength);
       CHECK(fixture.Run(0, kLength) == expected);
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("attention: long contexts, split over workers or not", Level,
+                   CROSSOVER_EVERY_LEVEL) {
+  const LevelScope<Level> scope;
+  if (!scope.available()) return;
+  constexpr size_t kLength = 1300;  // three chunks
+  for (const char* format : {"F32", "F16", "BF16", "Q8_0", "Q4_0"}) {
+    for (const size_t window : {0, 700}) {
+      for (const size_t group : {1, 7, 12}) {
+        const Shape shape{
+            .format = format, .kv_heads = 1, .group = group, .head_dim = 32, .window = window};
+        CAPTURE(std::string(format));
+        CAPTURE(window);
+        CAPTURE(group);
+        Fixture fixture(shape, kLength);
+        fixture.Run(0, kLength - 4, 2);
+        const auto out = fixture.Run(kLength - 4, kLength);
+        fixture.CheckAgainstReference(out, kLength - 4, kLength);
+        const size_t row = fixture.query_floats();
+        for (const size_t workers : {1, 2, 5, 16}) {
+          for (size_t i = 0; i < 4; ++i) {
+            const auto one = fixture.Run(kLength - 4 + i, kLength - 3 + i, workers);
+            CHECK(
+                std::equal(one.begin(), one.end(), out.begin() + static_cast<ptrdiff_t>(i * row)));
+          }
+        }
+      }
     }
   }
 }
@@ -373,6 +243,32 @@ TEST_CASE_TEMPLATE("attention: a NaN stays visible", Level, CROSSOVER_EVERY_LEVE
     CAPTURE(token);
     CHECK(std::isnan(out[token * 32]) == (token >= 3));
   }
+}
+
+TEST_CASE_TEMPLATE("attention: what a token does not see cannot reach it", Level,
+                   CROSSOVER_EVERY_LEVEL) {
+  const LevelScope<Level> scope;
+  if (!scope.available()) return;
+  Fixture fixture({.kv_heads = 1, .group = 3, .head_dim = 32, .window = 10}, 40);
+  fixture.v()[20 * 32 + 5] = std::nanf("");
+  const auto out = fixture.Run(0, 40);
+  for (size_t token = 0; token < 40; ++token) {
+    CAPTURE(token);
+    for (size_t head = 0; head < 3; ++head) {
+      CHECK(std::isnan(out[(token * 3 + head) * 32 + 5]) == (token >= 20 && token < 30));
+      CHECK(!std::isnan(out[(token * 3 + head) * 32 + 6]));
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("attention: huge scores", Level, CROSSOVER_EVERY_LEVEL) {
+  const LevelScope<Level> scope;
+  if (!scope.available()) return;
+  // Scores up to 1e37 apart: the largest takes all, none of the others is left.
+  Fixture fixture({.kv_heads = 1, .head_dim = 32}, 60);
+  for (float& x : fixture.q()) x *= 1e18f;
+  for (float& x : fixture.k()) x *= 1e18f;
+  fixture.CheckAgainstReference(fixture.Run(0, 60), 0, 60);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "kernels/choice.h"
 
+#include "kernels/attention/path.h"
 #include "kernels/matmul_input.h"
 #include "kernels/matmul_kernels.h"
 #include "kernels/packed/pack.h"
@@ -40,8 +41,13 @@ KernelChoice ChooseMatMul(const Matrix& w, Activations activations, size_t token
   return {};
 }
 
-KernelChoice ChooseAttention(quant::Format /*format*/, size_t /*tokens*/) {
-  return {"attention_f32", "f32_fma", "the only one"};
+KernelChoice ChooseAttention(size_t tokens, size_t group, bool bf16_tiles) {
+  if (!bf16_tiles) return {"attention_f32", "f32_fma", "float32 as asked for"};
+  if (TilePath() == nullptr) return {"attention_f32", "f32_fma", "no tile unit at this level"};
+  if (tokens * group < kMinTileRows) {
+    return {"attention_f32", "f32_fma", "few query rows: tiles would be mostly empty"};
+  }
+  return {"attention_amx_bf16", "amx_bf16", "rows enough for tile units, K and V decoded once"};
 }
 
 }  // namespace crossover::kernels

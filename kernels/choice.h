@@ -19,7 +19,9 @@ struct KernelChoice {
 /// The rule that MatMul follows for a product of `tokens` tokens at the selected level.
 KernelChoice ChooseMatMul(const Matrix& w, Activations activations, size_t tokens);
 
-/// Attention's, for `tokens` tokens of a sequence over K and V in `format`.
-KernelChoice ChooseAttention(quant::Format format, size_t tokens);
+/// Attention's, for `tokens` tokens of a sequence with `group` query heads a KV head, where
+/// operands may be rounded to bfloat16 (AttentionArgs::bf16_tiles) or not. K and V may have any
+/// format.
+KernelChoice ChooseAttention(size_t tokens, size_t group, bool bf16_tiles);
 
 }  // namespace crossover::kernels

@@ -61,6 +61,7 @@ Team::Team(size_t threads) : size_(threads) {
                                                " threads; use fewer (--threads)");
     }
     scratch_.emplace_back(p);
+    scratch_pointers_.push_back(p);
   }
   // A barrier for more threads than there are would never open, so the runtime shows once what it
   // gives. (OMP_DYNAMIC would let it give another number next time.)
@@ -87,7 +88,8 @@ void Team::RunErased(void (*call)(void*, const Worker&), void* body) {
     call(body, Worker{.rank = rank,
                       .size = size_,
                       .barrier = barrier_.get(),
-                      .scratch = {scratch_[rank].get(), kScratchBytes}});
+                      .scratch = {scratch_[rank].get(), kScratchBytes},
+                      .team_scratch = scratch_pointers_});
   }
 }
 

@@ -36,6 +36,7 @@ struct Worker {
   size_t size = 1;
   Barrier* barrier = nullptr;    // null in a team of one
   std::span<std::byte> scratch;  // this worker's own, 64-byte aligned, kScratchBytes
+  std::span<std::byte* const> team_scratch = {};  // every worker's, by rank, to hand results over
 
   void Sync() const {
     if (barrier != nullptr) barrier->Wait();
@@ -73,6 +74,7 @@ class Team {
   size_t size_;
   std::unique_ptr<Barrier> barrier_;
   std::vector<std::unique_ptr<std::byte[], FreeScratch>> scratch_;
+  std::vector<std::byte*> scratch_pointers_;
 };
 
 }  // namespace crossover::kernels

@@ -25,6 +25,8 @@ constexpr std::string_view kBandwidthSource =
     "not measured by info; `crossover bench machine` measures it";
 
 constexpr size_t kShownTokens[] = {1, 16, 512};
+// Query heads a KV head, as in Qwen2.5-1.5B.
+constexpr size_t kShownGroup = 6;
 constexpr size_t kFormatsWidth = 64;
 
 /// One operation on one format, and the kernel that serves it with the settings given.
@@ -57,7 +59,7 @@ std::vector<KernelUse> KernelUses(const GlobalOptions& globals) {
   for (const quant::Format format : kernels::KvFormats()) {
     for (const size_t tokens : kShownTokens) {
       add("attention", quant::Info(format).name, "", tokens,
-          kernels::ChooseAttention(format, tokens));
+          kernels::ChooseAttention(tokens, kShownGroup, activations != kernels::Activations::kF32));
     }
   }
   for (const kernels::RowOperation& operation : kernels::RowOperations()) {
