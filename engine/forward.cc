@@ -56,8 +56,7 @@ class Pass {
 
   // x += W_o · softmax(rope(q) · rope(K)ᵀ / √d) · V, with q, k, v = W · rms_norm(x) + b.
   void AttentionBlock(const LayerWeights& layer, size_t index) {
-    Norm(layer.attention_norm);
-    Assign(a_.normed, config_.dim, std::array{&layer.q, &layer.k, &layer.v});
+    AssignNormed(layer.attention_norm, std::array{&layer.q, &layer.k, &layer.v});
     Project(layer.q, a_.q, layer.q_bias);
     Project(layer.k, a_.k, layer.k_bias);
     Project(layer.v, a_.v, layer.v_bias);
@@ -79,21 +78,15 @@ class Pass {
     kernels::Attention(worker_, args, a_.q.data(), a_.attention.data());
     worker_.Sync();
     Assign(a_.attention, config_.heads * config_.head_dim, std::array{&layer.attention_out});
-    AddProjection(layer.attention_out);
+    AddProjection(layer.attention_out, a_.input);
   }
 
   // x += W_down · (silu(W_gate · h) ⊙ W_up · h), h = rms_norm(x).
   void FeedForwardBlock(const LayerWeights& layer) {
-    Norm(layer.ffn_norm);
-    Assign(a_.normed, config_.dim, std::array{&layer.gate, &layer.up});
-    Project(layer.gate, a_.gate, {});
-    Project(layer.up, a_.up, {});
-    worker_.Sync();
-    const Range all = worker_.Split(tokens_ * config_.ffn_dim, 16);
-    kernels::SwiGlu(&a_.up[all.begin], all.size(), &a_.gate[all.begin]);
-    worker_.Sync();
-    Assign(a_.gate, config_.ffn_dim, std::array{&layer.down});
-    AddProjection(layer.down);
+    AssignNormed(layer.ffn_norm, std::array{&layer.gate, &layer.up});
+    kernels::MatMulSwiGlu(worker_, layer.gate, layer.up, a_.input, a_.gate.data(), a_.up.data(),
+                          a_.ffn_input, layer.down);
+    AddProjection(layer.down, a_.ffn_input);
   }
 
   // logits[i] = W_out · rms_norm(x[row_i]), for the rows that are wanted.
@@ -111,13 +104,9 @@ class Pass {
     kernels::MatMul(worker_, weights_.output, a_.input, a_.logits.data(), config_.vocab);
   }
 
-  void Norm(std::span<const float> weight) {
-    const Range rows = worker_.Split(tokens_);
-    for (size_t t = rows.begin; t < rows.end; ++t) {
-      kernels::RmsNorm(&a_.x[t * config_.dim], weight.data(), config_.dim, config_.norm_eps,
-                       &a_.normed[t * config_.dim]);
-    }
-    worker_.Sync();
+  void AssignNormed(std::span<const float> weight, std::span<const Matrix* const> readers) {
+    a_.input.AssignNormed(worker_, a_.x.data(), weight.data(), config_.norm_eps, a_.normed.data(),
+                          tokens_, config_.dim, readers, activations_);
   }
 
   void Assign(const std::vector<float>& x, size_t cols, std::span<const Matrix* const> readers) {
@@ -130,10 +119,10 @@ class Pass {
     kernels::MatMul(worker_, w, a_.input, y.data(), w.rows, options);
   }
 
-  void AddProjection(const Matrix& w) {
+  void AddProjection(const Matrix& w, const kernels::MatMulInput& input) {
     kernels::MatMulOptions options;
     options.accumulate = true;
-    kernels::MatMul(worker_, w, a_.input, a_.x.data(), config_.dim, options);
+    kernels::MatMul(worker_, w, input, a_.x.data(), config_.dim, options);
     worker_.Sync();
   }
 
@@ -169,7 +158,8 @@ Activity::Activity(const ModelConfig& config, size_t max_rows)
       gate(max_rows * config.ffn_dim),
       up(max_rows * config.ffn_dim),
       rope(max_rows * config.rotary_dim) {
-  input.Reserve(max_rows, std::max({config.dim, config.heads * config.head_dim, config.ffn_dim}));
+  input.Reserve(max_rows, std::max(config.dim, config.heads * config.head_dim));
+  ffn_input.Reserve(max_rows, config.ffn_dim);
 }
 
 size_t Activity::bytes() const {

@@ -30,6 +30,7 @@ struct Activity {
   std::vector<float> rope;       // [tokens][rotary_dim]: cosines, then sines
   std::vector<float> logits;     // [rows][vocab], grown on demand
   kernels::MatMulInput input;
+  kernels::MatMulInput ffn_input;  // of W_down, written while `input` is read
 };
 
 /// A batch, flattened.

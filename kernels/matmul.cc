@@ -5,23 +5,32 @@
 #include "kernels/isa.h"
 #include "kernels/matmul_input.h"
 #include "kernels/matmul_kernels.h"
+#include "kernels/rows.h"
 
 namespace crossover::kernels {
+
+namespace {
+
+MatMulShare ShareOf(const Worker& worker, const Matrix& w, const MatMulInput& input) {
+  const MatMulInput::Rows& rows = input.rows();
+  assert(rows.cols == w.cols && w.cols % quant::Info(w.format).block_weights == 0);
+  return {.w = &w,
+          .row_bytes = quant::Info(w.format).row_bytes(w.cols),
+          .rows = worker.Split(w.rows, kRowTile),
+          .tokens = rows.tokens,
+          .scratch = worker.scratch};
+}
+
+}  // namespace
 
 void MatMul(const Worker& worker, const Matrix& w, const MatMulInput& input, float* y,
             size_t y_stride, const MatMulOptions& options) {
   const MatMulInput::Rows& rows = input.rows();
-  const quant::FormatInfo& info = quant::Info(w.format);
-  assert(rows.cols == w.cols && w.cols % info.block_weights == 0);
-  MatMulShare share{.w = &w,
-                    .row_bytes = info.row_bytes(w.cols),
-                    .rows = worker.Split(w.rows, kRowTile),
-                    .tokens = rows.tokens,
-                    .y = y,
-                    .y_stride = y_stride,
-                    .bias = options.bias,
-                    .accumulate = options.accumulate,
-                    .scratch = worker.scratch};
+  MatMulShare share = ShareOf(worker, w, input);
+  share.y = y;
+  share.y_stride = y_stride;
+  share.bias = options.bias;
+  share.accumulate = options.accumulate;
   if (share.rows.empty()) return;
   const size_t index = FormatIndex(w.format);
   const bool packed = w.layout == Layout::kPacked;
@@ -33,11 +42,41 @@ void MatMul(const Worker& worker, const Matrix& w, const MatMulInput& input, flo
       return packed ? GemmPackedTable()[index](share, rows.rounded, /*round=*/true)
                     : GemmFloat(share, rows.rounded, /*round=*/true);
     case Form::kQ8:
-      return (packed ? GemvPackedTable() : GemvQ8Table())[index](share,
-                                                                 rows.q8(info.block_weights));
+      return (packed ? GemvPackedTable() : GemvQ8Table())[index](
+          share, rows.q8(quant::Info(w.format).block_weights));
     case Form::kTiles:
       return GemmTilesTable()[index](share, rows.tiles);
   }
+}
+
+void MatMulSwiGlu(const Worker& worker, const Matrix& gate, const Matrix& up,
+                  const MatMulInput& input, float* gate_values, float* up_values, MatMulInput& out,
+                  const Matrix& down) {
+  const MatMulInput::Rows& rows = input.rows();
+  const auto form = [&](const Matrix& w) { return ResolveForm(rows.activations, w, rows.tokens); };
+  const size_t width = gate.rows;
+  const Matrix* const reader = &down;
+  if (gate.format == up.format && width % 32 == 0 && form(gate) == Form::kTiles &&
+      form(up) == Form::kTiles && form(down) == Form::kTiles) {
+    out.rows().Begin(worker, nullptr, rows.tokens, width, {&reader, 1}, rows.activations);
+    const MatMulShare share = ShareOf(worker, gate, input);
+    if (!share.rows.empty()) {
+      // Begin's fields are rank 0's to write: only the place of the tiles is known to all.
+      SwiGluTilesTable()[FormatIndex(gate.format)](share, up, rows.tiles, out.rows().TilePlace());
+    }
+    worker.Sync();
+    return;
+  }
+  MatMul(worker, gate, input, gate_values, width);
+  MatMul(worker, up, input, up_values, width);
+  // A worker's rows of both are the same, so nobody has to wait.
+  const Range own = worker.Split(width, kRowTile);
+  for (size_t t = 0; t < rows.tokens; ++t) {
+    const size_t first = t * width + own.begin;
+    SwiGlu(up_values + first, own.size(), gate_values + first);
+  }
+  worker.Sync();
+  out.Assign(worker, gate_values, rows.tokens, width, {&reader, 1}, rows.activations);
 }
 
 std::vector<KernelName> MatMulKernels() {

@@ -63,8 +63,15 @@ class MatMulInput {
   void Assign(const Worker& worker, const float* x, size_t tokens, size_t cols,
               std::span<const Matrix* const> readers, Activations activations);
 
+  /// The same of rms_norm(x) · weight (rows.h), without a barrier between. `normed`:
+  /// [tokens][cols], written where a reader takes floats.
+  void AssignNormed(const Worker& worker, const float* x, const float* weight, float eps,
+                    float* normed, size_t tokens, size_t cols,
+                    std::span<const Matrix* const> readers, Activations activations);
+
   struct Rows;
   const Rows& rows() const { return *rows_; }
+  Rows& rows() { return *rows_; }
 
  private:
   std::unique_ptr<Rows> rows_;
@@ -80,6 +87,15 @@ struct MatMulOptions {
 /// Preconditions: input.Assign() was last called with W among the readers.
 void MatMul(const Worker& worker, const Matrix& w, const MatMulInput& input, float* y,
             size_t y_stride, const MatMulOptions& options = {});
+
+/// out ← silu(W_gate·x) ⊙ W_up·x, in the forms that `down` reads, as Assign would leave it. Called
+/// by all workers; all return after a barrier. `gate_values`, `up_values`: [tokens][gate.rows], of
+/// use only where the product passes through floats; they must stay alive as long as `out` is read.
+/// Preconditions: those of MatMul for both matrices, of one shape; `out` is another input than
+/// `input`, with room for gate.rows columns.
+void MatMulSwiGlu(const Worker& worker, const Matrix& gate, const Matrix& up,
+                  const MatMulInput& input, float* gate_values, float* up_values, MatMulInput& out,
+                  const Matrix& down);
 
 /// Decodes one row of any format to float32 with the selected ISA (embedding lookup, KV pages).
 void DecodeRow(quant::Format format, const void* blocks, size_t weights, float* out);

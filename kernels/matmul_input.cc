@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cassert>
-#include <new>
 #include <string>
 
 #include "base/error.h"
+#include "kernels/rows.h"
 
 namespace crossover::kernels {
 namespace {
@@ -60,14 +60,13 @@ Q8Rows LayOut(std::byte* base, size_t tokens, size_t cols, size_t block, size_t&
   return rows;
 }
 
-MatMulInput::Rows::Bytes Allocate(size_t bytes) {
-  auto* p = static_cast<std::byte*>(
-      ::operator new[](std::max(bytes, kAlignment), std::align_val_t{kAlignment}, std::nothrow));
+Bytes Allocate(size_t bytes) {
+  Bytes p = AllocateBytes(bytes);
   if (p == nullptr) {
     throw Error(ErrorCode::kOutOfMemory, "no memory for " + std::to_string(bytes >> 20) +
                                              " MiB of activations; use a smaller batch");
   }
-  return MatMulInput::Rows::Bytes(p);
+  return p;
 }
 
 // An A tile: 16 tokens by 32 columns of bfloat16.
@@ -78,35 +77,25 @@ constexpr size_t kTileBytes = 1024;
 /// Tiles that cover the tokens, in pairs.
 size_t TokenTiles(size_t tokens) { return (tokens + 2 * kTileTokens - 1) / (2 * kTileTokens) * 2; }
 
-/// This worker's share of the tiles; see Rows::tiles for their order.
-void FillTiles(const Worker& worker, const float* x, size_t tokens, size_t cols, uint8_t* tiles) {
+/// The A tiles of one pair of 16 tokens; see Rows::tiles for their order.
+void FillTilePair(const float* x, size_t tokens, size_t cols, uint8_t* tiles) {
   const size_t chunks = cols / kTileCols;
-  const Range share = worker.Split(TokenTiles(tokens) * chunks);
-  for (size_t i = share.begin; i < share.end; ++i) {
-    const size_t pair = i / (2 * chunks);
-    const size_t chunk = i % (2 * chunks) / 2;
-    const size_t first = (2 * pair + i % 2) * kTileTokens;
+  for (size_t i = 0; i < 2 * chunks; ++i) {
+    const size_t first = i % 2 * kTileTokens;
     const size_t n = first < tokens ? std::min(kTileTokens, tokens - first) : 0;
-    FillTokenTile(x + first * cols, n, cols, chunk, tiles + i * kTileBytes);
+    FillTokenTile(x + first * cols, n, cols, i / 2, tiles + i * kTileBytes);
   }
 }
 
-struct Needs {
-  bool rounded = false;
-  std::array<bool, kQ8Blocks.size()> q8{};
-  bool tiles = false;
-};
-
-Needs NeedsOf(std::span<const Matrix* const> readers, Activations activations, size_t tokens) {
-  Needs needs;
-  for (const Matrix* w : readers) {
-    const quant::FormatInfo& info = quant::Info(w->format);
-    const Form form = ResolveForm(activations, *w, tokens);
-    if (form == Form::kBF16) needs.rounded = true;
-    if (form == Form::kTiles) needs.tiles = true;
-    if (form == Form::kQ8) needs.q8[Q8Index(info.block_weights)] = true;
+/// Writes one chunk of one token in the forms that are wanted; tiles are written by pairs.
+void ConvertChunk(const MatMulInput::Rows::Plan& plan, const float* row, size_t token, size_t chunk,
+                  size_t cols, float* rounded) {
+  const float* x = row + chunk * kChunkWeights;
+  const size_t n = std::min(kChunkWeights, cols - chunk * kChunkWeights);
+  if (plan.rounded) RoundRowToBFloat16(x, n, rounded + token * cols + chunk * kChunkWeights);
+  for (size_t b = 0; b < kQ8Blocks.size(); ++b) {
+    if (plan.q8[b]) QuantizeChunk(x, token, chunk, cols, kQ8Blocks[b], plan.q8_rows[b]);
   }
-  return needs;
 }
 
 }  // namespace
@@ -116,7 +105,7 @@ Form ResolveForm(Activations activations, const Matrix& w, size_t tokens) {
   const bool has_q8 = q8_kernels[FormatIndex(w.format)] != nullptr;
   // Below 17 tokens a tile is half empty or worse, and weights are read once anyway.
   const bool tiles = w.layout == Layout::kPacked && tokens > kMaxGemvTokens &&
-                     tokens <= kMaxTileTokens && GemmTilesTable()[FormatIndex(w.format)] != nullptr;
+                     GemmTilesTable()[FormatIndex(w.format)] != nullptr;
   switch (activations) {
     case Activations::kF32:
       return Form::kF32;
@@ -129,10 +118,6 @@ Form ResolveForm(Activations activations, const Matrix& w, size_t tokens) {
   }
   if (has_q8 && tokens <= kMaxGemvTokens) return Form::kQ8;
   return tiles ? Form::kTiles : Form::kF32;
-}
-
-void MatMulInput::Rows::FreeBytes::operator()(std::byte* p) const {
-  ::operator delete[](p, std::align_val_t{kAlignment});
 }
 
 MatMulInput::MatMulInput() : rows_(std::make_unique<Rows>()) {}
@@ -155,39 +140,96 @@ void MatMulInput::Reserve(size_t max_tokens, size_t max_cols) {
       Allocate(TokenTiles(rows.max_tokens) * (rows.max_cols / kTileCols + 1) * kTileBytes);
 }
 
-void MatMulInput::Assign(const Worker& worker, const float* x, size_t tokens, size_t cols,
-                         std::span<const Matrix* const> readers, Activations activations) {
-  Rows& rows = *rows_;
-  assert(tokens <= rows.max_tokens && cols <= rows.max_cols);
-  const Needs needs = NeedsOf(readers, activations, tokens);
-  Q8Rows q8[kQ8Blocks.size()];
+MatMulInput::Rows::Plan MatMulInput::Rows::Begin(const Worker& worker, const float* values,
+                                                 size_t token_count, size_t col_count,
+                                                 std::span<const Matrix* const> readers,
+                                                 Activations form) {
+  assert(token_count <= max_tokens && col_count <= max_cols);
+  Plan plan;
+  for (const Matrix* w : readers) {
+    const size_t block = quant::Info(w->format).block_weights;
+    switch (ResolveForm(form, *w, token_count)) {
+      case Form::kF32:
+        plan.floats = true;
+        break;
+      case Form::kBF16:
+        plan.rounded = true;
+        break;
+      case Form::kTiles:
+        plan.tiles = true;
+        break;
+      case Form::kQ8:
+        plan.q8[Q8Index(block)] = true;
+        break;
+    }
+  }
   for (size_t i = 0; i < kQ8Blocks.size(); ++i) {
     size_t size = 0;
-    if (needs.q8[i]) q8[i] = LayOut(rows.q8_bytes[i].get(), tokens, cols, kQ8Blocks[i], size);
+    if (!plan.q8[i]) continue;
+    plan.q8_rows[i] = LayOut(q8_bytes[i].get(), token_count, col_count, kQ8Blocks[i], size);
   }
-  auto* rounded = reinterpret_cast<float*>(rows.rounded_bytes.get());
-  auto* tiles = reinterpret_cast<uint8_t*>(rows.tile_bytes.get());
   if (worker.rank == 0) {
-    rows.tokens = tokens;
-    rows.cols = cols;
-    rows.activations = activations;
-    rows.x = x;
-    rows.rounded = rounded;
-    rows.tiles = tiles;
-    std::ranges::copy(q8, rows.q8_rows);
+    tokens = token_count;
+    cols = col_count;
+    activations = form;
+    x = values;
+    rounded = reinterpret_cast<float*>(rounded_bytes.get());
+    tiles = TilePlace();
+    std::ranges::copy(plan.q8_rows, q8_rows);
   }
+  return plan;
+}
 
-  if (needs.tiles) FillTiles(worker, x, tokens, cols, tiles);
+void MatMulInput::Assign(const Worker& worker, const float* x, size_t tokens, size_t cols,
+                         std::span<const Matrix* const> readers, Activations activations) {
+  const Rows::Plan plan = rows_->Begin(worker, x, tokens, cols, readers, activations);
+  auto* rounded = reinterpret_cast<float*>(rows_->rounded_bytes.get());
+  if (plan.tiles) {
+    const Range pairs = worker.Split(TokenTiles(tokens) / 2);
+    for (size_t pair = pairs.begin; pair < pairs.end; ++pair) {
+      const size_t first = pair * 2 * kTileTokens;
+      FillTilePair(x + first * cols, tokens - first, cols, rows_->TilePlace() + first * cols * 2);
+    }
+  }
   const size_t chunks = Chunks(cols);
   const Range share = worker.Split(tokens * chunks);
   for (size_t i = share.begin; i < share.end; ++i) {
+    ConvertChunk(plan, x + i / chunks * cols, i / chunks, i % chunks, cols, rounded);
+  }
+  worker.Sync();
+}
+
+void MatMulInput::AssignNormed(const Worker& worker, const float* x, const float* weight, float eps,
+                               float* normed, size_t tokens, size_t cols,
+                               std::span<const Matrix* const> readers, Activations activations) {
+  const Rows::Plan plan = rows_->Begin(worker, normed, tokens, cols, readers, activations);
+  auto* rounded = reinterpret_cast<float*>(rows_->rounded_bytes.get());
+  if (plan.tiles) {
+    const Range pairs = worker.Split(TokenTiles(tokens) / 2);
+    for (size_t pair = pairs.begin; pair < pairs.end; ++pair) {
+      const size_t first = pair * 2 * kTileTokens;
+      const size_t end = std::min(tokens, first + 2 * kTileTokens);
+      for (size_t t = first; t < end; ++t) {
+        RmsNorm(x + t * cols, weight, cols, eps, normed + t * cols);
+      }
+      FillTilePair(normed + first * cols, end - first, cols, rows_->TilePlace() + first * cols * 2);
+    }
+  }
+  // A token's norm is computed by every worker that has a chunk of it: cheaper than to wait.
+  const bool chunked = plan.floats || plan.rounded || plan.q8 != decltype(plan.q8){};
+  const size_t chunks = Chunks(cols);
+  const Range share = chunked ? worker.Split(tokens * chunks) : Range{};
+  auto* row = reinterpret_cast<float*>(worker.scratch.data());
+  assert(cols * sizeof(float) <= worker.scratch.size());
+  for (size_t i = share.begin; i < share.end; ++i) {
     const size_t token = i / chunks;
     const size_t chunk = i % chunks;
-    const size_t offset = token * cols + chunk * kChunkWeights;
-    const size_t n = std::min(kChunkWeights, cols - chunk * kChunkWeights);
-    if (needs.rounded) RoundRowToBFloat16(x + offset, n, rounded + offset);
-    for (size_t b = 0; b < kQ8Blocks.size(); ++b) {
-      if (needs.q8[b]) QuantizeChunk(x + offset, token, chunk, cols, kQ8Blocks[b], q8[b]);
+    if (i == share.begin || chunk == 0) RmsNorm(x + token * cols, weight, cols, eps, row);
+    ConvertChunk(plan, row, token, chunk, cols, rounded);
+    if (plan.floats) {
+      const size_t first = chunk * kChunkWeights;
+      std::copy(row + first, row + std::min(cols, first + kChunkWeights),
+                normed + token * cols + first);
     }
   }
   worker.Sync();

@@ -4,7 +4,9 @@
 #include <array>
 #include <cstddef>
 #include <memory>
+#include <span>
 
+#include "kernels/huge_pages.h"
 #include "kernels/matmul.h"
 #include "kernels/matmul_kernels.h"
 
@@ -21,11 +23,6 @@ constexpr size_t Q8Index(size_t block) {
 }
 
 struct MatMulInput::Rows {
-  struct FreeBytes {
-    void operator()(std::byte* p) const;
-  };
-  using Bytes = std::unique_ptr<std::byte[], FreeBytes>;
-
   size_t max_tokens = 0;
   size_t max_cols = 0;
   // Reserved address space; what no form uses is never touched, and costs nothing.
@@ -43,6 +40,20 @@ struct MatMulInput::Rows {
   // behind the last are zero.
   uint8_t* tiles = nullptr;
   Q8Rows q8_rows[kQ8Blocks.size()];
+
+  uint8_t* TilePlace() const { return reinterpret_cast<uint8_t*>(tile_bytes.get()); }
+
+  /// What a call of Assign is going to write.
+  struct Plan {
+    bool floats = false;
+    bool rounded = false;
+    bool tiles = false;
+    std::array<bool, kQ8Blocks.size()> q8{};
+    Q8Rows q8_rows[kQ8Blocks.size()];
+  };
+  /// Plans, and lets rank 0 note it here.
+  Plan Begin(const Worker& worker, const float* x, size_t tokens, size_t cols,
+             std::span<const Matrix* const> readers, Activations activations);
 
   const Q8Rows& q8(size_t block_weights) const { return q8_rows[Q8Index(block_weights)]; }
 };

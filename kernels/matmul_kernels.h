@@ -74,6 +74,8 @@ using DecodeRowFn = void (*)(const void* blocks, size_t weights, float* out);
 using EncodeRowFn = void (*)(const float* row, size_t weights, void* blocks);
 using GemmPackedFn = void (*)(const MatMulShare& share, const float* x, bool round);
 using GemmTilesFn = void (*)(const MatMulShare& share, const uint8_t* x);
+using SwiGluTilesFn = void (*)(const MatMulShare& gate, const Matrix& up, const uint8_t* x,
+                               uint8_t* out);
 using GemvQ8Fn = void (*)(const MatMulShare& share, const Q8Rows& x);
 
 /// Never null.
@@ -86,11 +88,13 @@ std::span<const GemvQ8Fn> GemvQ8Table();
 /// The packed form's; null where a format has none.
 std::span<const GemvQ8Fn> GemvPackedTable();
 std::span<const GemmPackedFn> GemmPackedTable();
-/// The tile kernels keep all tokens' sums in a worker's scratch; larger batches go without them.
-inline constexpr size_t kMaxTileTokens = 8192;
 /// On the tile units; null where the level, the CPU or the format has none. x: tiles of tokens
 /// (matmul_input.h).
 std::span<const GemmTilesFn> GemmTilesTable();
+/// silu(W_gate·x) ⊙ W_up·x as tiles (out: matmul_input.h), of a share of W_gate's rows, a multiple
+/// of
+/// 16. Both matrices have one format; their number of rows is a multiple of 32.
+std::span<const SwiGluTilesFn> SwiGluTilesTable();
 
 /// Decodes panels of W to float32 (rounded to bfloat16 if `round`), and multiplies them with
 /// x[tokens][w->cols].

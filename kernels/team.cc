@@ -5,16 +5,14 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "base/error.h"
 
 namespace crossover::kernels {
 namespace {
-
-constexpr size_t kScratchAlignment = 64;
 
 // Steps are microseconds apart, so waiting threads spin; but with fewer free cores than threads the
 // one waited for needs this core. 4000 pauses are some 50 to 200 µs.
@@ -53,15 +51,14 @@ Team::Team(size_t threads) : size_(threads) {
   if (threads > 1) barrier_ = std::make_unique<Barrier>(threads);
   scratch_.reserve(threads);
   for (size_t i = 0; i < threads; ++i) {
-    auto* p = static_cast<std::byte*>(
-        ::operator new[](kScratchBytes, std::align_val_t{kScratchAlignment}, std::nothrow));
+    Bytes p = AllocateBytes(kScratchBytes);
     if (p == nullptr) {
       throw Error(ErrorCode::kOutOfMemory, "no memory for the scratch space of " +
                                                std::to_string(threads) +
                                                " threads; use fewer (--threads)");
     }
-    scratch_.emplace_back(p);
-    scratch_pointers_.push_back(p);
+    scratch_pointers_.push_back(p.get());
+    scratch_.push_back(std::move(p));
   }
   // A barrier for more threads than there are would never open, so the runtime shows once what it
   // gives. (OMP_DYNAMIC would let it give another number next time.)
@@ -91,10 +88,6 @@ void Team::RunErased(void (*call)(void*, const Worker&), void* body) {
                       .scratch = {scratch_[rank].get(), kScratchBytes},
                       .team_scratch = scratch_pointers_});
   }
-}
-
-void Team::FreeScratch::operator()(std::byte* p) const {
-  ::operator delete[](p, std::align_val_t{kScratchAlignment});
 }
 
 }  // namespace crossover::kernels

@@ -9,6 +9,8 @@
 #include <span>
 #include <vector>
 
+#include "kernels/huge_pages.h"
+
 namespace crossover::kernels {
 
 struct Range {
@@ -66,14 +68,11 @@ class Team {
   }
 
  private:
-  struct FreeScratch {
-    void operator()(std::byte* p) const;
-  };
   void RunErased(void (*call)(void*, const Worker&), void* body);
 
   size_t size_;
   std::unique_ptr<Barrier> barrier_;
-  std::vector<std::unique_ptr<std::byte[], FreeScratch>> scratch_;
+  std::vector<Bytes> scratch_;
   std::vector<std::byte*> scratch_pointers_;
 };
 

@@ -1,227 +1,262 @@
 // Products of many tokens on the tile units (AMX-BF16), from the packed form.
 //
-// A B tile is 16 rows of W by 32 columns as bfloat16 pairs, which is one chunk
-// of the packed form: a dword lane a row, decoded straight into place. Two
-// tiles of 16 tokens × two groups of 16 rows are summed in four tile registers.
-// Columns pass in panels: while the tiles work on one panel, the next one is
-// decoded between their instructions, a piece at a time.
+// What bounds the tile units is the way of the tokens' tiles from L2 and of the sums to L2 and back
+// (docs/measurements.md), so the product is cut into blocks that stay there:
+//
+//   tokens in blocks of 512, rows in blocks of 8 pairs of row groups: 512 KiB of sums
+//   columns in panels of 512: the tokens' tiles of a panel (512 KiB) serve all row pairs of a block
+//   a panel of a row pair (32 KiB of B tiles) stays in L1, and is decoded while the tile units work
+//   on the panel before it
+//
+// A row pair is 32 neighbouring rows, or 16 rows each of W_gate and W_up, whose sums then become
+// the tiles that W_down reads: silu(gate) ⊙ up is never written as a matrix of floats.
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <utility>
 
 #include "kernels/amx.h"
 #include "kernels/matmul_kernels.h"
+#include "kernels/rows.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/packed/gemm_amx.cc"
 #include <hwy/foreach_target.h>
 
-#include "kernels/packed/dequant-inl.h"
 #include "kernels/packed/pack.h"
 #include "kernels/packed/sources.h"
+#include "kernels/packed/tile_steps-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {
 
 #if HWY_TARGET == HWY_AVX3_DL && HWY_ARCH_X86_64
 
-// GCC adds this to what Highway's pragma says; clang forgets the pragma, and has to be told again.
-#ifdef HWY_TARGET_STR
-#define CROSSOVER_TILES __attribute__((target(HWY_TARGET_STR ",amx-tile,amx-bf16,avx512bf16")))
-#else
-#define CROSSOVER_TILES __attribute__((target("amx-tile,amx-bf16,avx512bf16")))
-#endif
+constexpr size_t kPanelTiles = 2 * kStepTiles;
+constexpr size_t kPanelBytes = kPanelTiles * 2 * kTileBytes;
+constexpr size_t kPairTokens = 32;
+constexpr size_t kBlockTokens = 512;
+constexpr size_t kBlockPairs = 8;  // of row groups
+constexpr size_t kTileFloats = 256;
+constexpr size_t kSumFloats = 4 * kTileFloats;  // of a pair of token tiles × a pair of row groups
+static_assert(2 * kPanelBytes +
+                  kBlockPairs * (kBlockTokens / kPairTokens) * kSumFloats * sizeof(float) <=
+              Team::kScratchBytes);
 
-constexpr size_t kTileBytes = 1024;
-constexpr size_t kTileColumns = 32;
-constexpr size_t kPanelChunks = 8;  // 256 columns: two panels of 16 KiB live in L1
-constexpr size_t kPanelBytes = kPanelChunks * 2 * kTileBytes;
-constexpr size_t kTokenPair = 32;  // tokens of one pass over a panel
-constexpr size_t kSumFloats = kTokenPair * 2 * kPackedRows;
-constexpr size_t kMaxTokenPairs =
-    (Team::kScratchBytes - 2 * kPanelBytes) / (kSumFloats * sizeof(float));
+/// Sixteen rows each; the second may repeat the first where there is no other.
+struct RowPair {
+  const uint8_t* groups[2];
+};
 
-/// Two columns of 16 rows, rounded to bfloat16, as one row of a B tile.
-CROSSOVER_TILES HWY_INLINE void StorePair(VFloats even, VFloats odd, uint8_t* out) {
-  const __m512i interleave =
-      _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
-                       21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-  const auto both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(odd.raw, even.raw));
-  _mm512_store_si512(out, _mm512_permutexvar_epi16(interleave, both));
-}
-
-static_assert(kMaxTokenPairs * kTokenPair >= kMaxTileTokens);
-
-/// One slot (16 columns) to half a B tile.
-template <PackedSpec kSpec, size_t kSlot>
-CROSSOVER_TILES HWY_INLINE void DecodeTileSlot(const PackedUnit& unit,
-                                               const UnitScales<kSpec>& scales, uint8_t* tile) {
-  const uint8_t* chunk = unit.codes + kSlot / kChunkSlots * kSpec.chunk_bytes();
-  VFloats scale, min;
-  scales.template Get<kSlot>(scale, min);
-  for (size_t q = 0; q < 4; ++q) {
-    VFloats w[4];
-    QuadToFloats<kSpec, kSlot % kChunkSlots>(chunk, q, scale, min, w);
-    StorePair(w[0], w[1], tile + 128 * q);
-    StorePair(w[2], w[3], tile + 128 * q + 64);
-  }
-}
-
-/// B tile kTile of a unit.
-template <PackedSpec kSpec, size_t kTile>
-CROSSOVER_TILES void DecodeUnitTile(const PackedUnit& unit, const PackedGeometry& geometry,
-                                    uint8_t* tile) {
-  const UnitScales<kSpec> scales(unit.scales, geometry, 0);
-  DecodeTileSlot<kSpec, 2 * kTile>(unit, scales, tile);
-  DecodeTileSlot<kSpec, 2 * kTile + 1>(unit, scales, tile + 512);
-}
-
-using DecodeTileFn = void (*)(const PackedUnit& unit, const PackedGeometry& geometry,
-                              uint8_t* tile);
-
-template <PackedSpec kSpec, size_t... kTiles>
-constexpr std::array<DecodeTileFn, sizeof...(kTiles)> DecodeTileFunctions(
-    std::index_sequence<kTiles...>) {
-  return {DecodeUnitTile<kSpec, kTiles>...};
-}
-
-/// Tile `index` (32 columns) of a row group to a B tile.
+/// The product of a block of tokens with a block of row pairs.
 template <PackedSpec kSpec>
-CROSSOVER_TILES HWY_INLINE void DecodeTile(const uint8_t* group, const PackedGeometry& geometry,
-                                           size_t index, uint8_t* tile) {
-  constexpr size_t kTiles = kSpec.unit_columns() / kTileColumns;
-  static constexpr auto kDecode = DecodeTileFunctions<kSpec>(std::make_index_sequence<kTiles>());
-  const PackedUnit unit(group, geometry, index / kTiles, kSpec.code_bytes());
-  kDecode[index % kTiles](unit, geometry, tile);
-}
-
-/// Decodes a panel's tiles one at a time, so that the work can be spread.
-template <PackedSpec kSpec>
-class PanelDecoder {
+class TileBlock {
  public:
-  PanelDecoder(const uint8_t* const* groups, const PackedGeometry& geometry, size_t first_chunk,
-               size_t chunks, uint8_t* panel)
-      : groups_(groups),
-        geometry_(geometry),
-        first_(first_chunk),
-        pieces_(2 * chunks),
-        panel_(panel) {}
+  /// `x`: the tiles of the block's tokens; `scratch`: the worker's.
+  TileBlock(const PackedGeometry& geometry, size_t cols, const uint8_t* x, size_t tokens,
+            std::span<const RowPair> rows, std::byte* scratch)
+      : geometry_(geometry),
+        tiles_(cols / kTileColumns),
+        x_(x),
+        token_pairs_((tokens + kPairTokens - 1) / kPairTokens),
+        rows_(rows),
+        panels_(reinterpret_cast<uint8_t*>(scratch)),
+        sums_(reinterpret_cast<float*>(panels_ + 2 * kPanelBytes)) {}
 
-  size_t pieces() const { return pieces_; }
-  CROSSOVER_TILES HWY_INLINE bool Step() {
-    if (next_ == pieces_) return false;
-    DecodeTile<kSpec>(groups_[next_ % 2], geometry_, first_ + next_ / 2,
-                      panel_ + next_ * kTileBytes);
-    ++next_;
-    return true;
+  /// Tokens [0, 16) × both groups, then tokens [16, 32): [4][16][16].
+  float* sums(size_t row_pair, size_t token_pair) const {
+    return sums_ + (row_pair * token_pairs_ + token_pair) * kSumFloats;
+  }
+
+  CROSSOVER_TILES void Run() {
+    const size_t panels = (tiles_ + kPanelTiles - 1) / kPanelTiles * rows_.size();
+    Aim(0);
+    while (decoded_ < pieces_) DecodeWith(x_, x_, 0, x_);
+    for (size_t i = 0; i < panels; ++i) {
+      const size_t first = i / rows_.size() * kPanelTiles;
+      const size_t count = std::min(kPanelTiles, tiles_ - first);
+      const uint8_t* panel = panels_ + i % 2 * kPanelBytes;
+      if (i + 1 < panels) Aim(i + 1);
+      for (size_t t = 0; t < token_pairs_; ++t) {
+        float* out = sums(i % rows_.size(), t);
+        LoadSums(out, first == 0);
+        const uint8_t* x = x_ + (t * tiles_ + first) * 2 * kTileBytes;
+        const uint8_t* ahead = NextTokens(first, i % rows_.size(), t);
+        for (size_t k = 0; k < count; k += kStepTiles, ahead += kStepTiles * kAheadBytes) {
+          const size_t offset = k * 2 * kTileBytes;
+          const size_t tiles = std::min(kStepTiles, count - k);
+          if (decoded_ < pieces_) {
+            DecodeWith(x + offset, panel + offset, tiles, ahead);
+          } else {
+            TileStep(x + offset, panel + offset, tiles, ahead);
+          }
+        }
+        StoreSums(out);
+      }
+      while (decoded_ < pieces_) DecodeWith(x_, x_, 0, x_);
+    }
   }
 
  private:
-  const uint8_t* const* groups_;
+  /// Turns the decoder to panel `index`: K panels outermost, so that the tokens' tiles of one are
+  /// still in the cache for the next row pair.
+  void Aim(size_t index) {
+    pair_ = &rows_[index % rows_.size()];
+    first_tile_ = index / rows_.size() * kPanelTiles;
+    pieces_ = 2 * std::min(kPanelTiles, tiles_ - first_tile_);
+    decoded_ = 0;
+    target_ = panels_ + index % 2 * kPanelBytes;
+  }
+
+  /// The part of the next panel's tokens that is fetched beside a pair of token tiles; each row
+  /// pair fetches another.
+  const uint8_t* NextTokens(size_t first_tile, size_t row_pair, size_t token_pair) const {
+    const size_t next = first_tile + kPanelTiles < tiles_ ? first_tile + kPanelTiles : 0;
+    return x_ + (token_pair * tiles_ + next) * 2 * kTileBytes +
+           row_pair * kPanelTiles * kAheadBytes;
+  }
+
+  /// Decodes one tile, with a step of the product beside it.
+  CROSSOVER_TILES HWY_INLINE void DecodeWith(const uint8_t* x, const uint8_t* w, size_t count,
+                                             const uint8_t* ahead) {
+    static constexpr auto kSteps = TileStepFunctions<kSpec>();
+    const size_t tile = first_tile_ + decoded_ / 2;
+    const PackedUnit unit(pair_->groups[decoded_ % 2], geometry_, tile / kSteps.size(),
+                          kSpec.code_bytes());
+    kSteps[tile % kSteps.size()](x, w, count, ahead, unit, geometry_,
+                                 target_ + decoded_ * kTileBytes);
+    ++decoded_;
+  }
+
+  CROSSOVER_TILES static HWY_INLINE void LoadSums(const float* sums, bool zero) {
+    if (zero) {
+      _tile_zero(0);
+      _tile_zero(1);
+      _tile_zero(2);
+      _tile_zero(3);
+    } else {
+      _tile_loadd(0, sums, 64);
+      _tile_loadd(1, sums + kTileFloats, 64);
+      _tile_loadd(2, sums + 2 * kTileFloats, 64);
+      _tile_loadd(3, sums + 3 * kTileFloats, 64);
+    }
+  }
+  CROSSOVER_TILES static HWY_INLINE void StoreSums(float* sums) {
+    _tile_stored(0, sums, 64);
+    _tile_stored(1, sums + kTileFloats, 64);
+    _tile_stored(2, sums + 2 * kTileFloats, 64);
+    _tile_stored(3, sums + 3 * kTileFloats, 64);
+  }
+
   const PackedGeometry& geometry_;
-  size_t first_;
-  size_t pieces_;
-  uint8_t* panel_;
-  size_t next_ = 0;
+  size_t tiles_;  // of columns
+  const uint8_t* x_;
+  size_t token_pairs_;
+  std::span<const RowPair> rows_;
+  uint8_t* panels_;
+  float* sums_;
+  // The decoder's place.
+  const RowPair* pair_ = nullptr;
+  size_t first_tile_ = 0;
+  size_t pieces_ = 0;
+  size_t decoded_ = 0;
+  uint8_t* target_ = nullptr;
 };
 
-/// Sums of 32 tokens × 32 rows += one panel's products. `x`: chunk-major A
-/// tiles of the pair.
-CROSSOVER_TILES HWY_INLINE void TilePass(const uint8_t* x, const uint8_t* panel, size_t chunks,
-                                         bool first, float* sums) {
-  constexpr size_t kTile = kPackedRows * 16;
-  if (first) {
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-  } else {
-    _tile_loadd(0, sums, 64);
-    _tile_loadd(1, sums + kTile, 64);
-    _tile_loadd(2, sums + 2 * kTile, 64);
-    _tile_loadd(3, sums + 3 * kTile, 64);
-  }
-  for (size_t k = 0; k < chunks; ++k) {
-    const uint8_t* a = x + k * 2 * kTileBytes;
-    const uint8_t* b = panel + k * 2 * kTileBytes;
-    _tile_loadd(4, a, 64);
-    _tile_loadd(6, b, 64);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(7, b + kTileBytes, 64);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_loadd(5, a + kTileBytes, 64);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
-  }
-  _tile_stored(0, sums, 64);
-  _tile_stored(1, sums + kTile, 64);
-  _tile_stored(2, sums + 2 * kTile, 64);
-  _tile_stored(3, sums + 3 * kTile, 64);
-}
-
-/// y of one pair of token tiles and up to 32 rows.
-HWY_INLINE void StoreTilePair(const MatMulShare& share, size_t t0, Range rows, const float* sums) {
-  const size_t tokens = std::min(kTokenPair, share.tokens - t0);
+/// y of 16 tokens and up to 16 rows from `row` on.
+HWY_INLINE void StoreTile(const MatMulShare& share, size_t t0, size_t row, const float* sums) {
+  if (row >= share.rows.end || t0 >= share.tokens) return;
+  const size_t tokens = std::min<size_t>(16, share.tokens - t0);
+  const size_t n = std::min(kPackedRows, share.rows.end - row);
+  const __mmask16 mask = static_cast<__mmask16>((1u << n) - 1);
+  const __m512 bias =
+      share.bias != nullptr ? _mm512_maskz_loadu_ps(mask, share.bias + row) : _mm512_setzero_ps();
   for (size_t t = 0; t < tokens; ++t) {
-    float* y = share.y + (t0 + t) * share.y_stride;
-    for (size_t g = 0; g < 2; ++g) {
-      const float* from = sums + ((t / 16) * 2 + g) * 256 + t % 16 * 16;
-      const size_t begin = rows.begin + g * kPackedRows;
-      const size_t n = begin < rows.end ? std::min(kPackedRows, rows.end - begin) : 0;
-      for (size_t i = 0; i < n; ++i) {
-        const float value = share.bias != nullptr ? from[i] + share.bias[begin + i] : from[i];
-        y[begin + i] = share.accumulate ? y[begin + i] + value : value;
-      }
-    }
+    float* y = share.y + (t0 + t) * share.y_stride + row;
+    __m512 value = _mm512_loadu_ps(sums + t * 16);
+    if (share.bias != nullptr) value = _mm512_add_ps(value, bias);
+    if (share.accumulate) value = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, y), value);
+    _mm512_mask_storeu_ps(y, mask, value);
   }
 }
 
-template <PackedSpec kSpec>
-CROSSOVER_TILES void GemmTiles(const MatMulShare& share, const uint8_t* x) {
-  const size_t chunks = share.w->cols / kTileColumns;
+/// silu(gate) ⊙ up of 16 tokens and 16 rows, as half an A tile of the next product; destroys gate.
+CROSSOVER_TILES HWY_INLINE void StoreSwiGlu(float* gate, const float* up, uint8_t* tile) {
+  SwiGlu(up, kTileFloats, gate);
+  for (size_t t = 0; t < 16; ++t) {
+    const auto bits = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(gate + t * 16)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(tile + t * 64), bits);
+  }
+}
+
+/// Calls run(first token, tokens, first pair, its block) for all blocks of tokens and row pairs.
+template <PackedSpec kSpec, class PairAt, class Store>
+CROSSOVER_TILES void ForEachBlock(const MatMulShare& share, const uint8_t* x, size_t pairs,
+                                  const PairAt& pair_at, const Store& store) {
   const PackedGeometry geometry = GeometryOf(*share.w);
-  const size_t pairs = (share.tokens + kTokenPair - 1) / kTokenPair;
-  const auto* data = static_cast<const uint8_t*>(share.w->data);
-  auto* panels = reinterpret_cast<uint8_t*>(share.scratch.data());
-  auto* sums = reinterpret_cast<float*>(panels + 2 * kPanelBytes);
-  const size_t panel_count = (chunks + kPanelChunks - 1) / kPanelChunks;
+  const size_t cols = share.w->cols;
+  RowPair rows[kBlockPairs];
   SetUpTiles();
-  for (size_t r = share.rows.begin; r < share.rows.end; r += 2 * kPackedRows) {
-    const Range rows{r, std::min(r + 2 * kPackedRows, share.rows.end)};
-    const uint8_t* first_group = data + r / kPackedRows * geometry.group_bytes;
-    // An odd group at the end is computed twice, and stored once.
-    const uint8_t* groups[2] = {
-        first_group, rows.size() > kPackedRows ? first_group + geometry.group_bytes : first_group};
-    const auto decoder = [&](size_t panel) {
-      const size_t first = panel * kPanelChunks;
-      return PanelDecoder<kSpec>(groups, geometry, first, std::min(kPanelChunks, chunks - first),
-                                 panels + panel % 2 * kPanelBytes);
-    };
-    PanelDecoder<kSpec> now = decoder(0);
-    while (now.Step()) {
-    }
-    for (size_t p = 0; p < panel_count; ++p) {
-      const bool more = p + 1 < panel_count;
-      PanelDecoder<kSpec> next = decoder(more ? p + 1 : p);
-      const size_t first = p * kPanelChunks;
-      const size_t count = std::min(kPanelChunks, chunks - first);
-      for (size_t pair = 0; pair < pairs; ++pair) {
-        TilePass(x + (pair * chunks + first) * 2 * kTileBytes, panels + p % 2 * kPanelBytes, count,
-                 p == 0, sums + pair * kSumFloats);
-        if (more) next.Step();
+  for (size_t t0 = 0; t0 < share.tokens; t0 += kBlockTokens) {
+    const size_t tokens = std::min(kBlockTokens, share.tokens - t0);
+    for (size_t first = 0; first < pairs; first += kBlockPairs) {
+      const size_t count = std::min(kBlockPairs, pairs - first);
+      for (size_t i = 0; i < count; ++i) rows[i] = pair_at(geometry, first + i);
+      TileBlock<kSpec> block(geometry, cols, x + t0 * cols * 2, tokens, {rows, count},
+                             share.scratch.data());
+      block.Run();
+      for (size_t i = 0; i < count; ++i) {
+        for (size_t t = 0; t < tokens; t += kPairTokens) {
+          store(t0 + t, first + i, block.sums(i, t / kPairTokens));
+        }
       }
-      while (more && next.Step()) {
-      }
-    }
-    for (size_t pair = 0; pair < pairs; ++pair) {
-      StoreTilePair(share, pair * kTokenPair, rows, sums + pair * kSumFloats);
     }
   }
   _tile_release();
 }
 
+template <PackedSpec kSpec>
+CROSSOVER_TILES void GemmTiles(const MatMulShare& share, const uint8_t* x) {
+  const auto* data = static_cast<const uint8_t*>(share.w->data);
+  const size_t groups = (share.rows.size() + kPackedRows - 1) / kPackedRows;
+  const size_t first_group = share.rows.begin / kPackedRows;
+  const auto pair_at = [&](const PackedGeometry& geometry, size_t i) {
+    const uint8_t* group = data + (first_group + 2 * i) * geometry.group_bytes;
+    // An odd group at the end is computed twice, and stored once.
+    return RowPair{{group, 2 * i + 1 < groups ? group + geometry.group_bytes : group}};
+  };
+  const auto store = [&](size_t t, size_t i, const float* sums) {
+    const size_t row = share.rows.begin + 2 * i * kPackedRows;
+    for (size_t tile = 0; tile < 4; ++tile) {
+      StoreTile(share, t + tile / 2 * 16, row + tile % 2 * kPackedRows, sums + tile * kTileFloats);
+    }
+  };
+  ForEachBlock<kSpec>(share, x, (groups + 1) / 2, pair_at, store);
+}
+
+/// `share`: of W_gate's rows; `out`: the tiles of silu(W_gate·x) ⊙ W_up·x.
+template <PackedSpec kSpec>
+CROSSOVER_TILES void SwiGluTiles(const MatMulShare& share, const Matrix& up, const uint8_t* x,
+                                 uint8_t* out) {
+  const size_t first_group = share.rows.begin / kPackedRows;
+  const size_t out_tiles = share.w->rows / kTileColumns;
+  const auto pair_at = [&](const PackedGeometry& geometry, size_t i) {
+    const size_t offset = (first_group + i) * geometry.group_bytes;
+    return RowPair{{static_cast<const uint8_t*>(share.w->data) + offset,
+                    static_cast<const uint8_t*>(up.data) + offset}};
+  };
+  const auto store = [&](size_t t, size_t i, float* sums) CROSSOVER_TILES {
+    const size_t group = first_group + i;
+    uint8_t* pair = out + (t / kPairTokens * out_tiles + group / 2) * 2 * kTileBytes;
+    for (size_t half = 0; half < 2; ++half) {
+      StoreSwiGlu(sums + half * 2 * kTileFloats, sums + (half * 2 + 1) * kTileFloats,
+                  pair + half * kTileBytes + group % 2 * 32);
+    }
+  };
+  ForEachBlock<kSpec>(share, x, share.rows.size() / kPackedRows, pair_at, store);
+}
+
 using TileTable = std::array<GemmTilesFn, quant::AllFormats::kSize>;
+using SwiGluTable = std::array<SwiGluTilesFn, quant::AllFormats::kSize>;
 
 const TileTable& GemmTileFunctions() {
   static constexpr TileTable kTable = PackedFunctions<GemmTilesFn>(
@@ -229,12 +264,24 @@ const TileTable& GemmTileFunctions() {
   return kTable;
 }
 
+const SwiGluTable& SwiGluTileFunctions() {
+  static constexpr SwiGluTable kTable = PackedFunctions<SwiGluTilesFn>(
+      []<PackedSpec kSpec>() -> SwiGluTilesFn { return SwiGluTiles<kSpec>; });
+  return kTable;
+}
+
 #else
 
 using TileTable = std::array<GemmTilesFn, quant::AllFormats::kSize>;
+using SwiGluTable = std::array<SwiGluTilesFn, quant::AllFormats::kSize>;
 
 const TileTable& GemmTileFunctions() {
   static constexpr TileTable kNone{};
+  return kNone;
+}
+
+const SwiGluTable& SwiGluTileFunctions() {
+  static constexpr SwiGluTable kNone{};
   return kNone;
 }
 
@@ -247,12 +294,19 @@ HWY_AFTER_NAMESPACE();
 namespace crossover::kernels {
 namespace {
 HWY_EXPORT(GemmTileFunctions);
-}
+HWY_EXPORT(SwiGluTileFunctions);
+}  // namespace
 
 std::span<const GemmTilesFn> GemmTilesTable() {
   static constexpr std::array<GemmTilesFn, quant::AllFormats::kSize> kNone{};
   if (!AvailableTileUnits().bf16) return kNone;
   return HWY_DYNAMIC_DISPATCH(GemmTileFunctions)();
+}
+
+std::span<const SwiGluTilesFn> SwiGluTilesTable() {
+  static constexpr std::array<SwiGluTilesFn, quant::AllFormats::kSize> kNone{};
+  if (!AvailableTileUnits().bf16) return kNone;
+  return HWY_DYNAMIC_DISPATCH(SwiGluTileFunctions)();
 }
 
 }  // namespace crossover::kernels

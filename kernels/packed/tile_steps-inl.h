@@ -1,0 +1,141 @@
+// One step of a product on the tile units (AMX-BF16): 256 columns of 32 tokens × 32 rows, with the
+// decoding of one later B tile between its instructions, where vector units would idle.
+//
+// A B tile is 16 rows of W by 32 columns as bfloat16 pairs: two slots of the packed form, a dword
+// lane a row, decoded straight into place. Tile registers: 0 … 3 sums (tokens 0–15 × both row
+// groups, then tokens 16–31), 4 and 5 tokens, 6 and 7 rows. They live across the calls here:
+// nothing else uses them.
+#if defined(CROSSOVER_KERNELS_PACKED_TILE_STEPS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef CROSSOVER_KERNELS_PACKED_TILE_STEPS_INL_H_
+#undef CROSSOVER_KERNELS_PACKED_TILE_STEPS_INL_H_
+#else
+#define CROSSOVER_KERNELS_PACKED_TILE_STEPS_INL_H_
+#endif
+
+#include <array>
+#include <utility>
+
+#include "kernels/packed/dequant-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace crossover::kernels::HWY_NAMESPACE {
+
+#if HWY_TARGET == HWY_AVX3_DL && HWY_ARCH_X86_64
+
+// GCC adds this to what Highway's pragma says; clang forgets the pragma, and has to be told again.
+#ifdef HWY_TARGET_STR
+#define CROSSOVER_TILES __attribute__((target(HWY_TARGET_STR ",amx-tile,amx-bf16,avx512bf16")))
+#else
+#define CROSSOVER_TILES __attribute__((target("amx-tile,amx-bf16,avx512bf16")))
+#endif
+
+constexpr size_t kTileBytes = 1024;
+constexpr size_t kTileColumns = 32;
+constexpr size_t kStepTiles = 8;
+
+/// Two columns of 16 rows, rounded to bfloat16, as one row of a B tile.
+CROSSOVER_TILES HWY_INLINE void StorePair(VFloats even, VFloats odd, uint8_t* out) {
+  const __m512i interleave =
+      _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                       21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+  const auto both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(odd.raw, even.raw));
+  _mm512_store_si512(out, _mm512_permutexvar_epi16(interleave, both));
+}
+
+/// Decodes B tile kTile of a unit, a quad of columns at a time.
+template <PackedSpec kSpec, size_t kTile>
+class TileDecoder {
+ public:
+  CROSSOVER_TILES HWY_INLINE TileDecoder(const PackedUnit& unit, const PackedGeometry& geometry,
+                                         uint8_t* tile)
+      : scales_(unit.scales, geometry, 0), unit_(unit), tile_(tile) {}
+
+  template <size_t kQuad>
+  CROSSOVER_TILES HWY_INLINE void Step() {
+    constexpr size_t kSlot = 2 * kTile + kQuad / 4;
+    const uint8_t* chunk = unit_.codes + kSlot / kChunkSlots * kSpec.chunk_bytes();
+    if constexpr (kQuad % 4 == 0) scales_.template Get<kSlot>(scale_, min_);
+    VFloats w[4];
+    QuadToFloats<kSpec, kSlot % kChunkSlots>(chunk, kQuad % 4, scale_, min_, w);
+    StorePair(w[0], w[1], tile_ + 128 * kQuad);
+    StorePair(w[2], w[3], tile_ + 128 * kQuad + 64);
+  }
+
+ private:
+  UnitScales<kSpec> scales_;
+  const PackedUnit& unit_;
+  uint8_t* tile_;
+  VFloats scale_;
+  VFloats min_;
+};
+
+/// Sums += 32 columns: `x` two A tiles, `w` two B tiles. Tokens are read past the first cache
+/// level, which the rows' tiles fill.
+CROSSOVER_TILES HWY_INLINE void MultiplyTiles(const uint8_t* x, const uint8_t* w) {
+  _tile_stream_loadd(4, x, 64);
+  _tile_loadd(6, w, 64);
+  _tile_dpbf16ps(0, 4, 6);
+  _tile_loadd(7, w + kTileBytes, 64);
+  _tile_dpbf16ps(1, 4, 7);
+  _tile_stream_loadd(5, x + kTileBytes, 64);
+  _tile_dpbf16ps(2, 5, 6);
+  _tile_dpbf16ps(3, 5, 7);
+}
+
+/// What a step asks for on the way, from L3 to L2: a pair of tiles' share of the tokens' next
+/// panel.
+constexpr size_t kAheadBytes = 256;
+
+HWY_INLINE void FetchAhead(const uint8_t* ahead) {
+  for (size_t i = 0; i < kAheadBytes; i += 64) __builtin_prefetch(ahead + i, 0, 2);
+}
+
+/// A step of `count` (≤ kStepTiles) tiles of columns.
+CROSSOVER_TILES HWY_INLINE void TileStep(const uint8_t* x, const uint8_t* w, size_t count,
+                                         const uint8_t* ahead) {
+  for (size_t k = 0; k < count; ++k) {
+    MultiplyTiles(x + k * 2 * kTileBytes, w + k * 2 * kTileBytes);
+    FetchAhead(ahead + k * kAheadBytes);
+  }
+}
+
+/// The same, and tile kTile of `unit` to `out`.
+template <PackedSpec kSpec, size_t kTile>
+CROSSOVER_TILES void TileStepAndDecode(const uint8_t* x, const uint8_t* w, size_t count,
+                                       const uint8_t* ahead, const PackedUnit& unit,
+                                       const PackedGeometry& geometry, uint8_t* out) {
+  TileDecoder<kSpec, kTile> decoder(unit, geometry, out);
+  if (count == kStepTiles) {
+    [&]<size_t... kQuads>(std::index_sequence<kQuads...>) CROSSOVER_TILES {
+      ((MultiplyTiles(x + kQuads * 2 * kTileBytes, w + kQuads * 2 * kTileBytes),
+        FetchAhead(ahead + kQuads * kAheadBytes), decoder.template Step<kQuads>()),
+       ...);
+    }
+    (std::make_index_sequence<kStepTiles>());
+    return;
+  }
+  TileStep(x, w, count, ahead);
+  [&]<size_t... kQuads>(std::index_sequence<kQuads...>) CROSSOVER_TILES {
+    (decoder.template Step<kQuads>(), ...);
+  }
+  (std::make_index_sequence<kStepTiles>());
+}
+
+using TileStepFn = void (*)(const uint8_t* x, const uint8_t* w, size_t count, const uint8_t* ahead,
+                            const PackedUnit& unit, const PackedGeometry& geometry, uint8_t* out);
+
+/// One for each tile of a unit.
+template <PackedSpec kSpec>
+constexpr auto TileStepFunctions() {
+  return []<size_t... kTiles>(std::index_sequence<kTiles...>) {
+    return std::array<TileStepFn, sizeof...(kTiles)>{TileStepAndDecode<kSpec, kTiles>...};
+  }
+  (std::make_index_sequence<kSpec.unit_columns() / kTileColumns>());
+}
+
+#endif
+
+}  // namespace crossover::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // CROSSOVER_KERNELS_PACKED_TILE_STEPS_INL_H_
