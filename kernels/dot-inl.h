@@ -81,7 +81,7 @@ HWY_INLINE VI32 Dot4(VI32 acc, const int8_t* w, const int8_t* x) {
 HWY_INLINE VI32 Dot4(VI32 acc, const int8_t* w, const int8_t* x) {
   const int8x16_t wv = vld1q_s8(w);
   const int8x16_t xv = vld1q_s8(x);
-#if defined(__ARM_FEATURE_DOTPROD)
+#if CROSSOVER_DOTPROD || defined(__ARM_FEATURE_DOTPROD)
   return VI32{vdotq_s32(acc.raw, wv, xv)};
 #else
   // Products of 128 · 127 fit 16 bits, sums of two as well; the pairs of pairs are added in 32.

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstring>
 
+#include "kernels/dotprod.h"
 #include "kernels/matmul_kernels.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -225,11 +226,22 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace crossover::kernels {
+#if CROSSOVER_HAS_DOTPROD
+namespace N_NEON_DOTPROD {
+const std::array<GemvQ8Fn, quant::AllFormats::kSize>& GemvTable();
+}
+#endif
+
 namespace {
 HWY_EXPORT(GemvTable);
 }
 
-std::span<const GemvQ8Fn> GemvQ8Table() { return HWY_DYNAMIC_DISPATCH(GemvTable)(); }
+std::span<const GemvQ8Fn> GemvQ8Table() {
+#if CROSSOVER_HAS_DOTPROD
+  if (DotprodSelected()) return N_NEON_DOTPROD::GemvTable();
+#endif
+  return HWY_DYNAMIC_DISPATCH(GemvTable)();
+}
 
 }  // namespace crossover::kernels
 #endif  // HWY_ONCE

@@ -1,11 +1,19 @@
 #include "kernels/isa.h"
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
+#include <tuple>
+#include <utility>
+
+#if CROSSOVER_HAS_DOTPROD
+#include <sys/auxv.h>
+#endif
 
 #include "base/error.h"
+#include "kernels/dotprod.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/isa.cc"
@@ -16,20 +24,28 @@
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {
 
-int64_t CompiledTarget() { return HWY_TARGET; }
+/// Highway's target, and whether with the dot product on top.
+std::pair<int64_t, bool> CompiledTarget() { return {HWY_TARGET, CROSSOVER_DOTPROD != 0}; }
 
 }  // namespace crossover::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace crossover::kernels {
+#if CROSSOVER_HAS_DOTPROD
+namespace N_NEON_DOTPROD {
+std::pair<int64_t, bool> CompiledTarget();
+}
+#endif
+
 namespace {
 
 HWY_EXPORT(CompiledTarget);
 
 struct Level {
   std::string_view name;
-  int64_t targets;  // Highway's bits
+  int64_t targets;       // Highway's bits
+  bool dotprod = false;  // dotprod.h
 };
 
 #ifdef HWY_NEON_WITHOUT_AES
@@ -44,6 +60,9 @@ constexpr std::array kLevels = {
     Level{"avx512", HWY_AVX3},
     Level{"avx2", HWY_AVX2},
     Level{"sse4", HWY_SSE4},
+#if CROSSOVER_HAS_DOTPROD
+    Level{"neon_dotprod", kNeon, true},
+#endif
     Level{"neon", kNeon},
     Level{"scalar", HWY_SCALAR | HWY_EMU128},
 };
@@ -57,7 +76,23 @@ int64_t CpuTargets() {
   return targets;
 }
 
-bool IsAvailable(const Level& level) { return (level.targets & CpuTargets()) != 0; }
+bool CpuHasDotprod() {
+#if CROSSOVER_HAS_DOTPROD
+  return (CpuTargets() & kNeon) != 0 && (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#else
+  return false;
+#endif
+}
+
+// What Highway's chosen target leaves open.
+std::atomic<bool>& DotprodChoice() {
+  static std::atomic<bool> choice = CpuHasDotprod();
+  return choice;
+}
+
+bool IsAvailable(const Level& level) {
+  return (level.targets & CpuTargets()) != 0 && (!level.dotprod || CpuHasDotprod());
+}
 
 std::string KnownLevels() {
   std::string available = "auto";
@@ -73,6 +108,8 @@ std::string KnownLevels() {
 
 }  // namespace
 
+bool DotprodSelected() { return DotprodChoice().load(std::memory_order_relaxed); }
+
 std::vector<IsaLevel> IsaLevels() {
   std::vector<IsaLevel> levels;
   for (const Level& level : kLevels) {
@@ -86,7 +123,7 @@ std::string_view SelectedIsa() {
   hwy::ChosenTarget& chosen = hwy::GetChosenTarget();
   if (!chosen.IsInitialized()) chosen.Update(cpu);
   for (const Level& level : kLevels) {
-    if (!IsBuilt(level)) continue;
+    if (!IsBuilt(level) || level.dotprod != DotprodSelected()) continue;
     hwy::ChosenTarget candidate;
     candidate.Update(level.targets & cpu);
     if (candidate.GetIndex() == chosen.GetIndex()) return level.name;
@@ -99,12 +136,14 @@ void SelectIsa(std::string_view name) {
   if (name == "auto") {
     hwy::SetSupportedTargetsForTest(0);
     hwy::GetChosenTarget().Update(cpu);
+    DotprodChoice() = CpuHasDotprod();
     return;
   }
   for (const Level& level : kLevels) {
     if (level.name == name && IsBuilt(level) && IsAvailable(level)) {
       hwy::SetSupportedTargetsForTest(level.targets & cpu);
       hwy::GetChosenTarget().Update(level.targets & cpu);
+      DotprodChoice() = level.dotprod;
       return;
     }
   }
@@ -123,9 +162,12 @@ void SelectIsaFromEnvironment() {
 }
 
 std::string_view ExecutedIsa() {
-  const int64_t target = HWY_DYNAMIC_DISPATCH(CompiledTarget)();
+  auto [target, dotprod] = HWY_DYNAMIC_DISPATCH(CompiledTarget)();
+#if CROSSOVER_HAS_DOTPROD
+  if (DotprodSelected()) std::tie(target, dotprod) = N_NEON_DOTPROD::CompiledTarget();
+#endif
   for (const Level& level : kLevels) {
-    if ((level.targets & target) != 0) return level.name;
+    if ((level.targets & target) != 0 && level.dotprod == dotprod) return level.name;
   }
   return "unknown";
 }

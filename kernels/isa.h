@@ -10,8 +10,9 @@
 namespace crossover::kernels {
 
 struct IsaLevel {
-  std::string_view name;  // "scalar", "sse4", "avx2", "avx512", "avx512_vnni", "neon"
-  bool available;         // this CPU has it
+  std::string_view
+      name;        // "scalar", "sse4", "avx2", "avx512", "avx512_vnni", "neon", "neon_dotprod"
+  bool available;  // this CPU has it
 };
 
 /// Every level this binary was built with, best first.

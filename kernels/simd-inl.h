@@ -19,4 +19,21 @@
   "avx512vpopcntdq,avx512vnni"
 #endif
 
+// The second compilation for NEON (dotprod.h): code of ours under a name and for a target of its
+// own, on top of Highway's for NEON. The tables that choose are those of the first.
+#ifndef CROSSOVER_DOTPROD
+#define CROSSOVER_DOTPROD 0
+#endif
+#if CROSSOVER_DOTPROD
+namespace hwy {
+namespace N_NEON_DOTPROD = HWY_NAMESPACE;
+}
+#undef HWY_NAMESPACE
+#define HWY_NAMESPACE N_NEON_DOTPROD
+#undef HWY_TARGET_STR
+#define HWY_TARGET_STR "arch=armv8.2-a+crypto+dotprod"
+#undef HWY_ONCE
+#define HWY_ONCE 0
+#endif
+
 #endif  // CROSSOVER_KERNELS_SIMD_INL_H_

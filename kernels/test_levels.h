@@ -29,6 +29,10 @@ struct NeonLevel {
   static constexpr std::string_view kName = "neon";
 };
 
+struct NeonDotprodLevel {
+  static constexpr std::string_view kName = "neon_dotprod";
+};
+
 /// Selects a level for a scope. `if (!scope.available()) return;` at the top of a test.
 template <class Level>
 class LevelScope {
@@ -62,9 +66,10 @@ TYPE_TO_STRING_AS("avx2", crossover::kernels::Avx2Level);
 TYPE_TO_STRING_AS("avx512", crossover::kernels::Avx512Level);
 TYPE_TO_STRING_AS("avx512_vnni", crossover::kernels::Avx512VnniLevel);
 TYPE_TO_STRING_AS("neon", crossover::kernels::NeonLevel);
+TYPE_TO_STRING_AS("neon_dotprod", crossover::kernels::NeonDotprodLevel);
 
 // A list of types cannot be a template here: doctest wants them spelt out.
 #define CROSSOVER_EVERY_LEVEL                                                                    \
   crossover::kernels::ScalarLevel, crossover::kernels::Sse4Level, crossover::kernels::Avx2Level, \
       crossover::kernels::Avx512Level, crossover::kernels::Avx512VnniLevel,                      \
-      crossover::kernels::NeonLevel
+      crossover::kernels::NeonLevel, crossover::kernels::NeonDotprodLevel

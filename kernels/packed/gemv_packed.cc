@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "kernels/dotprod.h"
 #include "kernels/matmul_kernels.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -127,11 +128,22 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace crossover::kernels {
+#if CROSSOVER_HAS_DOTPROD
+namespace N_NEON_DOTPROD {
+const std::array<GemvQ8Fn, quant::AllFormats::kSize>& GemvPackedFunctions();
+}
+#endif
+
 namespace {
 HWY_EXPORT(GemvPackedFunctions);
 }
 
-std::span<const GemvQ8Fn> GemvPackedTable() { return HWY_DYNAMIC_DISPATCH(GemvPackedFunctions)(); }
+std::span<const GemvQ8Fn> GemvPackedTable() {
+#if CROSSOVER_HAS_DOTPROD
+  if (DotprodSelected()) return N_NEON_DOTPROD::GemvPackedFunctions();
+#endif
+  return HWY_DYNAMIC_DISPATCH(GemvPackedFunctions)();
+}
 
 }  // namespace crossover::kernels
 #endif  // HWY_ONCE

@@ -88,7 +88,7 @@ template <bool kSigned>
 HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
   const int8x16_t w = vreinterpretq_s8_u8(codes.raw);
   const int8x16_t x = vreinterpretq_s8_s32(vdupq_n_s32(quad));
-#if defined(__ARM_FEATURE_DOTPROD)
+#if CROSSOVER_DOTPROD || defined(__ARM_FEATURE_DOTPROD)
   return VInts{vdotq_s32(acc.raw, w, x)};
 #else
   // Products of 128 · 127 fit 16 bits, sums of two as well; the pairs of pairs are added in 32.
