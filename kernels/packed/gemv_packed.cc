@@ -56,7 +56,6 @@ HWY_NOINLINE void GroupProducts(const uint8_t* group, const PackedGeometry& geom
       }
     };
 #if HWY_TARGET != HWY_SCALAR
-    PrefetchAhead(unit.scales, geometry.unit_bytes - kSpec.code_bytes());
     for (size_t part = 0; part < kParts; ++part) {
       add(UnitDot<kSpec, kTokens>(unit, part * kLaneRows, x, column, acc[part]));
     }
