@@ -22,7 +22,6 @@ class Plan {
  public:
   Plan(const AttentionArgs& args, size_t workers)
       : args_(args),
-        workers_(workers),
         float_(FloatPath().geometry(*args.layout)),
         tiles_(args.bf16_tiles ? TilePath() : nullptr) {
     if (tiles_ != nullptr) tile_ = tiles_->geometry(*args.layout);
@@ -69,7 +68,6 @@ class Plan {
 
  private:
   const AttentionArgs& args_;
-  size_t workers_;
   Geometry float_;
   const Path* tiles_;
   Geometry tile_;

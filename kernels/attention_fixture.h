@@ -79,6 +79,17 @@ class Fixture {
     return args;
   }
 
+  // Stores tokens [first, last).
+  void Store(size_t first, size_t last) {
+    const AttentionSpan span{blocks_.data(), 0, last - first, first};
+    AttentionArgs args = Args();
+    args.spans = {&span, 1};
+    Team team(1);
+    team.Run([&](const Worker& worker) {
+      StoreKv(worker, args, k_.data() + first * key_floats(), v_.data() + first * key_floats());
+    });
+  }
+
   // Stores tokens [first, last) in one span and returns attention for them.
   std::vector<float> Run(size_t first, size_t last, size_t workers = 1) {
     const AttentionSpan span{blocks_.data(), 0, last - first, first};

@@ -149,18 +149,18 @@ TEST_CASE_TEMPLATE("attention: long contexts, split over workers or not", Level,
   constexpr size_t kLength = 1300;  // three chunks
   for (const char* format : {"F32", "F16", "BF16", "Q8_0", "Q4_0"}) {
     for (const size_t window : {0, 700}) {
-      for (const size_t group : {1, 7, 12}) {
+      for (const size_t group : {7, 12}) {
         const Shape shape{
             .format = format, .kv_heads = 1, .group = group, .head_dim = 32, .window = window};
         CAPTURE(std::string(format));
         CAPTURE(window);
         CAPTURE(group);
         Fixture fixture(shape, kLength);
-        fixture.Run(0, kLength - 4, 2);
+        fixture.Store(0, kLength - 4);
         const auto out = fixture.Run(kLength - 4, kLength);
         fixture.CheckAgainstReference(out, kLength - 4, kLength);
         const size_t row = fixture.query_floats();
-        for (const size_t workers : {1, 2, 5, 16}) {
+        for (const size_t workers : {1, 2, 5}) {
           for (size_t i = 0; i < 4; ++i) {
             const auto one = fixture.Run(kLength - 4 + i, kLength - 3 + i, workers);
             CHECK(

@@ -48,6 +48,36 @@ TEST_CASE_TEMPLATE("tile attention: pages, windows, soft caps and lengths", Leve
   }
 }
 
+// One token: few rows, for which K and V take another way into tiles.
+TEST_CASE_TEMPLATE("tile attention: decoding", Level, CROSSOVER_EVERY_LEVEL) {
+  const LevelScope<Level> scope;
+  if (!scope.available()) return;
+  constexpr size_t kLength = 620;
+  for (const char* format : {"F32", "F16", "BF16", "Q8_0", "Q4_0"}) {
+    const size_t block = quant::FindFormat(std::string_view(format))->block_weights;
+    for (const size_t head_dim : {20, 32, 96, 128}) {
+      if (head_dim % block != 0) continue;
+      for (const size_t window : {0, 70}) {
+        const Shape shape{.format = format,
+                          .kv_heads = 2,
+                          .group = 7,
+                          .head_dim = head_dim,
+                          .window = window,
+                          .soft_cap = window != 0 ? 3.0f : 0.0f,
+                          .tiles = true};
+        CAPTURE(std::string(format));
+        CAPTURE(head_dim);
+        CAPTURE(window);
+        Fixture fixture(shape, kLength);
+        fixture.Store(0, kLength - 1);
+        const auto out = fixture.Run(kLength - 1, kLength);
+        fixture.CheckAgainstReference(out, kLength - 1, kLength);
+        CHECK(fixture.Run(kLength - 1, kLength, 3) == out);
+      }
+    }
+  }
+}
+
 // With q = 0 every visible key has the weight 1, and small integers are bfloat16s: the mean of V
 // comes out exactly, and a key too many or too few shows however long the context is.
 TEST_CASE_TEMPLATE("tile attention: masks, to the key", Level, CROSSOVER_EVERY_LEVEL) {
@@ -104,7 +134,7 @@ TEST_CASE_TEMPLATE("tile attention: the same bits for any workers, pages and lon
     const auto expected = whole.Run(0, kLength);
     for (const size_t workers : {2, 3, 16, 40}) CHECK(whole.Run(0, kLength, workers) == expected);
     for (const std::vector<size_t>& pieces :
-         {std::vector<size_t>{1000, 150}, std::vector<size_t>{40, 7, 603, 60, 440}}) {
+         {std::vector<size_t>{1000, 150}, std::vector<size_t>{40, 7, 603, 3, 5, 492}}) {
       for (const size_t workers : {1, 4}) {
         Fixture fixture(shape, kLength);
         std::vector<float> out;

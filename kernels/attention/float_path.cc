@@ -4,6 +4,7 @@
 // else a block is decoded to floats once for all of them.
 #include <algorithm>
 #include <array>
+#include <type_traits>
 #include <utility>
 
 #include "kernels/attention/float_block.h"
@@ -35,29 +36,31 @@ void AccumulateRun(const FloatBlock& block, RowRun run, size_t fetch) {
   AccumulateRows<Row, kRows>(block, run.row, run.keys, {block.next_keys, fetch});
 }
 
-// Functions for 1 … kMaxRows rows.
+// Functions for 1 … kRows rows. Decoded rows have many readers, which pass in tiles of kManyRows.
 template <class Row>
 struct RunTables {
+  static constexpr size_t kRows = std::is_same_v<Row, DecodedRow> ? kManyRows : kMaxRows;
   using Function = void (*)(const FloatBlock& block, RowRun run, size_t fetch);
 
   template <size_t... n>
-  static constexpr std::array<Function, kMaxRows> Scores(std::index_sequence<n...>) {
+  static constexpr std::array<Function, kRows> Scores(std::index_sequence<n...>) {
     return {ScoreRun<Row, n + 1>...};
   }
   template <size_t... n>
-  static constexpr std::array<Function, kMaxRows> Sums(std::index_sequence<n...>) {
+  static constexpr std::array<Function, kRows> Sums(std::index_sequence<n...>) {
     return {AccumulateRun<Row, n + 1>...};
   }
-  static constexpr auto kScore = Scores(std::make_index_sequence<kMaxRows>());
-  static constexpr auto kAccumulate = Sums(std::make_index_sequence<kMaxRows>());
+  static constexpr auto kScore = Scores(std::make_index_sequence<kRows>());
+  static constexpr auto kAccumulate = Sums(std::make_index_sequence<kRows>());
 };
 
 // Rows come in the order of their positions: keys that a run's last row cannot see yet are no work
 // for the run.
 template <class Row>
-void ScoreBlock(const FloatBlock& block, const KeyRange* visible, size_t at_once) {
-  for (size_t row = 0; row < block.rows; row += at_once) {
-    const size_t n = std::min(at_once, block.rows - row);
+void ScoreBlock(const FloatBlock& block, const KeyRange* visible) {
+  constexpr size_t kRows = RunTables<Row>::kRows;
+  for (size_t row = 0; row < block.rows; row += kRows) {
+    const size_t n = std::min(kRows, block.rows - row);
     const RowRun run{row, {visible[row].begin, visible[row + n - 1].end}};
     RunTables<Row>::kScore[n - 1](block, run, row == 0 ? block.fetch : 0);
   }
@@ -66,12 +69,12 @@ void ScoreBlock(const FloatBlock& block, const KeyRange* visible, size_t at_once
 // Rows share a pass over V where they see the same keys: what one of them does not see must not
 // reach it, not even times 0, for that is NaN where V is.
 template <class Row>
-void AccumulateBlock(const FloatBlock& block, const KeyRange* visible, size_t at_once) {
+void AccumulateBlock(const FloatBlock& block, const KeyRange* visible) {
   for (size_t row = 0; row < block.rows;) {
     const KeyRange keys = visible[row];
     size_t n = 1;
-    while (n < at_once && row + n < block.rows && visible[row + n].begin == keys.begin &&
-           visible[row + n].end == keys.end) {
+    while (n < RunTables<Row>::kRows && row + n < block.rows &&
+           visible[row + n].begin == keys.begin && visible[row + n].end == keys.end) {
       ++n;
     }
     if (keys.begin < keys.end) {
@@ -95,24 +98,25 @@ void SoftCap(const FloatBlock& block, const KeyRange* visible, float cap) {
 
 template <class Row>
 void AttendBlock(const FloatBlock& block, const KeyRange* visible, float soft_cap) {
-  const size_t at_once = block.rows <= kMaxRows ? kMaxRows : kManyRows;
-  ScoreBlock<Row>(block, visible, at_once);
+  ScoreBlock<Row>(block, visible);
   if (soft_cap != 0.0f) SoftCap(block, visible, soft_cap);
   for (size_t row = 0; row < block.rows; ++row) {
     block.correction[row] = SoftmaxRow(block.scores + row * kKeyBlock, visible[row],
                                        block.row_max[row], block.row_sum[row]);
   }
-  AccumulateBlock<Row>(block, visible, at_once);
+  AccumulateBlock<Row>(block, visible);
 }
 
 const BlockFunctions& Blocks() {
   static constexpr BlockFunctions kFunctions = [] {
     BlockFunctions functions{AttendBlock<DecodedRow>, kMaxRows, {}};
+#if HWY_TARGET != HWY_SCALAR  // which has no registers worth the name
     size_t n = 0;
     quant::ForEachFormat([&]<class F>() {
       if constexpr (KvFormat<F>) functions.stored[n] = AttendBlock<StoredRow<F>>;
       ++n;
     });
+#endif
     return functions;
   }();
   return kFunctions;

@@ -11,11 +11,11 @@
 #include <limits>
 #include <utility>
 
-#if HWY_ARCH_X86
+#if HWY_ARCH_X86 && HWY_COMPILER_GCC && !HWY_COMPILER_CLANG
 // Here first: GCC 12 takes the deliberately undefined operands of its own intrinsics for a mistake.
 HWY_DIAGNOSTICS(push)
-HWY_DIAGNOSTICS_OFF(disable : 4701, ignored "-Wmaybe-uninitialized")
-HWY_DIAGNOSTICS_OFF(disable : 4700, ignored "-Wuninitialized")
+HWY_DIAGNOSTICS(ignored "-Wmaybe-uninitialized")
+HWY_DIAGNOSTICS(ignored "-Wuninitialized")
 #include <immintrin.h>
 HWY_DIAGNOSTICS(pop)
 #endif
