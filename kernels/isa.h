@@ -10,8 +10,8 @@
 namespace crossover::kernels {
 
 struct IsaLevel {
-  std::string_view
-      name;        // "scalar", "sse4", "avx2", "avx512", "avx512_vnni", "neon", "neon_dotprod"
+  // "scalar"; "sse4", "avx2", "avx512", "avx512_vnni"; "neon", "neon_dotprod"
+  std::string_view name;
   bool available;  // this CPU has it
 };
 
