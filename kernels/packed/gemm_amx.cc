@@ -105,6 +105,22 @@ class TileBlock {
     pieces_ = 2 * std::min(kPanelTiles, tiles_ - first_tile_);
     decoded_ = 0;
     target_ = panels_ + index % 2 * kPanelBytes;
+    const size_t next_tile = (index + 1) / rows_.size() * kPanelTiles;
+    const bool more = next_tile < tiles_;
+    next_pair_ = more ? &rows_[(index + 1) % rows_.size()] : pair_;
+    next_unit_ = (more ? next_tile : first_tile_) * kTileColumns / kSpec.unit_columns();
+  }
+
+  /// Asks for a piece's share of the weights of the panel after the one that is being decoded,
+  /// which come from memory.
+  HWY_INLINE void FetchWeights(size_t piece) const {
+    constexpr size_t kUnits = kPanelTiles * kTileColumns / kSpec.unit_columns();
+    const size_t bytes = kUnits * geometry_.unit_bytes;
+    const uint8_t* from = next_pair_->groups[piece % 2] + next_unit_ * geometry_.unit_bytes;
+    const size_t end = (piece / 2 + 1) * bytes / kPanelTiles;
+    for (size_t i = piece / 2 * bytes / kPanelTiles; i < end; i += 64) {
+      __builtin_prefetch(from + i, 0, 2);
+    }
   }
 
   /// The part of the next panel's tokens that is fetched beside a pair of token tiles; each row
@@ -122,6 +138,7 @@ class TileBlock {
     const size_t tile = first_tile_ + decoded_ / 2;
     const PackedUnit unit(pair_->groups[decoded_ % 2], geometry_, tile / kSteps.size(),
                           kSpec.code_bytes());
+    FetchWeights(decoded_);
     kSteps[tile % kSteps.size()](x, w, count, ahead, unit, geometry_,
                                  target_ + decoded_ * kTileBytes);
     ++decoded_;
@@ -156,6 +173,8 @@ class TileBlock {
   float* sums_;
   // The decoder's place.
   const RowPair* pair_ = nullptr;
+  const RowPair* next_pair_ = nullptr;
+  size_t next_unit_ = 0;
   size_t first_tile_ = 0;
   size_t pieces_ = 0;
   size_t decoded_ = 0;
