@@ -33,8 +33,10 @@ KernelChoice ChooseMatMul(const Matrix& w, Activations activations, size_t token
               FloatReason(w, activations, tokens)};
     case Form::kQ8:
       return {packed ? "gemv_packed_q8" : "gemv_q8", "int8_dot",
-              tokens > kMaxGemvTokens ? "activations as asked for"
-                                      : "few tokens: weights stream once, bytes decide"};
+              tokens <= kMaxGemvTokens ? "few tokens: weights stream once, bytes decide"
+              : activations == Activations::kAuto
+                  ? "many tokens, no tile unit: bytes in one instruction beat floats"
+                  : "activations as asked for"};
     case Form::kTiles:
       return {"gemm_amx_bf16", "amx_bf16", "many tokens: tile units, weights decoded once a panel"};
   }

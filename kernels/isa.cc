@@ -13,6 +13,7 @@
 #endif
 
 #include "base/error.h"
+#include "kernels/amx.h"
 #include "kernels/dotprod.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -46,6 +47,7 @@ struct Level {
   std::string_view name;
   int64_t targets;       // Highway's bits
   bool dotprod = false;  // dotprod.h
+  bool tiles = false;    // amx.h
 };
 
 #ifdef HWY_NEON_WITHOUT_AES
@@ -56,6 +58,7 @@ constexpr int64_t kNeon = HWY_NEON;
 
 // Best first.
 constexpr std::array kLevels = {
+    Level{"amx", HWY_AVX3_DL, false, true},
     Level{"avx512_vnni", HWY_AVX3_DL},
     Level{"avx512", HWY_AVX3},
     Level{"avx2", HWY_AVX2},
@@ -90,8 +93,21 @@ std::atomic<bool>& DotprodChoice() {
   return choice;
 }
 
+bool CpuHasTiles() { return (CpuTargets() & HWY_AVX3_DL) != 0 && AvailableTileUnits().bf16; }
+
+std::atomic<bool>& TilesChoice() {
+  static std::atomic<bool> choice = CpuHasTiles();
+  return choice;
+}
+
 bool IsAvailable(const Level& level) {
-  return (level.targets & CpuTargets()) != 0 && (!level.dotprod || CpuHasDotprod());
+  return (level.targets & CpuTargets()) != 0 && (!level.dotprod || CpuHasDotprod()) &&
+         (!level.tiles || CpuHasTiles());
+}
+
+/// What of a level Highway's target does not say is as it was chosen.
+bool IsChosen(const Level& level) {
+  return level.dotprod == DotprodSelected() && level.tiles == TilesSelected();
 }
 
 std::string KnownLevels() {
@@ -108,6 +124,8 @@ std::string KnownLevels() {
 
 }  // namespace
 
+bool TilesSelected() { return TilesChoice().load(std::memory_order_relaxed); }
+
 bool DotprodSelected() { return DotprodChoice().load(std::memory_order_relaxed); }
 
 std::vector<IsaLevel> IsaLevels() {
@@ -123,7 +141,7 @@ std::string_view SelectedIsa() {
   hwy::ChosenTarget& chosen = hwy::GetChosenTarget();
   if (!chosen.IsInitialized()) chosen.Update(cpu);
   for (const Level& level : kLevels) {
-    if (!IsBuilt(level) || level.dotprod != DotprodSelected()) continue;
+    if (!IsBuilt(level) || !IsChosen(level)) continue;
     hwy::ChosenTarget candidate;
     candidate.Update(level.targets & cpu);
     if (candidate.GetIndex() == chosen.GetIndex()) return level.name;
@@ -137,6 +155,7 @@ void SelectIsa(std::string_view name) {
     hwy::SetSupportedTargetsForTest(0);
     hwy::GetChosenTarget().Update(cpu);
     DotprodChoice() = CpuHasDotprod();
+    TilesChoice() = CpuHasTiles();
     return;
   }
   for (const Level& level : kLevels) {
@@ -144,6 +163,7 @@ void SelectIsa(std::string_view name) {
       hwy::SetSupportedTargetsForTest(level.targets & cpu);
       hwy::GetChosenTarget().Update(level.targets & cpu);
       DotprodChoice() = level.dotprod;
+      TilesChoice() = level.tiles;
       return;
     }
   }
@@ -167,7 +187,10 @@ std::string_view ExecutedIsa() {
   if (DotprodSelected()) std::tie(target, dotprod) = N_NEON_DOTPROD::CompiledTarget();
 #endif
   for (const Level& level : kLevels) {
-    if ((level.targets & target) != 0 && level.dotprod == dotprod) return level.name;
+    if ((level.targets & target) != 0 && level.dotprod == dotprod &&
+        level.tiles == TilesSelected()) {
+      return level.name;
+    }
   }
   return "unknown";
 }

@@ -10,7 +10,8 @@
 namespace crossover::kernels {
 
 struct IsaLevel {
-  // "scalar"; "sse4", "avx2", "avx512", "avx512_vnni"; "neon", "neon_dotprod"
+  // "scalar"; "sse4", "avx2", "avx512", "avx512_vnni", "amx" (the same with tile units); "neon",
+  // "neon_dotprod"
   std::string_view name;
   bool available;  // this CPU has it
 };
@@ -24,6 +25,9 @@ std::string_view SelectedIsa();
 /// Forces a level by name ("auto": the best); Error(kInvalidArgument) names the levels there are.
 /// Not to be called while kernels run.
 void SelectIsa(std::string_view name);
+
+/// Whether the selected level has the tile units.
+bool TilesSelected();
 
 /// Applies CROSSOVER_ISA if it is set.
 void SelectIsaFromEnvironment();

@@ -38,7 +38,8 @@ struct Matrix {
 ///          Weights that no such kernel reads (F32, F16, BF16; G2 … G8 in Layout::kRows) are
 ///          taken as with kF32.
 ///   kAuto  kQ8 for up to kMaxGemvTokens tokens; beyond, kBF16 where the tile units take the matrix
-///          (packed, AMX), else kF32
+///          (packed, AMX), else kQ8 where bytes are multiplied in one instruction (packed, VNNI or
+///          Arm's dot product), else kF32
 enum class Activations : uint8_t { kAuto, kF32, kBF16, kQ8 };
 
 /// Up to this many tokens weights stream once through the GEMV kernels; beyond, the GEMM ones

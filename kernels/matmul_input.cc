@@ -117,6 +117,7 @@ Form ResolveForm(Activations activations, const Matrix& w, size_t tokens) {
       break;
   }
   if (has_q8 && tokens <= kMaxGemvTokens) return Form::kQ8;
+  if (has_q8 && !tiles && w.layout == Layout::kPacked && HasFastByteProducts()) return Form::kQ8;
   return tiles ? Form::kTiles : Form::kF32;
 }
 

@@ -87,6 +87,9 @@ std::span<const GemvQ8Fn> GemvQ8Table();
 
 /// The packed form's; null where a format has none.
 std::span<const GemvQ8Fn> GemvPackedTable();
+/// Whether the level multiplies bytes in one instruction, which makes 8-bit products twice as fast as
+/// those of floats for any number of tokens (docs/measurements.md); elsewhere both are alike.
+bool HasFastByteProducts();
 std::span<const GemmPackedFn> GemmPackedTable();
 /// On the tile units; null where the level, the CPU or the format has none. x: tiles of tokens
 /// (matmul_input.h).

@@ -142,15 +142,17 @@ bool HasQ8Kernel(quant::Format format, bool packed) {
   return (packed ? GemvPackedTable() : GemvQ8Table())[FormatIndex(format)] != nullptr;
 }
 
-bool IsQ8(const TestWeights& w, const Product& product) {
-  if (!HasQ8Kernel(w.format, product.packed)) return false;
-  return product.mode == Activations::kQ8 ||
-         (product.mode == Activations::kAuto && product.tokens <= kMaxGemvTokens);
-}
-
 bool OnTiles(const TestWeights& w, const Product& product) {
   return product.packed && product.tokens > kMaxGemvTokens &&
          GemmTilesTable()[FormatIndex(w.format)] != nullptr;
+}
+
+bool IsQ8(const TestWeights& w, const Product& product) {
+  if (!HasQ8Kernel(w.format, product.packed)) return false;
+  if (product.mode == Activations::kQ8) return true;
+  if (product.mode != Activations::kAuto) return false;
+  return product.tokens <= kMaxGemvTokens ||
+         (product.packed && !OnTiles(w, product) && HasFastByteProducts());
 }
 
 bool IsBF16(const TestWeights& w, const Product& product) {

@@ -193,7 +193,7 @@ std::vector<PeakLoop> PeakLoops() {
   std::vector<PeakLoop> loops = HWY_DYNAMIC_DISPATCH(VectorPeakLoops)();
   for (PeakLoop& loop : AmxPeakLoops()) {
     // A lower level stands for a lesser machine; its kernels would not use tiles either.
-    if (SelectedIsa() != "avx512_vnni" && loop.missing.empty()) {
+    if (!TilesSelected() && loop.missing.empty()) {
       loop.missing = "level " + std::string(SelectedIsa()) + " uses no tiles";
       loop.run = nullptr;
     }

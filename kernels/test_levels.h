@@ -25,6 +25,9 @@ struct Avx512Level {
 struct Avx512VnniLevel {
   static constexpr std::string_view kName = "avx512_vnni";
 };
+struct AmxLevel {
+  static constexpr std::string_view kName = "amx";
+};
 struct NeonLevel {
   static constexpr std::string_view kName = "neon";
 };
@@ -65,6 +68,7 @@ TYPE_TO_STRING_AS("sse4", crossover::kernels::Sse4Level);
 TYPE_TO_STRING_AS("avx2", crossover::kernels::Avx2Level);
 TYPE_TO_STRING_AS("avx512", crossover::kernels::Avx512Level);
 TYPE_TO_STRING_AS("avx512_vnni", crossover::kernels::Avx512VnniLevel);
+TYPE_TO_STRING_AS("amx", crossover::kernels::AmxLevel);
 TYPE_TO_STRING_AS("neon", crossover::kernels::NeonLevel);
 TYPE_TO_STRING_AS("neon_dotprod", crossover::kernels::NeonDotprodLevel);
 
@@ -72,4 +76,5 @@ TYPE_TO_STRING_AS("neon_dotprod", crossover::kernels::NeonDotprodLevel);
 #define CROSSOVER_EVERY_LEVEL                                                                    \
   crossover::kernels::ScalarLevel, crossover::kernels::Sse4Level, crossover::kernels::Avx2Level, \
       crossover::kernels::Avx512Level, crossover::kernels::Avx512VnniLevel,                      \
-      crossover::kernels::NeonLevel, crossover::kernels::NeonDotprodLevel
+      crossover::kernels::AmxLevel, crossover::kernels::NeonLevel,                               \
+      crossover::kernels::NeonDotprodLevel

@@ -21,6 +21,7 @@ HWY_DIAGNOSTICS(pop)
 #endif
 
 #include "kernels/amx.h"
+#include "kernels/isa.h"
 #include "kernels/attention/path.h"
 #include "kernels/attention/tile_path.h"
 #include "kernels/matmul_kernels.h"
@@ -410,7 +411,7 @@ HWY_EXPORT(Tiles);
 }
 
 const Path* TilePath() {
-  return AvailableTileUnits().bf16 ? HWY_DYNAMIC_DISPATCH(Tiles)() : nullptr;
+  return TilesSelected() ? HWY_DYNAMIC_DISPATCH(Tiles)() : nullptr;
 }
 
 }  // namespace crossover::kernels

@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "kernels/amx.h"
+#include "kernels/isa.h"
 #include "kernels/matmul_kernels.h"
 #include "kernels/rows.h"
 
@@ -318,13 +319,13 @@ HWY_EXPORT(SwiGluTileFunctions);
 
 std::span<const GemmTilesFn> GemmTilesTable() {
   static constexpr std::array<GemmTilesFn, quant::AllFormats::kSize> kNone{};
-  if (!AvailableTileUnits().bf16) return kNone;
+  if (!TilesSelected()) return kNone;
   return HWY_DYNAMIC_DISPATCH(GemmTileFunctions)();
 }
 
 std::span<const SwiGluTilesFn> SwiGluTilesTable() {
   static constexpr std::array<SwiGluTilesFn, quant::AllFormats::kSize> kNone{};
-  if (!AvailableTileUnits().bf16) return kNone;
+  if (!TilesSelected()) return kNone;
   return HWY_DYNAMIC_DISPATCH(SwiGluTileFunctions)();
 }
 

@@ -122,6 +122,14 @@ const PackedTable& GemvPackedFunctions() {
   return kTable;
 }
 
+bool FastBytes() {
+#if HWY_TARGET == HWY_SCALAR
+  return false;
+#else
+  return kAnyByte;
+#endif
+}
+
 }  // namespace crossover::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -135,7 +143,10 @@ const std::array<GemvQ8Fn, quant::AllFormats::kSize>& GemvPackedFunctions();
 
 namespace {
 HWY_EXPORT(GemvPackedFunctions);
-}
+HWY_EXPORT(FastBytes);
+}  // namespace
+
+bool HasFastByteProducts() { return DotprodSelected() || HWY_DYNAMIC_DISPATCH(FastBytes)(); }
 
 std::span<const GemvQ8Fn> GemvPackedTable() {
 #if CROSSOVER_HAS_DOTPROD
