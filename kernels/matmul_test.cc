@@ -8,6 +8,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <random>
 #include <span>
 #include <string>
@@ -109,6 +110,12 @@ struct Product {
 
 constexpr float kUntouched = -777.0f;
 
+/// Teams are kept: the scratch of thousands of them would cost more than the products.
+Team& TeamOf(size_t threads) {
+  static std::map<size_t, Team> teams;
+  return teams.try_emplace(threads, threads).first->second;
+}
+
 /// y[tokens][rows + 3]; the last three must stay as they were.
 std::vector<float> Run(const TestWeights& w, const std::vector<float>& x, const Product& product) {
   const size_t stride = product.rows + 3;
@@ -121,7 +128,7 @@ std::vector<float> Run(const TestWeights& w, const std::vector<float>& x, const 
   MatMulInput input;
   input.Reserve(product.tokens, w.cols);
   Matrix matrix{w.format, w.bytes.data(), product.rows, w.cols};
-  Team team(product.threads);
+  Team& team = TeamOf(product.threads);
   std::vector<std::byte> packed;
   if (product.packed) {
     packed.resize(PackedBytes(matrix));
