@@ -18,7 +18,7 @@ inline constexpr size_t kKeyBlock = 32;
 /// a masked score, -∞, is far below it.
 inline constexpr float kNoMaximum = std::numeric_limits<float>::lowest();
 
-/// Keys of the current block that a row attends to: [begin, end), relative to the block.
+/// Positions [begin, end); those of a block relative to it.
 struct KeyRange {
   size_t begin = 0;
   size_t end = 0;
@@ -28,10 +28,12 @@ struct KeyRange {
 struct FloatBlock {
   size_t rows = 0;
   size_t stride = 0;             // head_dim, rounded up
-  const std::byte* const* keys;  // [kKeyBlock] rows to read, stored or decoded
+  const std::byte* const* keys;  // [kKeyBlock] rows as they are stored
   const std::byte* const* values;
   const std::byte* const* next_keys;  // [kKeyBlock] of the block after this one
   size_t fetch = 0;                   // bytes of a stored row to ask for ahead; 0: it is here
+  float* k;                           // [kKeyBlock][stride], where rows are decoded
+  float* v;                           // [kKeyBlock][stride]
   const float* q;                     // [rows][stride], scaled
   float* scores;                      // [rows][kKeyBlock]: q·k, then probabilities
   float* correction;                  // [rows]

@@ -172,9 +172,11 @@ struct Scratch {
     scores = Take(kFloatRows * kKeyBlock);
     correction = Take(kFloatRows);
     state = Take(kFloatRows * (stride + 2));
+    seen = reinterpret_cast<KeyRange*>(Take(kFloatRows * sizeof(KeyRange) / sizeof(float)));
     bytes = static_cast<size_t>(reinterpret_cast<std::byte*>(next_) - scratch);
   }
   float *q, *k, *v, *scores, *correction, *state;
+  KeyRange* seen;  // positions that each row attends to
   size_t bytes;
 
  private:
@@ -201,6 +203,7 @@ void Prepare(const Item& item, const float* q, std::byte* scratch) {
     float* row = s.q + r * stride;
     for (size_t i = 0; i < head_dim; ++i) row[i] = item.args->scale * source[i];
     std::fill(row + head_dim, row + stride, 0.0f);
+    s.seen[r] = {item.oldest(r), item.position(r) + 1};
   }
 }
 
@@ -211,14 +214,13 @@ void Clear(const Item& item, float* data) {
   std::fill_n(state.o, item.rows * Stride(item.layout()), 0.0f);
 }
 
-// Decodes rows [keys.begin, keys.end) to `out` and points `rows` to them.
-void DecodeRows(const KvLayout& layout, KeyRange keys, size_t stride, const std::byte** rows,
-                float* out) {
+// Decodes rows [keys.begin, keys.end) to `out`.
+void DecodeRows(DecodeRowFn decode, size_t head_dim, KeyRange keys, size_t stride,
+                const std::byte* const* rows, float* out) {
   for (size_t j = keys.begin; j < keys.end; ++j) {
     float* row = out + j * stride;
-    DecodeRow(layout.format, rows[j], layout.head_dim, row);
-    std::fill(row + layout.head_dim, row + stride, 0.0f);
-    rows[j] = reinterpret_cast<const std::byte*>(row);
+    decode(rows[j], head_dim, row);
+    std::fill(row + head_dim, row + stride, 0.0f);
   }
 }
 
@@ -256,6 +258,8 @@ void Attend(const Item& item, size_t chunk, std::byte* scratch, float* state) {
                    .keys = keys,
                    .values = values,
                    .next_keys = next_keys,
+                   .k = s.k,
+                   .v = s.v,
                    .q = s.q,
                    .scores = s.scores,
                    .correction = s.correction,
@@ -263,7 +267,9 @@ void Attend(const Item& item, size_t chunk, std::byte* scratch, float* state) {
                    .row_sum = chunk_state.sum,
                    .o = chunk_state.o};
   const auto& functions = HWY_DYNAMIC_DISPATCH(Blocks)();
-  const AttendBlockFn stored = functions.stored[FormatIndex(layout.format)];
+  const size_t format = FormatIndex(layout.format);
+  const AttendBlockFn stored = functions.stored[format];
+  const DecodeRowFn decode = DecodeRowTable()[format];
   const bool direct =
       item.rows <= functions.direct_rows && stride == layout.head_dim && stored != nullptr;
   const KeyRows rows(item);
@@ -273,14 +279,14 @@ void Attend(const Item& item, size_t chunk, std::byte* scratch, float* state) {
     const KeyRange seen{first > base ? first - base : 0, std::min(kKeyBlock, last - base)};
     rows.Find(base + seen.begin, seen.end - seen.begin, keys + seen.begin, values + seen.begin);
     if (!direct) {
-      DecodeRows(layout, seen, stride, keys, s.k);
-      DecodeRows(layout, seen, stride, values, s.v);
+      DecodeRows(decode, layout.head_dim, seen, stride, keys, s.k);
+      DecodeRows(decode, layout.head_dim, seen, stride, values, s.v);
     }
     Clamp(seen, keys);
     Clamp(seen, values);
     KeyRange visible[kFloatRows];
     for (size_t r = 0; r < item.rows; ++r) {
-      const size_t from = item.oldest(r), to = item.position(r) + 1;
+      const size_t from = s.seen[r].begin, to = s.seen[r].end;
       visible[r].begin = from > base ? std::min(from - base, kKeyBlock) : 0;
       visible[r].end = to > base ? std::min(to - base, kKeyBlock) : 0;
     }

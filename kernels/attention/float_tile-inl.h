@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <limits>
+#include <type_traits>
 
 #include "kernels/attention/stored_row-inl.h"
 // After it: for the same target.
@@ -43,6 +44,22 @@ constexpr size_t KeysAtOnce(size_t rows) {
 constexpr size_t UnitsAtOnce(size_t rows) {
   return (rows + 1) * 2 * kUnitVectors < (kManyRegisters ? 32 : 16) ? 2 : 1;
 }
+
+// A block's rows of K or V, by position.
+template <class Row>
+struct RowView {
+  const std::byte* const* rows;
+  HWY_INLINE RowView(const std::byte* const* stored, const float*, size_t) : rows(stored) {}
+  HWY_INLINE const void* operator[](size_t j) const { return rows[j]; }
+};
+template <>
+struct RowView<DecodedRow> {
+  const float* data;
+  size_t stride;
+  HWY_INLINE RowView(const std::byte* const*, const float* decoded, size_t row_stride)
+      : data(decoded), stride(row_stride) {}
+  HWY_INLINE const void* operator[](size_t j) const { return data + j * stride; }
+};
 
 // The sums of kLanes registers as one register: sums[0]'s lane i ← Σ sums[i]. log2(kLanes) rounds
 // of pairwise sums, 3 · (kLanes - 1) instructions. A template for each round, so that every index
@@ -81,7 +98,7 @@ HWY_INLINE void DotUnits(const float* HWY_RESTRICT q, size_t stride, const Unit 
 
 // scores[r][j] = q[r] · k[j] for kRows rows and KeysAtOnce(kRows) keys.
 template <class Row, size_t kRows>
-HWY_INLINE void DotTile(const float* HWY_RESTRICT q, size_t stride, const std::byte* const* k,
+HWY_INLINE void DotTile(const float* HWY_RESTRICT q, size_t stride, RowView<Row> k, size_t first,
                         float* HWY_RESTRICT scores) {
   constexpr size_t kKeys = KeysAtOnce(kRows);
   constexpr size_t kSums = (kRows * kKeys + kLanes - 1) / kLanes * kLanes;
@@ -90,7 +107,7 @@ HWY_INLINE void DotTile(const float* HWY_RESTRICT q, size_t stride, const std::b
   for (size_t i = 0; i < kSums; ++i) sums[i] = hn::Zero(d);
   for (size_t x = 0; x < stride; x += kUnit) {
     typename Row::Unit units[kKeys];
-    for (size_t j = 0; j < kKeys; ++j) units[j] = typename Row::Unit(k[j], x);
+    for (size_t j = 0; j < kKeys; ++j) units[j] = typename Row::Unit(k[first + j], x);
     DotUnits<kRows, kKeys, 0>(q + x, stride, units, sums);
   }
   HWY_ALIGN float folded[kSums];
@@ -116,7 +133,7 @@ HWY_INLINE void AccumulateUnits(const FloatVec (&weights)[kRows], const Unit* un
 
 // o[r] ← c[r] · o[r] + Σ_{j in visible} p[r][j] · v[j], kUnits units wide from x on.
 template <class Row, size_t kRows, size_t kUnits>
-HWY_INLINE void AccumulateTile(const float* HWY_RESTRICT p, const std::byte* const* v, size_t x,
+HWY_INLINE void AccumulateTile(const float* HWY_RESTRICT p, RowView<Row> v, size_t x,
                                const float* HWY_RESTRICT c, KeyRange visible, size_t stride,
                                NextRows next, float* HWY_RESTRICT o) {
   constexpr size_t kVectors = kUnits * kUnitVectors;
@@ -128,7 +145,7 @@ HWY_INLINE void AccumulateTile(const float* HWY_RESTRICT p, const std::byte* con
     }
   }
   for (size_t j = visible.begin; j < visible.end; ++j) {
-    next.Fetch(j);
+    if constexpr (!std::is_same_v<Row, DecodedRow>) next.Fetch(j);
     typename Row::Unit units[kUnits];
     for (size_t u = 0; u < kUnits; ++u) units[u] = typename Row::Unit(v[j], x + u * kUnit);
     FloatVec weights[kRows];
@@ -186,9 +203,12 @@ template <class Row, size_t kRows>
 HWY_INLINE void ScoreRows(const FloatBlock& block, size_t row, KeyRange keys, NextRows next) {
   constexpr size_t kKeys = KeysAtOnce(kRows);
   static_assert(kKeyBlock % kKeys == 0);
+  const RowView<Row> k(block.keys, block.k, block.stride);
   for (size_t j = keys.begin / kKeys * kKeys; j < keys.end; j += kKeys) {
-    for (size_t i = 0; i < kKeys; ++i) next.Fetch(j + i);
-    DotTile<Row, kRows>(block.q + row * block.stride, block.stride, block.keys + j,
+    if constexpr (!std::is_same_v<Row, DecodedRow>) {
+      for (size_t i = 0; i < kKeys; ++i) next.Fetch(j + i);
+    }
+    DotTile<Row, kRows>(block.q + row * block.stride, block.stride, k, j,
                         block.scores + row * kKeyBlock + j);
   }
 }
@@ -197,16 +217,17 @@ template <class Row, size_t kRows>
 HWY_INLINE void AccumulateRows(const FloatBlock& block, size_t row, KeyRange visible,
                                NextRows next) {
   constexpr size_t kUnits = UnitsAtOnce(kRows);
+  const RowView<Row> v(block.values, block.v, block.stride);
   const float* p = block.scores + row * kKeyBlock;
   float* o = block.o + row * block.stride;
   const float* c = block.correction + row;
   size_t x = 0;
   for (; x + kUnits * kUnit <= block.stride; x += kUnits * kUnit) {
-    AccumulateTile<Row, kRows, kUnits>(p, block.values, x, c, visible, block.stride, next, o);
+    AccumulateTile<Row, kRows, kUnits>(p, v, x, c, visible, block.stride, next, o);
     next.bytes = 0;
   }
   if (x < block.stride) {
-    AccumulateTile<Row, kRows, 1>(p, block.values, x, c, visible, block.stride, next, o);
+    AccumulateTile<Row, kRows, 1>(p, v, x, c, visible, block.stride, next, o);
   }
 }
 

@@ -26,7 +26,7 @@ constexpr size_t kLanes = hn::MaxLanes(FloatTag());
 constexpr size_t kUnit = 32;
 constexpr size_t kUnitVectors = kUnit / kLanes;
 
-/// Rows that have been decoded to floats.
+/// Rows that have been decoded to floats, one after the other.
 struct DecodedRow {
   class Unit {
    public:

@@ -7,9 +7,7 @@
 #include <hwy/base.h>
 
 #include <algorithm>
-#include <array>
 #include <limits>
-#include <utility>
 
 #if HWY_ARCH_X86 && HWY_COMPILER_GCC && !HWY_COMPILER_CLANG
 // Here first: GCC 12 takes the deliberately undefined operands of its own intrinsics for a mistake.
@@ -21,17 +19,16 @@ HWY_DIAGNOSTICS(pop)
 #endif
 
 #include "kernels/amx.h"
-#include "kernels/isa.h"
 #include "kernels/attention/path.h"
 #include "kernels/attention/tile_path.h"
-#include "kernels/matmul_kernels.h"
+#include "kernels/isa.h"
 #include "kernels/vector_math.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/attention/tile_path.cc"
 #include <hwy/foreach_target.h>
 // After foreach_target.h, as Highway asks.
-#include "kernels/attention/tile_narrow-inl.h"
+#include "kernels/attention/tile_rows-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {
@@ -39,58 +36,6 @@ namespace crossover::kernels::HWY_NAMESPACE {
 #ifdef CROSSOVER_TILES
 
 constexpr float kLog2E = 1.44269504f;
-// Items of a head size keep K and V of a chunk, Q, scores and states in the L2 cache.
-constexpr size_t kMaxTileRows = 256;
-constexpr size_t kStateBytes = size_t{1} << 19;
-
-constexpr size_t RoundUp(size_t n, size_t multiple) {
-  return (n + multiple - 1) / multiple * multiple;
-}
-size_t PaddedDims(const KvLayout& layout) { return RoundUp(layout.head_dim, kUnit); }
-size_t ChunkLength(const KvLayout& layout) { return PaddedDims(layout) <= 256 ? 512 : 128; }
-size_t ItemRows(const KvLayout& layout) {
-  const size_t fit = kStateBytes / (PaddedDims(layout) * (sizeof(uint16_t) + sizeof(float)));
-  return std::min(kMaxTileRows, fit / (2 * kTileRows) * (2 * kTileRows));
-}
-
-// Positions beyond a chunk that memory is asked for while it is worked on.
-constexpr size_t kAhead = 2 * kTileKeys;
-constexpr size_t kNarrowStep = 2 * kTileKeys;  // positions that a narrow item takes at once
-
-/// An item's buffers.
-struct TileScratch {
-  TileScratch(const KvLayout& layout, std::byte* scratch) {
-    const size_t dims = PaddedDims(layout), chunk = ChunkLength(layout);
-    next_ = reinterpret_cast<uint8_t*>(scratch);
-    tiles = {dims, chunk, Take(chunk * dims * 2), Take(chunk * dims * 2)};
-    q = Take(ItemRows(layout) * dims * 2);
-    s = reinterpret_cast<float*>(Take(2 * kTileRows * chunk * sizeof(float)));
-    o = reinterpret_cast<float*>(Take(2 * kTileRows * dims * sizeof(float)));
-    rows = reinterpret_cast<float*>(Take(kTileKeys * dims * sizeof(float)));
-    v_rows = Take(kTileKeys * dims * sizeof(uint16_t));
-    keys = reinterpret_cast<const std::byte**>(Take((chunk + kAhead) * sizeof(std::byte*)));
-    values = reinterpret_cast<const std::byte**>(Take((chunk + kAhead) * sizeof(std::byte*)));
-    oldest = reinterpret_cast<int32_t*>(Take(ItemRows(layout) * sizeof(int32_t)));
-    end = reinterpret_cast<int32_t*>(Take(ItemRows(layout) * sizeof(int32_t)));
-    bytes = static_cast<size_t>(next_ - reinterpret_cast<uint8_t*>(scratch));
-  }
-
-  ChunkTiles tiles;
-  uint8_t* q;
-  float* s;                  // of two groups
-  float* o;                  // of two groups
-  float* rows;               // decoded rows, where the head size is no multiple of 32
-  uint8_t* v_rows;           // 32 rows of V on their way into tiles
-  const std::byte** keys;    // where the chunk's rows of K lie, and some after it
-  const std::byte** values;  // the same of V
-  int32_t* oldest;           // first position that each row sees
-  int32_t* end;              // and the one after its last
-  size_t bytes;
-
- private:
-  uint8_t* Take(size_t n) { return std::exchange(next_, next_ + n); }
-  uint8_t* next_;
-};
 
 Geometry TileGeometry(const KvLayout& layout) {
   Geometry geometry;
@@ -137,90 +82,6 @@ void ClearTiles(const Item& item, float* state) {
   for (size_t first = 0; first < item.rows; first += kTileRows, state += StateFloats(dims)) {
     std::fill_n(state, kTileRows, std::numeric_limits<float>::lowest());
     std::fill_n(state + kTileRows, kTileRows * (dims + 1), 0.0f);
-  }
-}
-
-/// What brings 32 rows to tiles.
-struct RowFunctions {
-  void (*rows)(const std::byte* const* rows, size_t dims, NextRows next, uint8_t* out);
-  void (*pairs)(const std::byte* const* rows, size_t dims, NextRows next, size_t stride,
-                uint8_t* out);
-};
-
-template <class Row>
-constexpr RowFunctions kRowFunctions{TileRows<Row>, TilePairs<Row>};
-
-using RowFunctionTable = std::array<RowFunctions, quant::AllFormats::kSize>;
-constexpr RowFunctionTable kStoredRowFunctions = [] {
-  RowFunctionTable table{};
-  size_t n = 0;
-  quant::ForEachFormat([&]<class F>() {
-    if constexpr (KvFormat<F>) table[n] = kRowFunctions<StoredRow<F>>;
-    ++n;
-  });
-  return table;
-}();
-
-// Zero in every format: for positions of a group of 32 that nobody sees, or that are not stored.
-alignas(64) constexpr std::byte kZeroRow[kMaxHeadDim * sizeof(float)] = {};
-
-/// Brings rows of K and V to tiles, whatever pages hold, while memory is asked for those of `next`.
-class RowTiler {
- public:
-  RowTiler(const Item& item, const TileScratch& s) : layout_(item.layout()), s_(s) {
-    if (s.tiles.dims != layout_.head_dim) return;
-    functions_ = kStoredRowFunctions[FormatIndex(layout_.format)];
-    fetch_ = layout_.row_bytes();
-  }
-
-  void Rows(const std::byte* const* rows, const std::byte* const* next, uint8_t* out) const {
-    const std::byte* decoded[kTileKeys];
-    functions_.rows(Readable(rows, decoded), s_.tiles.dims, {next, fetch_}, out);
-  }
-  void Pairs(const std::byte* const* rows, const std::byte* const* next, size_t stride,
-             uint8_t* out) const {
-    const std::byte* decoded[kTileKeys];
-    functions_.pairs(Readable(rows, decoded), s_.tiles.dims, {next, fetch_}, stride, out);
-  }
-
- private:
-  // Rows of a head size that is no multiple of 32 are decoded first.
-  const std::byte* const* Readable(const std::byte* const* rows, const std::byte** decoded) const {
-    if (fetch_ != 0) return rows;
-    for (size_t j = 0; j < kTileKeys; ++j) {
-      float* row = s_.rows + j * s_.tiles.dims;
-      DecodeRow(layout_.format, rows[j], layout_.head_dim, row);
-      std::fill(row + layout_.head_dim, row + s_.tiles.dims, 0.0f);
-      decoded[j] = reinterpret_cast<const std::byte*>(row);
-    }
-    return decoded;
-  }
-
-  const KvLayout& layout_;
-  const TileScratch& s_;
-  RowFunctions functions_ = kRowFunctions<DecodedRow>;
-  size_t fetch_ = 0;
-};
-
-/// Where positions [begin, end) of the chunk at `base` lie, and as many after them as there are.
-void FindRows(const Item& item, const TileScratch& s, size_t base, size_t begin, size_t end) {
-  const size_t known = std::min(end + kAhead, item.end_key() - base);
-  std::fill_n(s.keys, s.tiles.chunk + kAhead, kZeroRow);
-  std::fill_n(s.values, s.tiles.chunk + kAhead, kZeroRow);
-  KeyRows(item).Find(base + begin, known - begin, s.keys + begin, s.values + begin);
-}
-
-/// Positions [begin, end) of a chunk to tiles, in groups of 32: K, V, the next one's K.
-CROSSOVER_TILES void ConvertChunk(const Item& item, const TileScratch& s, size_t begin,
-                                  size_t end) {
-  const RowTiler tiler(item, s);
-  for (size_t j = begin / kTileKeys * kTileKeys; j < end; j += kTileKeys) {
-    tiler.Rows(s.keys + j, s.values + j, s.tiles.keys(j));
-    tiler.Rows(s.values + j, s.keys + j + kTileKeys, s.v_rows);
-    for (size_t u = 0; u < s.tiles.dims / kUnit; ++u) {
-      TransposeValues<false>(s.v_rows, s.tiles, u, j);
-      TransposeValues<true>(s.v_rows, s.tiles, u, j);
-    }
   }
 }
 
@@ -410,9 +271,7 @@ namespace {
 HWY_EXPORT(Tiles);
 }
 
-const Path* TilePath() {
-  return TilesSelected() ? HWY_DYNAMIC_DISPATCH(Tiles)() : nullptr;
-}
+const Path* TilePath() { return TilesSelected() ? HWY_DYNAMIC_DISPATCH(Tiles)() : nullptr; }
 
 }  // namespace crossover::kernels
 #endif  // HWY_ONCE
