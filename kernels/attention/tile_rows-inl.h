@@ -71,6 +71,7 @@ struct TileScratch {
   uint8_t* Take(size_t n) { return std::exchange(next_, next_ + n); }
   uint8_t* next_;
 };
+
 /// What brings 32 rows to tiles.
 struct RowFunctions {
   void (*rows)(const std::byte* const* rows, size_t dims, NextRows next, uint8_t* out);
@@ -155,6 +156,7 @@ CROSSOVER_TILES inline void ConvertChunk(const Item& item, const TileScratch& s,
     }
   }
 }
+
 }  // namespace crossover::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
