@@ -208,7 +208,8 @@ CROSSOVER_TILES HWY_INLINE void StoreSwiGlu(float* gate, const float* up, uint8_
   }
 }
 
-/// Calls run(first token, tokens, first pair, its block) for all blocks of tokens and row pairs.
+/// Multiplies all blocks of tokens and row pairs; pair_at(geometry, i) is the i-th row pair, and
+/// store(first token, i, sums) is called for each of its pairs of token tiles.
 template <PackedSpec kSpec, class PairAt, class Store>
 CROSSOVER_TILES void ForEachBlock(const MatMulShare& share, const uint8_t* x, size_t pairs,
                                   const PairAt& pair_at, const Store& store) {

@@ -15,6 +15,7 @@
 #include <array>
 #include <utility>
 
+#include "kernels/amx-inl.h"
 #include "kernels/packed/dequant-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -22,24 +23,13 @@ namespace crossover::kernels::HWY_NAMESPACE {
 
 #if HWY_TARGET == HWY_AVX3_DL && HWY_ARCH_X86_64
 
-// GCC adds this to what Highway's pragma says; clang forgets the pragma, and has to be told again.
-#ifdef HWY_TARGET_STR
-#define CROSSOVER_TILES __attribute__((target(HWY_TARGET_STR ",amx-tile,amx-bf16,avx512bf16")))
-#else
-#define CROSSOVER_TILES __attribute__((target("amx-tile,amx-bf16,avx512bf16")))
-#endif
-
 constexpr size_t kTileBytes = 1024;
 constexpr size_t kTileColumns = 32;
 constexpr size_t kStepTiles = 8;
 
 /// Two columns of 16 rows, rounded to bfloat16, as one row of a B tile.
 CROSSOVER_TILES HWY_INLINE void StorePair(VFloats even, VFloats odd, uint8_t* out) {
-  const __m512i interleave =
-      _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
-                       21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-  const auto both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(odd.raw, even.raw));
-  _mm512_store_si512(out, _mm512_permutexvar_epi16(interleave, both));
+  _mm512_store_si512(out, Interleave(BFloats(even.raw, odd.raw)));
 }
 
 /// Decodes B tile kTile of a unit, a quad of columns at a time.
