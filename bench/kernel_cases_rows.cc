@@ -22,8 +22,8 @@ struct Extent {
 
 /// What the operation runs over in a model.
 Extent ExtentOf(const RowOperation& operation, const engine::SynthShape& model) {
-  if (operation.name == "swiglu") return {FfnRowShape(model), model.ffn};
-  if (operation.name == "softmax") return {VocabularyRowShape(model), model.vocabulary};
+  if (operation.name.ends_with("glu")) return {FfnRowShape(model), model.ffn};
+  if (operation.name.starts_with("soft")) return {VocabularyRowShape(model), model.vocabulary};
   return {RowShape(model), model.width};
 }
 

@@ -84,8 +84,8 @@ class Pass {
   // x += W_down · (silu(W_gate · h) ⊙ W_up · h), h = rms_norm(x).
   void FeedForwardBlock(const LayerWeights& layer) {
     AssignNormed(layer.ffn_norm, std::array{&layer.gate, &layer.up});
-    kernels::MatMulSwiGlu(worker_, layer.gate, layer.up, a_.input, a_.gate.data(), a_.up.data(),
-                          a_.ffn_input, layer.down);
+    kernels::MatMulGated(worker_, kernels::Gate::kSilu, layer.gate, layer.up, a_.input,
+                         a_.gate.data(), a_.up.data(), a_.ffn_input, layer.down);
     AddProjection(layer.down, a_.ffn_input);
   }
 

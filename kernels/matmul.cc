@@ -49,9 +49,9 @@ void MatMul(const Worker& worker, const Matrix& w, const MatMulInput& input, flo
   }
 }
 
-void MatMulSwiGlu(const Worker& worker, const Matrix& gate, const Matrix& up,
-                  const MatMulInput& input, float* gate_values, float* up_values, MatMulInput& out,
-                  const Matrix& down) {
+void MatMulGated(const Worker& worker, Gate f, const Matrix& gate, const Matrix& up,
+                 const MatMulInput& input, float* gate_values, float* up_values, MatMulInput& out,
+                 const Matrix& down) {
   const MatMulInput::Rows& rows = input.rows();
   const auto form = [&](const Matrix& w) { return ResolveForm(rows.activations, w, rows.tokens); };
   const size_t width = gate.rows;
@@ -59,10 +59,11 @@ void MatMulSwiGlu(const Worker& worker, const Matrix& gate, const Matrix& up,
   if (gate.format == up.format && width % 32 == 0 && form(gate) == Form::kTiles &&
       form(up) == Form::kTiles && form(down) == Form::kTiles) {
     out.rows().Begin(worker, nullptr, rows.tokens, width, {&reader, 1}, rows.activations);
-    const MatMulShare share = ShareOf(worker, gate, input);
+    MatMulShare share = ShareOf(worker, gate, input);
+    share.gate = f;
     if (!share.rows.empty()) {
       // Begin's fields are rank 0's to write: only the place of the tiles is known to all.
-      SwiGluTilesTable()[FormatIndex(gate.format)](share, up, rows.tiles, out.rows().TilePlace());
+      GatedTilesTable()[FormatIndex(gate.format)](share, up, rows.tiles, out.rows().TilePlace());
     }
     worker.Sync();
     return;
@@ -73,7 +74,7 @@ void MatMulSwiGlu(const Worker& worker, const Matrix& gate, const Matrix& up,
   const Range own = worker.Split(width, kRowTile);
   for (size_t t = 0; t < rows.tokens; ++t) {
     const size_t first = t * width + own.begin;
-    SwiGlu(up_values + first, own.size(), gate_values + first);
+    GatedUnit(f, up_values + first, own.size(), gate_values + first);
   }
   worker.Sync();
   out.Assign(worker, gate_values, rows.tokens, width, {&reader, 1}, rows.activations);

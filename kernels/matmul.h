@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/rows.h"
 #include "kernels/team.h"
 #include "quant/format.h"
 
@@ -89,14 +90,14 @@ struct MatMulOptions {
 void MatMul(const Worker& worker, const Matrix& w, const MatMulInput& input, float* y,
             size_t y_stride, const MatMulOptions& options = {});
 
-/// out ← silu(W_gate·x) ⊙ W_up·x, in the forms that `down` reads, as Assign would leave it. Called
+/// out ← f(W_gate·x) ⊙ W_up·x, in the forms that `down` reads, as Assign would leave it. Called
 /// by all workers; all return after a barrier. `gate_values`, `up_values`: [tokens][gate.rows], of
 /// use only where the product passes through floats; they must stay alive as long as `out` is read.
 /// Preconditions: those of MatMul for both matrices, of one shape; `out` is another input than
 /// `input`, with room for gate.rows columns.
-void MatMulSwiGlu(const Worker& worker, const Matrix& gate, const Matrix& up,
-                  const MatMulInput& input, float* gate_values, float* up_values, MatMulInput& out,
-                  const Matrix& down);
+void MatMulGated(const Worker& worker, Gate f, const Matrix& gate, const Matrix& up,
+                 const MatMulInput& input, float* gate_values, float* up_values, MatMulInput& out,
+                 const Matrix& down);
 
 /// Decodes one row of any format to float32 with the selected ISA (embedding lookup, KV pages).
 void DecodeRow(quant::Format format, const void* blocks, size_t weights, float* out);

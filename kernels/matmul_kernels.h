@@ -7,6 +7,7 @@
 #include <span>
 
 #include "kernels/matmul.h"
+#include "kernels/rows.h"
 #include "kernels/team.h"
 #include "quant/format.h"
 
@@ -26,6 +27,7 @@ struct MatMulShare {
   size_t y_stride = 0;
   const float* bias = nullptr;
   bool accumulate = false;
+  Gate gate = Gate::kSilu;  // of gated units
   std::span<std::byte> scratch;
 
   const std::byte* row(size_t r) const {
@@ -74,8 +76,8 @@ using DecodeRowFn = void (*)(const void* blocks, size_t weights, float* out);
 using EncodeRowFn = void (*)(const float* row, size_t weights, void* blocks);
 using GemmPackedFn = void (*)(const MatMulShare& share, const float* x, bool round);
 using GemmTilesFn = void (*)(const MatMulShare& share, const uint8_t* x);
-using SwiGluTilesFn = void (*)(const MatMulShare& gate, const Matrix& up, const uint8_t* x,
-                               uint8_t* out);
+using GatedTilesFn = void (*)(const MatMulShare& gate, const Matrix& up, const uint8_t* x,
+                              uint8_t* out);
 using GemvQ8Fn = void (*)(const MatMulShare& share, const Q8Rows& x);
 
 /// Never null.
@@ -87,17 +89,16 @@ std::span<const GemvQ8Fn> GemvQ8Table();
 
 /// The packed form's; null where a format has none.
 std::span<const GemvQ8Fn> GemvPackedTable();
-/// Whether the level multiplies bytes in one instruction, which makes 8-bit products twice as fast as
-/// those of floats for any number of tokens (docs/measurements.md); elsewhere both are alike.
+/// Whether the level multiplies bytes in one instruction, which makes 8-bit products twice as fast
+/// as those of floats for any number of tokens (docs/measurements.md); elsewhere both are alike.
 bool HasFastByteProducts();
 std::span<const GemmPackedFn> GemmPackedTable();
 /// On the tile units; null where the level, the CPU or the format has none. x: tiles of tokens
 /// (matmul_input.h).
 std::span<const GemmTilesFn> GemmTilesTable();
-/// silu(W_gate·x) ⊙ W_up·x as tiles (out: matmul_input.h), of a share of W_gate's rows, a multiple
-/// of
+/// f(W_gate·x) ⊙ W_up·x as tiles (out: matmul_input.h), of a share of W_gate's rows, a multiple of
 /// 16. Both matrices have one format; their number of rows is a multiple of 32.
-std::span<const SwiGluTilesFn> SwiGluTilesTable();
+std::span<const GatedTilesFn> GatedTilesTable();
 
 /// Decodes panels of W to float32 (rounded to bfloat16 if `round`), and multiplies them with
 /// x[tokens][w->cols].

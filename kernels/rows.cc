@@ -149,7 +149,16 @@ void Rope(float* x, size_t heads, size_t head_dim, size_t rotary_dim, RopeStyle 
   HWY_DYNAMIC_DISPATCH(Rope)(x, heads, head_dim, rotary_dim, style, cos_sin);
 }
 
-void SwiGlu(const float* up, size_t n, float* gate) { SelectedVectorMath().swiglu(up, n, gate); }
+void SoftCap(float cap, size_t n, float* x) {
+  Scale(1.0f / cap, n, x);
+  SelectedVectorMath().tanh(n, x);
+  Scale(cap, n, x);
+}
+
+void GatedUnit(Gate f, const float* up, size_t n, float* gate) {
+  const VectorMath& math = SelectedVectorMath();
+  (f == Gate::kSilu ? math.swiglu : math.geglu)(up, n, gate);
+}
 
 void RopeTable(size_t position, size_t rotary_dim, float base, const float* factors,
                float magnitude, float* cos_sin) {

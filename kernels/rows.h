@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace crossover::kernels {
 
@@ -17,8 +18,16 @@ void Add(const float* x, size_t n, float* y);
 /// x[i] *= factor.
 void Scale(float factor, size_t n, float* x);
 
-/// gate[i] = silu(gate[i]) · up[i], silu(z) = z / (1 + e^-z).
-void SwiGlu(const float* up, size_t n, float* gate);
+/// x[i] ← cap · tanh(x[i] / cap), which bounds scores and logits smoothly (arXiv 2408.00118).
+void SoftCap(float cap, size_t n, float* x);
+
+/// What a gated linear unit does to its gate (arXiv 2002.05202):
+///   kSilu  silu(z) = z / (1 + e^-z)
+///   kGelu  gelu(z) = z/2 · (1 + tanh(√(2/π) · (z + 0.044715 z³))), GELU's usual approximation
+enum class Gate : uint8_t { kSilu, kGelu };
+
+/// gate[i] = f(gate[i]) · up[i].
+void GatedUnit(Gate f, const float* up, size_t n, float* gate);
 
 /// How the rotated pairs lie in a head: (2i, 2i+1) in llama files, (i, i + rotary_dim/2) elsewhere.
 enum class RopeStyle { kInterleaved, kNeox };

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <random>
 #include <vector>
 
@@ -110,29 +111,59 @@ TEST_CASE_TEMPLATE("rows: add and scale are exact", Level, CROSSOVER_EVERY_LEVEL
   }
 }
 
-TEST_CASE_TEMPLATE("rows: SwiGLU", Level, CROSSOVER_EVERY_LEVEL) {
+double Gelu(double z) {
+  return z / 2 * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (z + 0.044715 * z * z * z)));
+}
+
+double Silu(double z) { return z / (1 + std::exp(-z)); }
+
+TEST_CASE_TEMPLATE("rows: gated units", Level, CROSSOVER_EVERY_LEVEL) {
+  const LevelScope<Level> scope;
+  if (!scope.available()) return;
+  for (const Gate f : {Gate::kSilu, Gate::kGelu}) {
+    CAPTURE(static_cast<int>(f));
+    for (const size_t n : kLengths) {
+      CAPTURE(n);
+      const auto up = Random(n, 5);
+      auto gate = Random(n, 6, 6.0f);
+      if (n > 3) gate[0] = 200.0f, gate[1] = -200.0f, gate[2] = 0.0f, gate[3] = -87.5f;
+      if (n > 5) gate[4] = 1e30f, gate[5] = -1e30f;
+      auto out = gate;
+      GatedUnit(f, up.data(), n, out.data());
+      for (size_t i = 0; i < n; ++i) {
+        const double z = gate[i];
+        const double expected = (f == Gate::kSilu ? Silu(z) : Gelu(z)) * up[i];
+        CAPTURE(z);
+        // The exponent is rounded to float, which costs e^-2u of gelu |2u| 2^-24 of itself; below
+        // e^88 = 1.6e38 the float quotient is rounded to 0. A tanh near -1 cancels in the
+        // reference, so that below gelu(-6) = -1e-11 it says nothing.
+        const double relative = f == Gate::kSilu ? 8e-7 : 8e-7 + 6e-8 * std::min(z * z, 40.0);
+        const double absolute = f == Gate::kSilu ? 1e-35 : 1e-10;
+        REQUIRE(std::abs(out[i] - expected) <= relative * std::abs(expected) + absolute);
+      }
+    }
+    std::vector<float> up(20, 1.0f), gate(20, 1.0f);
+    gate[7] = gate[19] = std::nanf("");
+    GatedUnit(f, up.data(), 20, gate.data());
+    for (size_t i = 0; i < 20; ++i) CHECK(std::isnan(gate[i]) == (i == 7 || i == 19));
+  }
+}
+
+TEST_CASE_TEMPLATE("rows: soft cap", Level, CROSSOVER_EVERY_LEVEL) {
   const LevelScope<Level> scope;
   if (!scope.available()) return;
   for (const size_t n : kLengths) {
     CAPTURE(n);
-    const auto up = Random(n, 5);
-    auto gate = Random(n, 6, 6.0f);
-    if (n > 3) gate[0] = 200.0f, gate[1] = -200.0f, gate[2] = 0.0f, gate[3] = -87.5f;
-    auto out = gate;
-    SwiGlu(up.data(), n, out.data());
+    auto x = Random(n, 8, 40.0f);
+    if (n > 2) x[0] = kInfinity, x[1] = -kInfinity, x[2] = 1e30f;
+    auto out = x;
+    SoftCap(30.0f, n, out.data());
     for (size_t i = 0; i < n; ++i) {
-      const double z = gate[i];
-      const double expected = z / (1.0 + std::exp(-z)) * up[i];
-      CAPTURE(z);
-      // Rounding -z to float before the exponential costs nothing; its result has a relative error
-      // of a few units. Below e^88 = 1.6e38 the float quotient is rounded to 0.
-      REQUIRE(std::abs(out[i] - expected) <= 8e-7 * std::abs(expected) + 1e-35);
+      CAPTURE(x[i]);
+      const double expected = 30.0 * std::tanh(x[i] / 30.0);
+      REQUIRE(std::abs(out[i] - expected) <= 5e-7 * std::abs(expected));
     }
   }
-  std::vector<float> up(20, 1.0f), gate(20, 1.0f);
-  gate[7] = gate[19] = std::nanf("");
-  SwiGlu(up.data(), 20, gate.data());
-  for (size_t i = 0; i < 20; ++i) CHECK(std::isnan(gate[i]) == (i == 7 || i == 19));
 }
 
 TEST_CASE_TEMPLATE("rows: softmax", Level, CROSSOVER_EVERY_LEVEL) {

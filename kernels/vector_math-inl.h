@@ -44,13 +44,20 @@ struct VectorMathOf {
     return gate / (F(1.0f) + xsimd::exp(-gate)) * up;
   }
 
-  static void SwiGlu(const float* up, size_t n, float* gate) {
+  static F GeluTimes(const F& gate, const F& up) {
+    const F exponent = gate * (F(kGeluLinear) + F(kGeluCubic) * gate * gate);
+    return gate / (F(1.0f) + xsimd::exp(exponent)) * up;
+  }
+
+  /// gate[i] ← unit(gate[i], up[i]).
+  template <F (*kUnit)(const F&, const F&)>
+  static void GatedUnit(const float* up, size_t n, float* gate) {
     size_t i = 0;
     for (; i + kFloats <= n; i += kFloats) {
-      SiluTimes(F::load_unaligned(gate + i), F::load_unaligned(up + i)).store_unaligned(gate + i);
+      kUnit(F::load_unaligned(gate + i), F::load_unaligned(up + i)).store_unaligned(gate + i);
     }
     if (i < n) {
-      StorePart(SiluTimes(LoadPart(gate + i, n - i, 0.0f), LoadPart(up + i, n - i, 0.0f)), n - i,
+      StorePart(kUnit(LoadPart(gate + i, n - i, 0.0f), LoadPart(up + i, n - i, 0.0f)), n - i,
                 gate + i);
     }
   }
@@ -128,7 +135,7 @@ struct VectorMathOf {
   }
 
   static constexpr VectorMath Table(std::string_view name) {
-    return {name, Tanh, SwiGlu, Softmax, RopeTable};
+    return {name, Tanh, GatedUnit<SiluTimes>, GatedUnit<GeluTimes>, Softmax, RopeTable};
   }
 };
 

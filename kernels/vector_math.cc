@@ -44,6 +44,13 @@ void ScalarSwiGlu(const float* up, size_t n, float* gate) {
   for (size_t i = 0; i < n; ++i) gate[i] = gate[i] / (1.0f + std::exp(-gate[i])) * up[i];
 }
 
+void ScalarGeGlu(const float* up, size_t n, float* gate) {
+  for (size_t i = 0; i < n; ++i) {
+    const float z = gate[i];
+    gate[i] = z / (1.0f + std::exp(z * (kGeluLinear + kGeluCubic * z * z))) * up[i];
+  }
+}
+
 void ScalarSoftmax(size_t n, float* x) {
   float shift = -std::numeric_limits<float>::infinity();
   for (size_t i = 0; i < n; ++i) shift = x[i] > shift ? x[i] : shift;
@@ -74,8 +81,8 @@ HWY_EXPORT(Table);
 
 }  // namespace
 
-constinit const VectorMath kVectorMathScalar = {"scalar", ScalarTanh, ScalarSwiGlu, ScalarSoftmax,
-                                                ScalarRopeTable};
+constinit const VectorMath kVectorMathScalar = {"scalar",    ScalarTanh,    ScalarSwiGlu,
+                                                ScalarGeGlu, ScalarSoftmax, ScalarRopeTable};
 
 const VectorMath& SelectedVectorMath() { return *HWY_DYNAMIC_DISPATCH(Table)(); }
 

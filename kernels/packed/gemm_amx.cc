@@ -9,7 +9,7 @@
 //   on the panel before it
 //
 // A row pair is 32 neighbouring rows, or 16 rows each of W_gate and W_up, whose sums then become
-// the tiles that W_down reads: silu(gate) ⊙ up is never written as a matrix of floats.
+// the tiles that W_down reads: f(gate) ⊙ up is never written as a matrix of floats.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -199,9 +199,9 @@ HWY_INLINE void StoreTile(const MatMulShare& share, size_t t0, size_t row, const
   }
 }
 
-/// silu(gate) ⊙ up of 16 tokens and 16 rows, as half an A tile of the next product; destroys gate.
-CROSSOVER_TILES HWY_INLINE void StoreSwiGlu(float* gate, const float* up, uint8_t* tile) {
-  SwiGlu(up, kTileFloats, gate);
+/// f(gate) ⊙ up of 16 tokens and 16 rows, as half an A tile of the next product; destroys gate.
+CROSSOVER_TILES HWY_INLINE void StoreGated(Gate f, float* gate, const float* up, uint8_t* tile) {
+  GatedUnit(f, up, kTileFloats, gate);
   for (size_t t = 0; t < 16; ++t) {
     const auto bits = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(gate + t * 16)));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(tile + t * 64), bits);
@@ -254,10 +254,10 @@ CROSSOVER_TILES void GemmTiles(const MatMulShare& share, const uint8_t* x) {
   ForEachBlock<kSpec>(share, x, (groups + 1) / 2, pair_at, store);
 }
 
-/// `share`: of W_gate's rows; `out`: the tiles of silu(W_gate·x) ⊙ W_up·x.
+/// `share`: of W_gate's rows; `out`: the tiles of f(W_gate·x) ⊙ W_up·x.
 template <PackedSpec kSpec>
-CROSSOVER_TILES void SwiGluTiles(const MatMulShare& share, const Matrix& up, const uint8_t* x,
-                                 uint8_t* out) {
+CROSSOVER_TILES void GatedTiles(const MatMulShare& share, const Matrix& up, const uint8_t* x,
+                                uint8_t* out) {
   const size_t first_group = share.rows.begin / kPackedRows;
   const size_t out_tiles = share.w->rows / kTileColumns;
   const auto pair_at = [&](const PackedGeometry& geometry, size_t i) {
@@ -269,15 +269,15 @@ CROSSOVER_TILES void SwiGluTiles(const MatMulShare& share, const Matrix& up, con
     const size_t group = first_group + i;
     uint8_t* pair = out + (t / kPairTokens * out_tiles + group / 2) * 2 * kTileBytes;
     for (size_t half = 0; half < 2; ++half) {
-      StoreSwiGlu(sums + half * 2 * kTileFloats, sums + (half * 2 + 1) * kTileFloats,
-                  pair + half * kTileBytes + group % 2 * 32);
+      StoreGated(share.gate, sums + half * 2 * kTileFloats, sums + (half * 2 + 1) * kTileFloats,
+                 pair + half * kTileBytes + group % 2 * 32);
     }
   };
   ForEachBlock<kSpec>(share, x, share.rows.size() / kPackedRows, pair_at, store);
 }
 
 using TileTable = std::array<GemmTilesFn, quant::AllFormats::kSize>;
-using SwiGluTable = std::array<SwiGluTilesFn, quant::AllFormats::kSize>;
+using GatedTable = std::array<GatedTilesFn, quant::AllFormats::kSize>;
 
 const TileTable& GemmTileFunctions() {
   static constexpr TileTable kTable = PackedFunctions<GemmTilesFn>(
@@ -285,24 +285,24 @@ const TileTable& GemmTileFunctions() {
   return kTable;
 }
 
-const SwiGluTable& SwiGluTileFunctions() {
-  static constexpr SwiGluTable kTable = PackedFunctions<SwiGluTilesFn>(
-      []<PackedSpec kSpec>() -> SwiGluTilesFn { return SwiGluTiles<kSpec>; });
+const GatedTable& GatedTileFunctions() {
+  static constexpr GatedTable kTable = PackedFunctions<GatedTilesFn>(
+      []<PackedSpec kSpec>() -> GatedTilesFn { return GatedTiles<kSpec>; });
   return kTable;
 }
 
 #else
 
 using TileTable = std::array<GemmTilesFn, quant::AllFormats::kSize>;
-using SwiGluTable = std::array<SwiGluTilesFn, quant::AllFormats::kSize>;
+using GatedTable = std::array<GatedTilesFn, quant::AllFormats::kSize>;
 
 const TileTable& GemmTileFunctions() {
   static constexpr TileTable kNone{};
   return kNone;
 }
 
-const SwiGluTable& SwiGluTileFunctions() {
-  static constexpr SwiGluTable kNone{};
+const GatedTable& GatedTileFunctions() {
+  static constexpr GatedTable kNone{};
   return kNone;
 }
 
@@ -315,7 +315,7 @@ HWY_AFTER_NAMESPACE();
 namespace crossover::kernels {
 namespace {
 HWY_EXPORT(GemmTileFunctions);
-HWY_EXPORT(SwiGluTileFunctions);
+HWY_EXPORT(GatedTileFunctions);
 }  // namespace
 
 std::span<const GemmTilesFn> GemmTilesTable() {
@@ -324,10 +324,10 @@ std::span<const GemmTilesFn> GemmTilesTable() {
   return HWY_DYNAMIC_DISPATCH(GemmTileFunctions)();
 }
 
-std::span<const SwiGluTilesFn> SwiGluTilesTable() {
-  static constexpr std::array<SwiGluTilesFn, quant::AllFormats::kSize> kNone{};
+std::span<const GatedTilesFn> GatedTilesTable() {
+  static constexpr std::array<GatedTilesFn, quant::AllFormats::kSize> kNone{};
   if (!TilesSelected()) return kNone;
-  return HWY_DYNAMIC_DISPATCH(SwiGluTileFunctions)();
+  return HWY_DYNAMIC_DISPATCH(GatedTileFunctions)();
 }
 
 }  // namespace crossover::kernels
