@@ -154,6 +154,23 @@ std::shared_ptr<const GgufFile> GgufFile::Parse(std::shared_ptr<const MappedFile
   });
 }
 
+std::shared_ptr<const GgufFile> GgufFile::FromParts(
+    std::string path, std::vector<std::pair<std::string, GgufValue>> metadata,
+    std::vector<GgufTensor> tensors) {
+  std::shared_ptr<GgufFile> file(new GgufFile);
+  file->path_ = std::move(path);
+  file->metadata_ = std::move(metadata);
+  file->tensors_ = std::move(tensors);
+  for (size_t i = 0; i < file->metadata_.size(); ++i) {
+    file->key_index_.emplace(file->metadata_[i].first, i);
+  }
+  for (size_t i = 0; i < file->tensors_.size(); ++i) {
+    file->tensor_index_.emplace(file->tensors_[i].name, i);
+    file->file_bytes_ += file->tensors_[i].data.size();
+  }
+  return file;
+}
+
 const GgufValue* GgufFile::FindValue(std::string_view key) const {
   const auto it = key_index_.find(key);
   return it == key_index_.end() ? nullptr : &metadata_[it->second].second;

@@ -52,10 +52,21 @@ struct GgufTensor {
   std::span<const std::byte> data;  // whole, inside the mapping
   std::shared_ptr<const MappedFile> file;
   uint64_t offset = 0;  // of `data` in its file
+  /// Not 0: rows are stored as Hugging Face has them, in so many heads of two halves, whose rows
+  /// GGUF's llama wants in turn (HalvedRow). Such a tensor is for a converter; no model runs on it.
+  uint64_t halved_heads = 0;
 
   uint64_t elements() const;
   uint64_t rows() const { return shape.empty() ? 0 : elements() / shape[0]; }
 };
+
+/// Where row `row` of GGUF's order stands among rows whose heads, of `head_rows` rows, are stored
+/// as two halves: 2i is row i of the head, 2i + 1 row i of its second half, so that the two
+/// elements of a rotation are neighbours.
+constexpr uint64_t HalvedRow(uint64_t row, uint64_t head_rows) {
+  const uint64_t in_head = row % head_rows;
+  return row - in_head + in_head % 2 * (head_rows / 2) + in_head / 2;
+}
 
 class GgufFile {
  public:
@@ -66,6 +77,11 @@ class GgufFile {
                                               LoadMode mode = LoadMode::kMmap);
   /// A file of one part that is in memory or mapped already. Error as Open.
   static std::shared_ptr<const GgufFile> Parse(std::shared_ptr<const MappedFile> mapping);
+
+  /// What was read from somewhere else. Keys and names stand there once.
+  static std::shared_ptr<const GgufFile> FromParts(
+      std::string path, std::vector<std::pair<std::string, GgufValue>> metadata,
+      std::vector<GgufTensor> tensors);
 
   const std::string& path() const { return path_; }
   uint32_t version() const { return version_; }

@@ -15,6 +15,7 @@
 #include "engine/gguf.h"
 #include "engine/gguf_cursor.h"
 #include "engine/gguf_writer.h"
+#include "engine/hf_model.h"
 #include "engine/importance.h"
 #include "engine/tensor_encoder.h"
 #include "quant/tensor_role.h"
@@ -185,7 +186,7 @@ double BitsPerWeight(const std::vector<QuantizedTensor>& tensors) {
 QuantizeReport QuantizeFile(const std::filesystem::path& in, const std::filesystem::path& out,
                             const quant::Recipe& recipe, const QuantizeOptions& options) {
   const auto start = std::chrono::steady_clock::now();
-  const auto file = GgufFile::Open(in);
+  const auto file = std::filesystem::is_directory(in) ? OpenHuggingFace(in) : GgufFile::Open(in);
   CheckOutputIsNoInput(*file, out);
   std::optional<Importance> importance;
   if (!options.importance.empty()) importance = Importance::Load(options.importance);

@@ -1,4 +1,5 @@
-// GGUF in, GGUF with other weight formats out: streaming, all threads, temporary file and rename.
+// GGUF or a Hugging Face directory in, GGUF with other weight formats out: streaming, all threads,
+// temporary file and rename.
 #pragma once
 
 #include <cstdint>
@@ -49,9 +50,10 @@ struct QuantizeReport {
 /// each padded to the alignment; metadata keeps its order. The bytes written do not depend on the
 /// number of threads.
 ///
-/// Errors: those of GgufFile::Open and Importance::Load; kInvalidArgument if input and output are
-/// one file; kUnsupported for a quantised input without allow_requantize; kNonFinite names the
-/// tensor and row; kIo; kInterrupted. Nothing but a complete file ever stands under `out`.
+/// Errors: those of GgufFile::Open, OpenHuggingFace and Importance::Load; kInvalidArgument if input
+/// and output are one file; kUnsupported for a quantised input without allow_requantize; kNonFinite
+/// names the tensor and row; kIo; kInterrupted. Nothing but a complete file ever stands under
+/// `out`.
 QuantizeReport QuantizeFile(const std::filesystem::path& in, const std::filesystem::path& out,
                             const quant::Recipe& recipe, const QuantizeOptions& options);
 

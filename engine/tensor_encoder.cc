@@ -26,6 +26,11 @@ bool AllFinite(std::span<const float> values) {
                                                  Quoted(tensor.name), row, what));
 }
 
+// The bytes as they are stored are the bytes to write.
+bool IsUnchanged(const EncodeTask& task) {
+  return task.tensor->format == task.target && task.tensor->halved_heads == 0;
+}
+
 // What a thread needs for one row.
 struct RowBuffers {
   explicit RowBuffers(size_t columns) : weights(columns), decoded(columns) {}
@@ -51,8 +56,8 @@ EncodeError TensorEncoder::Encode(const EncodeTask& task, const Sink& sink) {
     const EncodeError error = Collect(task, first);
     total.squared_error += error.squared_error;
     total.squared_weight += error.squared_weight;
-    sink(tensor.format == task.target ? tensor.data.subspan(begin, end - begin)
-                                      : std::span<const std::byte>(out_));
+    sink(IsUnchanged(task) ? tensor.data.subspan(begin, end - begin)
+                           : std::span<const std::byte>(out_));
     tensor.file->Forget(tensor.offset + begin, end - begin);
   }
   return total;
@@ -70,7 +75,8 @@ void TensorEncoder::EncodeRows(const EncodeTask& task, uint64_t first, uint64_t 
   const uint64_t grain = std::max<uint64_t>(1, kGrainWeights / columns);
 
   results_.assign(rows, {});
-  if (!copy) out_.resize(rows * target_row);
+  const uint64_t head_rows = tensor.halved_heads == 0 ? 0 : tensor.rows() / tensor.halved_heads;
+  out_.resize(IsUnchanged(task) ? 0 : rows * target_row);
 #pragma omp parallel num_threads(static_cast <int>(threads_))
   {
     RowBuffers buffers(columns);
@@ -78,15 +84,17 @@ void TensorEncoder::EncodeRows(const EncodeTask& task, uint64_t first, uint64_t 
     for (uint64_t r = 0; r < rows; ++r) {
       const uint64_t row = first + r;
       RowResult& result = results_[r];
-      source.decode(tensor.data.data() + row * source.row_bytes(columns), columns,
-                    buffers.weights.data());
+      const uint64_t stored = head_rows == 0 ? row : HalvedRow(row, head_rows);
+      const std::byte* from = tensor.data.data() + stored * source.row_bytes(columns);
+      std::byte* blocks = out_.empty() ? nullptr : out_.data() + r * target_row;
+      source.decode(from, columns, buffers.weights.data());
       result.finite = AllFinite(buffers.weights);
+      if (copy && head_rows != 0) std::copy_n(from, target_row, blocks);
       if (copy || !result.finite) continue;
 
       // Tensors with a fourth dimension count their slices on.
       const float* importance =
           experts == 0 ? nullptr : task.importance.data() + row / expert_rows % experts * columns;
-      std::byte* blocks = out_.data() + r * target_row;
       target.encode(buffers.weights.data(), columns, importance, blocks);
       target.decode(blocks, columns, buffers.decoded.data());
       result.fits = AllFinite(buffers.decoded);

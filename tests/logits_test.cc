@@ -88,6 +88,20 @@ TEST_CASE_TEMPLATE("logits are the golden's", Level, CROSSOVER_EVERY_LEVEL) {
   }
 }
 
+TEST_CASE("logits of a model converted from Hugging Face's form are the golden's") {
+  for (const char* name : {"tiny-llama", "tiny-llama3", "tiny-qwen2"}) {
+    const test::TemporaryDirectory directory;
+    Golden golden = OwnGolden(name);
+    golden.model = directory / "converted.gguf";
+    const fs::path source = test::SourceRoot() / "tests" / "data" / (std::string(name) + "-hf");
+    const test::ProcessResult run =
+        test::RunCrossover({"quantize", source.string(), golden.model.string(), "F16"});
+    INFO(run.err);
+    REQUIRE(run.ok());
+    CheckGolden(golden, "auto", 2);
+  }
+}
+
 template <class... Levels>
 bool Listed(std::string_view name) {
   return ((Levels::kName == name) || ...);

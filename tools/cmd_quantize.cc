@@ -167,7 +167,11 @@ void Run(const QuantizeFlags& flags, const GlobalOptions& globals) {
 void AddQuantize(CLI::App& app, const GlobalOptions& globals) {
   auto flags = std::make_shared<QuantizeFlags>();
   CLI::App* command = app.add_subcommand("quantize", "Write a model with other weight formats");
-  command->add_option("in", flags->in, "GGUF file with F32, F16 or BF16 weights")->required();
+  command
+      ->add_option("in", flags->in,
+                   "GGUF file with F32, F16 or BF16 weights, or a Hugging Face directory of a "
+                   "llama or qwen2 model (config.json, tokenizer.json, *.safetensors)")
+      ->required();
   command->add_option("out", flags->out, "GGUF file to write")->required();
   AddRecipe(*command, flags->recipe)->required();
   AddRecipeOptions(*command, flags->recipe);
@@ -178,6 +182,7 @@ void AddQuantize(CLI::App& app, const GlobalOptions& globals) {
   command->add_flag("--tensors", flags->tensors, "A row for each tensor instead of each role");
   SetExamples(*command,
               "  crossover quantize model-f16.gguf model-q4.gguf Q4_K_M\n"
+              "  crossover quantize ~/Qwen2.5-1.5B-Instruct model-bf16.gguf BF16\n"
               "  crossover quantize model-f16.gguf model.gguf Q3_K_M --imatrix imatrix.gguf\n"
               "  crossover quantize model-f16.gguf model.gguf Q4_0 --tensor-type 'attn_v=Q8_0'");
   command->callback([flags, &globals] { Run(*flags, globals); });
