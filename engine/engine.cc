@@ -83,10 +83,17 @@ Engine::Engine(std::shared_ptr<const Model> model, const EngineOptions& options)
 Engine::~Engine() = default;
 
 SequenceId Engine::CreateSequence() { return state_->kv.Create(); }
+SequenceId Engine::CreateSharedSequence(std::span<const TokenId> tokens) {
+  return state_->kv.CreateShared(tokens);
+}
+SequenceId Engine::Fork(SequenceId sequence, size_t length) {
+  return state_->kv.Fork(sequence, length);
+}
 void Engine::FreeSequence(SequenceId sequence) { state_->kv.Free(sequence); }
 void Engine::Truncate(SequenceId sequence, size_t length) { state_->kv.Truncate(sequence, length); }
 size_t Engine::length(SequenceId sequence) const { return state_->kv.length(sequence); }
 const KvCache& Engine::kv() const { return state_->kv; }
+KvCache& Engine::kv() { return state_->kv; }
 
 size_t Engine::scratch_bytes() const {
   return state_->activity.bytes() + state_->team.size() * kernels::Team::kScratchBytes;
@@ -117,17 +124,13 @@ void CheckBatch(std::span<const Chunk> batch, const ModelConfig& config, size_t 
   }
 }
 
-// All or nothing: a batch that does not fit leaves every sequence as it was.
-void GrowAll(KvCache& kv, std::span<const Chunk> batch) {
-  for (size_t i = 0; i < batch.size(); ++i) {
-    if (kv.Grow(batch[i].sequence, batch[i].tokens.size())) continue;
-    while (i-- > 0) {
-      kv.Truncate(batch[i].sequence, kv.length(batch[i].sequence) - batch[i].tokens.size());
-    }
-    throw Error(ErrorCode::kOutOfMemory,
-                fmt::format("the KV cache of {} tokens is full; ask for a larger context",
-                            kv.pages() * kv.layout().page_tokens));
-  }
+void AppendAll(KvCache& kv, std::span<const Chunk> batch) {
+  std::vector<KvCache::Extension> extensions;
+  for (const Chunk& chunk : batch) extensions.push_back({chunk.sequence, chunk.tokens});
+  if (kv.Append(extensions)) return;
+  throw Error(ErrorCode::kOutOfMemory,
+              fmt::format("the KV cache of {} tokens is full; ask for a larger context",
+                          kv.pages() * kv.layout().page_tokens));
 }
 
 void Flatten(const KvCache& kv, std::span<const Chunk> batch, FlatBatch& flat) {
@@ -150,7 +153,7 @@ Logits Engine::Forward(std::span<const Chunk> batch) {
   State& s = *state_;
   const size_t vocab = model_->config().vocab;
   CheckBatch(batch, model_->config(), options_.max_batch);
-  GrowAll(s.kv, batch);
+  AppendAll(s.kv, batch);
   Flatten(s.kv, batch, s.flat);
   const size_t rows = s.flat.logit_rows.size();
   try {
@@ -165,6 +168,7 @@ Logits Engine::Forward(std::span<const Chunk> batch) {
   }
   RunForward(s.team, *model_, options_.activations, s.flat, {&s.kv.layout(), s.kv.pool()},
              s.activity);
+  for (const Chunk& chunk : batch) s.kv.Publish(chunk.sequence);
   return {s.activity.logits.data(), rows, vocab};
 }
 

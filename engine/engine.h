@@ -49,6 +49,13 @@ class Engine {
 
   /// A new empty sequence; Free gives its pages back.
   SequenceId CreateSequence();
+  /// A sequence that shares: it begins with the longest part of `tokens` that is cached (length()
+  /// says how long; feed the rest), and what is fed to it others may begin with, also after Free,
+  /// until the room is needed. Whose logits are wanted must be fed: give `tokens` without it.
+  SequenceId CreateSharedSequence(std::span<const TokenId> tokens);
+  /// A second sequence with the same first `length` tokens; the pages are shared until one of them
+  /// writes. Error(kInvalidArgument) if there are fewer.
+  SequenceId Fork(SequenceId sequence, size_t length);
   void FreeSequence(SequenceId sequence);
   /// Forgets all from position `length` on (to score another continuation of the same prefix).
   void Truncate(SequenceId sequence, size_t length);
@@ -63,6 +70,7 @@ class Engine {
   const Model& model() const { return *model_; }
   const EngineOptions& options() const { return options_; }
   const KvCache& kv() const;
+  KvCache& kv();
   /// Bytes of scratch this engine holds beside the weights and the KV pages.
   size_t scratch_bytes() const;
 

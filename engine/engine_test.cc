@@ -70,7 +70,7 @@ TEST_CASE("logits do not depend on how a prompt is cut into passes") {
     CAPTURE(step);
     CHECK(MaxDifference(whole, Score(engine, ids, step)) < kRounding);
   }
-  CHECK(engine.kv().free_pages() == engine.kv().pages());
+  CHECK(engine.kv().usage().free == engine.kv().pages());
 }
 
 TEST_CASE("the number of threads changes no bit") {
@@ -236,7 +236,7 @@ TEST_CASE("greedy generation reproduces and decodes to its text") {
   CHECK(first.decode_passes == 11);
   CHECK(first.ids == second.ids);
   CHECK(streamed == first.text + second.text);
-  CHECK(engine.kv().free_pages() == engine.kv().pages());
+  CHECK(engine.kv().usage().free == engine.kv().pages());
   CHECK_THROWS_AS(Generate(engine, *tokenizer, {}, options), Error);
 }
 

@@ -27,7 +27,7 @@ size_t FreeTokens(const engine::Engine& engine, size_t sequences) {
   const engine::KvCache& kv = engine.kv();
   const size_t page = kv.layout().page_tokens;
   const size_t lost = sequences * (page - 1);
-  const size_t free = kv.free_pages() * page;
+  const size_t free = kv.available_pages() * page;
   return free > lost ? free - lost : 0;
 }
 

@@ -19,13 +19,13 @@ size_t CeilDiv(size_t a, size_t b) { return (a + b - 1) / b; }
 size_t ChunksPerPass(const engine::Engine& engine, const ChunkPlan& plan) {
   const size_t input = plan.context - 1;
   const size_t page = engine.kv().layout().page_tokens;
-  const size_t cached = engine.kv().free_pages() / CeilDiv(input, page);
+  const size_t cached = engine.kv().available_pages() / CeilDiv(input, page);
   if (cached == 0) {
     throw Error(
         ErrorCode::kInvalidArgument,
         fmt::format("a chunk of {} tokens does not fit the KV cache, which has {} pages of {} "
                     "tokens free; choose a smaller context",
-                    plan.context, engine.kv().free_pages(), page));
+                    plan.context, engine.kv().available_pages(), page));
   }
   const size_t batched = engine.options().max_batch / input;
   const size_t rows = MaxLogitRows(engine.model().config().vocab) / plan.scored_per_chunk();
