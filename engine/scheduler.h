@@ -90,7 +90,7 @@ class Scheduler {
   ~Scheduler();  // drops what is running, without calls
 
   /// Error(kInvalidArgument): no tokens, an id outside the vocabulary, or more tokens than the
-  /// engine's cache or the model's context has room for.
+  /// engine's cache has room for.
   RequestId Submit(Request request);
   /// Ends a request with kCancelled, before this returns; nothing if it has ended already.
   void Cancel(RequestId request);
