@@ -1,5 +1,6 @@
 #include "engine/sampler.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -9,6 +10,8 @@
 
 namespace crossover::engine {
 namespace {
+
+using tokenizer::TokenId;
 
 SamplerOptions Plain(uint64_t seed) {
   SamplerOptions options;
@@ -38,25 +41,110 @@ TEST_CASE("greedy takes the first of the largest") {
   CHECK(ArgMax(std::vector<float>{-5, -5}) == 0);
 }
 
-TEST_CASE("draws follow the softmax at temperature 1") {
-  constexpr int kDraws = 20000;
-  const auto counts = Draw(Plain(1), kLogits, kDraws);
-  const double p[] = {0.15, 0.5, 0.05, 0.3};
-  for (size_t i = 0; i < 4; ++i) {
+// Pearson's statistic of `draws` against the probabilities p, and what it exceeds once in a million
+// times (Wilson and Hilferty's approximation). Seeds are fixed: a test passes always or never.
+void CheckDistribution(const SamplerOptions& options, const std::vector<float>& logits,
+                       const std::vector<double>& p, const std::vector<TokenId>& seen = {}) {
+  constexpr int kDraws = 40000;
+  Sampler sampler(options);
+  for (const TokenId token : seen) sampler.See(token);
+  std::vector<size_t> counts(logits.size());
+  for (int i = 0; i < kDraws; ++i) ++counts[static_cast<size_t>(sampler.Sample(logits))];
+  double statistic = 0;
+  int freedom = -1;
+  for (size_t i = 0; i < p.size(); ++i) {
+    if (p[i] == 0) {
+      CHECK(counts[i] == 0);
+      continue;
+    }
     const double expected = p[i] * kDraws;
-    const double sigma = std::sqrt(expected * (1 - p[i]));
-    CHECK(std::abs(static_cast<double>(counts[i]) - expected) < 4 * sigma);
+    REQUIRE(expected > 5);
+    statistic += std::pow(static_cast<double>(counts[i]) - expected, 2) / expected;
+    ++freedom;
+  }
+  constexpr double kOneInAMillion = 4.75;  // standard deviations
+  const double spread = 2.0 / (9 * std::max(freedom, 1));
+  const double limit = freedom * std::pow(1 - spread + kOneInAMillion * std::sqrt(spread), 3);
+  CHECK(statistic <= limit);
+}
+
+// What is left of `weights` where `keeps` holds, to the power, made to sum up to 1.
+std::vector<double> Shares(std::vector<double> weights, const std::vector<bool>& keeps,
+                           double power = 1) {
+  double sum = 0;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    weights[i] = keeps[i] ? std::pow(weights[i], power) : 0;
+    sum += weights[i];
+  }
+  for (double& w : weights) w /= sum;
+  return weights;
+}
+
+const std::vector<double> kShares{0.15, 0.5, 0.05, 0.3};  // kLogits
+const std::vector<bool> kAll(4, true);
+
+TEST_CASE("draws follow the softmax") {
+  SamplerOptions options = Plain(1);
+  CheckDistribution(options, kLogits, kShares);
+  SUBCASE("to the power of 1/temperature") {
+    for (const float temperature : {0.5f, 2.0f}) {
+      options.temperature = temperature;
+      CheckDistribution(options, kLogits, Shares(kShares, kAll, 1 / temperature));
+    }
+  }
+  SUBCASE("over a vocabulary of many") {
+    std::vector<float> logits;
+    std::vector<double> weights;
+    for (int i = 0; i < 500; ++i) {
+      logits.push_back(std::sin(static_cast<float>(i)));
+      weights.push_back(std::exp(static_cast<double>(logits.back())));
+    }
+    CheckDistribution(options, logits, Shares(weights, std::vector<bool>(500, true)));
   }
 }
 
-TEST_CASE("temperature sharpens: p^(1/T)") {
-  SamplerOptions options = Plain(2);
-  options.temperature = 0.5f;
-  constexpr int kDraws = 20000;
-  const auto counts = Draw(options, kLogits, kDraws);
-  const double p = 0.25 / (0.25 + 0.09 + 0.0225 + 0.0025);
-  CHECK(std::abs(static_cast<double>(counts[1]) - p * kDraws) <
-        4 * std::sqrt(p * (1 - p) * kDraws));
+TEST_CASE("draws follow the softmax of what the filters leave") {
+  SamplerOptions options = Plain(6);
+  const std::vector<bool> two{false, true, false, true}, three{true, true, false, true};
+  SUBCASE("top-k") {
+    options.top_k = 2;
+    CheckDistribution(options, kLogits, Shares(kShares, two));
+  }
+  SUBCASE("top-p") {
+    options.top_p = 0.9f;
+    CheckDistribution(options, kLogits, Shares(kShares, three));
+  }
+  SUBCASE("min-p") {
+    options.min_p = 0.2f;
+    CheckDistribution(options, kLogits, Shares(kShares, three));
+  }
+  SUBCASE("all, and the temperature after them") {
+    options.top_k = 3;
+    options.top_p = 0.99f;
+    options.min_p = 0.4f;
+    options.temperature = 1.5f;
+    CheckDistribution(options, kLogits, Shares(kShares, two, 1 / 1.5));
+  }
+}
+
+TEST_CASE("the penalty divides positive logits and multiplies negative ones, once a token") {
+  SamplerOptions options = Plain(7);
+  options.repeat_penalty = 2;
+  options.repeat_last_n = 3;
+  const std::vector<float> logits{1, -0.5f, 0.5f, 0};
+  const auto exact = [](const std::vector<double>& x) {
+    std::vector<double> weights;
+    for (const double v : x) weights.push_back(std::exp(v));
+    return Shares(weights, kAll);
+  };
+  CheckDistribution(options, logits, exact({1, -0.5, 0.5, 0}));
+  CheckDistribution(options, logits, exact({0.5, -1, 0.5, 0}), {0, 1, 0});
+  // The first two are out of the window by now.
+  CheckDistribution(options, logits, exact({1, -0.5, 0.25, 0}), {0, 1, 3, 2, 2});
+  options.temperature = 0;
+  Sampler greedy(options);
+  greedy.See(0);
+  CHECK(greedy.Sample(std::vector<float>{1, 0.6f, 0, 0}) == 1);
 }
 
 TEST_CASE("filters drop the tail") {
@@ -102,6 +190,9 @@ TEST_CASE("bad logits and bad options are errors, -inf alone is none") {
   CHECK(sampler.Sample(std::vector<float>{-kInf, 0}) == 1);
   SamplerOptions options;
   options.temperature = std::nanf("");
+  CHECK_THROWS_AS(Sampler{options}, Error);
+  options = {};
+  options.repeat_penalty = 0;
   CHECK_THROWS_AS(Sampler{options}, Error);
   options = {};
   options.top_p = 0;

@@ -2,6 +2,7 @@
 
 #include <utf8proc.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace crossover::tokenizer {
@@ -32,6 +33,29 @@ size_t Utf8RunEnd(std::string_view text, size_t offset) {
     offset += length;
   }
   return offset;
+}
+
+size_t Utf8CutTail(std::string_view text) {
+  constexpr size_t kLongest = 4;
+  for (size_t tail = std::min(kLongest - 1, text.size()); tail > 0; --tail) {
+    const std::string begin(text.substr(text.size() - tail));
+    // Only the second byte of a character has narrower bounds than these, on either side.
+    for (const char fill : {'\x80', '\xBF'}) {
+      if (Utf8Length(begin + std::string(kLongest - tail, fill), 0) > tail) return tail;
+    }
+  }
+  return 0;
+}
+
+std::string Utf8Repaired(std::string_view text) {
+  std::string out;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = Utf8RunEnd(text, begin);
+    out += text.substr(begin, end - begin);
+    if (end < text.size()) out += "\uFFFD";
+    begin = end + 1;
+  }
+  return out;
 }
 
 }  // namespace crossover::tokenizer

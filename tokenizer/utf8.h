@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace crossover::tokenizer {
@@ -13,5 +14,11 @@ size_t Utf8Length(std::string_view text, size_t offset);
 
 /// The end of the longest well-formed run that begins at `offset`.
 size_t Utf8RunEnd(std::string_view text, size_t offset);
+
+/// Bytes at the end of the text that begin a character which more bytes could complete.
+size_t Utf8CutTail(std::string_view text);
+
+/// With every byte that belongs to no character replaced by U+FFFD.
+std::string Utf8Repaired(std::string_view text);
 
 }  // namespace crossover::tokenizer

@@ -34,5 +34,29 @@ TEST_CASE("UTF-8: runs end at the first malformed byte, wherever it stands") {
   CHECK(Utf8RunEnd("", 0) == 0);
 }
 
+TEST_CASE("UTF-8: a cut character is told from one that cannot become any") {
+  const std::string all = "aé▁🦙\u0800\uD7FF\U00010000\U0010FFFF";
+  for (size_t begin = 0; begin < all.size();) {
+    const size_t length = Utf8Length(all, begin);
+    for (size_t cut = 0; cut < length; ++cut) {
+      CHECK(Utf8CutTail(all.substr(0, begin + cut)) == cut);
+    }
+    begin += length;
+  }
+  CHECK(Utf8CutTail(all) == 0);
+  CHECK(Utf8CutTail("") == 0);
+  for (std::string_view text : {"\x80", "\xC0", "\xE0\x80", "\xED\xA0", "\xF0\x80", "\xF4\x90",
+                                "\xF5", "\xFF", "\xE2\x96(", "\xC3\xA9\xA9"}) {
+    CAPTURE(std::string(text));
+    CHECK(Utf8CutTail(text) == 0);
+  }
+}
+
+TEST_CASE("UTF-8: what is no character is repaired, all else kept") {
+  CHECK(Utf8Repaired("aé🦙") == "aé🦙");
+  CHECK(Utf8Repaired("") == "");
+  CHECK(Utf8Repaired("\xFFz\xE2\x96") == "\uFFFDz\uFFFD\uFFFD");
+}
+
 }  // namespace
 }  // namespace crossover::tokenizer
