@@ -13,6 +13,7 @@
 #include "base/interrupt.h"
 #include "base/table.h"
 #include "bench/text.h"
+#include "engine/sequence.h"
 
 namespace crossover::bench {
 namespace {
@@ -48,20 +49,6 @@ double Elements(const kernels::Matrix& matrix) {
   return static_cast<double>(matrix.rows) * static_cast<double>(matrix.cols);
 }
 
-/// A sequence that is freed however its user leaves.
-class ScopedSequence {
- public:
-  explicit ScopedSequence(engine::Engine& engine) : engine_(engine), id_(engine.CreateSequence()) {}
-  ~ScopedSequence() { engine_.FreeSequence(id_); }
-  ScopedSequence(const ScopedSequence&) = delete;
-  ScopedSequence& operator=(const ScopedSequence&) = delete;
-  engine::SequenceId id() const { return id_; }
-
- private:
-  engine::Engine& engine_;
-  engine::SequenceId id_;
-};
-
 }  // namespace
 
 std::optional<double> SpeedResult::fraction_of_limit() const {
@@ -89,12 +76,12 @@ ModelBench::ModelBench(const std::filesystem::path& path, const Settings& settin
 }
 
 void ModelBench::Prefill() {
-  const ScopedSequence sequence(*engine_);
+  const engine::ScopedSequence sequence(*engine_);
   engine::Prefill(*engine_, sequence.id(), std::span(ids_).first(speed_.prefill));
 }
 
 void ModelBench::Decode() {
-  const ScopedSequence sequence(*engine_);
+  const engine::ScopedSequence sequence(*engine_);
   for (size_t i = 0; i < speed_.decode; ++i) {
     const engine::Chunk chunk{.sequence = sequence.id(), .tokens = std::span(ids_).subspan(i, 1)};
     engine_->Forward({&chunk, 1});

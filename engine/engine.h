@@ -1,5 +1,6 @@
 // Runs a model: sequences in a paged KV cache, batches that mix prefill and decode, logits where
-// asked.
+// asked. This header is all that a program needs to load a model (Model::Load, LoadTokenizer), to
+// inspect it (Model), to generate (Generate) and to score (Score); docs/example.cc does it.
 #pragma once
 
 #include <cstddef>
@@ -8,8 +9,11 @@
 #include <span>
 #include <vector>
 
+#include "engine/generate.h"
 #include "engine/kv_cache.h"
+#include "engine/load_tokenizer.h"
 #include "engine/model.h"
+#include "engine/score.h"
 #include "tokenizer/tokenizer.h"
 
 namespace crossover::engine {

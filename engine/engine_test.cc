@@ -237,7 +237,90 @@ TEST_CASE("greedy generation reproduces and decodes to its text") {
   CHECK(first.ids == second.ids);
   CHECK(streamed == first.text + second.text);
   CHECK(engine.kv().usage().free == engine.kv().pages());
+  CHECK(first.end == GenerateEnd::kLength);
   CHECK_THROWS_AS(Generate(engine, *tokenizer, {}, options), Error);
+}
+
+TEST_CASE("a seed reproduces a text") {
+  const auto tokenizer = LoadTokenizer(Reference()->file());
+  Engine engine(Reference(), Options(2));
+  const auto prompt = tokenizer->Encode("Once upon a time");
+  std::vector<std::string> texts;
+  for (const uint64_t seed : {7, 7, 8}) {
+    GenerateOptions options;
+    options.max_tokens = 24;
+    options.sampler.seed = seed;
+    texts.push_back(Generate(engine, *tokenizer, prompt, options).text);
+  }
+  CHECK(texts[0] == texts[1]);
+  CHECK(texts[0] != texts[2]);
+}
+
+TEST_CASE("a stop string ends the text before itself, wherever the tokens' borders are") {
+  const auto tokenizer = LoadTokenizer(Reference()->file());
+  Engine engine(Reference(), Options(2));
+  const auto prompt = tokenizer->Encode("Once upon a time");
+  GenerateOptions options;
+  options.max_tokens = 24;
+  options.sampler.temperature = 0;
+  const std::string whole = Generate(engine, *tokenizer, prompt, options).text;
+  REQUIRE(whole.size() > 20);
+  for (size_t begin = 5; begin < 12; ++begin) {
+    const std::string stop = whole.substr(begin, 7);
+    options.stop_strings = {"never", stop};
+    std::string streamed;
+    options.on_text = [&](const std::string& text) {
+      streamed += text;
+      return true;
+    };
+    const GenerateResult result = Generate(engine, *tokenizer, prompt, options);
+    CHECK(result.end == GenerateEnd::kStopString);
+    CHECK(result.text == whole.substr(0, whole.find(stop)));
+    CHECK(streamed == result.text);
+  }
+}
+
+TEST_CASE("Continue takes up a sequence where it stands") {
+  const auto tokenizer = LoadTokenizer(Reference()->file());
+  EngineOptions engine_options = Options(2);
+  engine_options.activations = kernels::Activations::kF32;
+  Engine engine(Reference(), engine_options);
+  const auto prompt = tokenizer->Encode("Once upon a time");
+  GenerateOptions options;
+  options.max_tokens = 16;
+  options.sampler.temperature = 0;
+  const GenerateResult whole = Generate(engine, *tokenizer, prompt, options);
+  options.max_tokens = 8;
+  const SequenceId sequence = engine.CreateSequence();
+  const GenerateResult first = Continue(engine, *tokenizer, sequence, prompt, options);
+  CHECK(engine.length(sequence) == prompt.size() + 7);
+  const GenerateResult second =
+      Continue(engine, *tokenizer, sequence, std::span(first.ids).last(1), options);
+  CHECK(first.text + second.text == whole.text);
+  engine.FreeSequence(sequence);
+}
+
+TEST_CASE("scores are the log-probabilities of the next tokens") {
+  Engine engine(Reference(), Options(2));
+  const std::vector<TokenId> context{1, 5, 9}, continuation{200, 30, 4};
+  const std::vector<double> scores = Score(engine, context, continuation);
+  REQUIRE(scores.size() == 3);
+  std::vector<TokenId> all = context;
+  all.insert(all.end(), continuation.begin(), continuation.end());
+  const SequenceId sequence = engine.CreateSequence();
+  const Chunk chunk{sequence, all, 2};
+  const Logits logits = engine.Forward({&chunk, 1});
+  for (size_t i = 0; i < 3; ++i) {
+    double sum = 0;
+    for (const float logit : logits.row(i)) sum += std::exp(static_cast<double>(logit));
+    const auto token = static_cast<size_t>(continuation[i]);
+    const double expected = static_cast<double>(logits.row(i)[token]) - std::log(sum);
+    CHECK(scores[i] == doctest::Approx(expected).epsilon(1e-3));
+  }
+  CHECK(Score(engine, context, std::vector<TokenId>{}).empty());
+  CHECK_THROWS_AS(Score(engine, {}, continuation), Error);
+  CHECK_THROWS_AS(Score(engine, context, std::vector<TokenId>{-1}), Error);
+  engine.FreeSequence(sequence);
 }
 
 }  // namespace

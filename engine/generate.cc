@@ -1,32 +1,13 @@
 #include "engine/generate.h"
 
-#include <chrono>
+#include <optional>
 
-#include "base/error.h"
-#include "base/interrupt.h"
+#include "engine/engine.h"
+#include "engine/generation.h"
+#include "engine/sequence.h"
 
 namespace crossover::engine {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-/// Gives a sequence back whichever way the generation ends.
-class ScopedSequence {
- public:
-  explicit ScopedSequence(Engine& engine) : engine_(engine), id_(engine.CreateSequence()) {}
-  ~ScopedSequence() { engine_.FreeSequence(id_); }
-  ScopedSequence(const ScopedSequence&) = delete;
-  ScopedSequence& operator=(const ScopedSequence&) = delete;
-  SequenceId id() const { return id_; }
-
- private:
-  Engine& engine_;
-  SequenceId id_;
-};
 
 double Rate(size_t tokens, double seconds) {
   return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
@@ -34,44 +15,42 @@ double Rate(size_t tokens, double seconds) {
 
 }  // namespace
 
+std::string_view Name(GenerateEnd end) {
+  switch (end) {
+    case GenerateEnd::kLength:
+      return "length";
+    case GenerateEnd::kEndOfText:
+      return "end_of_text";
+    case GenerateEnd::kStopString:
+      return "stop_string";
+    case GenerateEnd::kCaller:
+      return "caller";
+    case GenerateEnd::kInterrupted:
+      return "interrupted";
+    case GenerateEnd::kOutOfMemory:
+      return "out_of_memory";
+  }
+  return {};
+}
+
 double GenerateResult::prefill_rate() const { return Rate(prompt_tokens, prefill_seconds); }
 double GenerateResult::decode_rate() const { return Rate(decode_passes, decode_seconds); }
 
 GenerateResult Generate(Engine& engine, const tokenizer::Tokenizer& tokenizer,
                         std::span<const TokenId> prompt, const GenerateOptions& options) {
-  if (prompt.empty()) {
-    throw Error(ErrorCode::kInvalidArgument,
-                "the prompt has no tokens; give some text (this vocabulary adds no BOS)");
-  }
-  const Clock::time_point start = Clock::now();
-  Sampler sampler(options.sampler);
   const ScopedSequence sequence(engine);
-  GenerateResult result;
-  result.prompt_tokens = prompt.size();
-  Logits logits = Prefill(engine, sequence.id(), prompt);
-  result.prefill_seconds = SecondsSince(start);
+  return Continue(engine, tokenizer, sequence.id(), prompt, options);
+}
 
-  while (result.ids.size() < options.max_tokens) {
-    ThrowIfInterrupted();
-    const TokenId id = sampler.Sample(logits.row(0));
-    if (!options.ignore_eos && tokenizer.IsEndOfGeneration(id)) {
-      result.ended = true;
-      break;
-    }
-    const std::string piece = tokenizer.Decode(id);
-    result.ids.push_back(id);
-    result.text += piece;
-    const bool more = !options.on_text || options.on_text(piece);
-    if (result.ids.size() == 1) result.first_token_seconds = SecondsSince(start);
-    if (!more || result.ids.size() == options.max_tokens) break;
-
-    const Clock::time_point pass = Clock::now();
-    const Chunk chunk{sequence.id(), {&id, 1}, 0};
-    logits = engine.Forward({&chunk, 1});
-    result.decode_seconds += SecondsSince(pass);
-    ++result.decode_passes;
+GenerateResult Continue(Engine& engine, const tokenizer::Tokenizer& tokenizer, SequenceId sequence,
+                        std::span<const TokenId> tokens, const GenerateOptions& options) {
+  Generation generation(tokenizer, tokens, options);
+  generation.Choose(Prefill(engine, sequence, tokens).row(0));
+  while (const std::optional<TokenId> token = generation.Advance()) {
+    const Chunk chunk{sequence, {&*token, 1}, 0};
+    generation.Choose(engine.Forward({&chunk, 1}).row(0));
   }
-  return result;
+  return generation.Finish();
 }
 
 }  // namespace crossover::engine

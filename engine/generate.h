@@ -1,43 +1,72 @@
-// Text generation for one sequence: prefill, then one token at a time, with the times that users
-// quote.
+// Text from a model: one prompt, or many at once.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "engine/engine.h"
+#include "engine/kv_cache.h"
 #include "engine/sampler.h"
 #include "tokenizer/tokenizer.h"
 
 namespace crossover::engine {
 
+using tokenizer::TokenId;
+
+class Engine;
+
 struct GenerateOptions {
   size_t max_tokens = 128;
   SamplerOptions sampler;
+  std::vector<std::string> stop_strings;  // end the text; not part of it
   bool ignore_eos = false;
-  /// Called with each token's bytes (perhaps part of a UTF-8 character); false ends the generation.
-  std::function<bool(const std::string& bytes)> on_text;
+  /// Ctrl-C ends the text instead of leaving by Error(kInterrupted).
+  bool interrupt_ends = false;
+  /// Called with each piece of text as soon as no stop string can begin in it: whole UTF-8
+  /// characters, never empty. False ends the text.
+  std::function<bool(const std::string& text)> on_text;
 };
 
+/// What ended a text.
+enum class GenerateEnd : uint8_t {
+  kLength,     // max_tokens
+  kEndOfText,  // the model: an end-of-generation token
+  kStopString,
+  kCaller,       // on_text returned false
+  kInterrupted,  // Ctrl-C
+  kOutOfMemory,  // alone it needs more pages than the KV cache has
+};
+
+/// For JSON: "length", "end_of_text", "stop_string" …
+std::string_view Name(GenerateEnd end);
+
 struct GenerateResult {
-  std::vector<TokenId> ids;  // generated, without the end-of-generation token
-  std::string text;
+  /// Generated, without the end-of-generation token but with a stop string's.
+  std::vector<TokenId> ids;
+  std::string text;  // what on_text was given; bytes that are no UTF-8 have become U+FFFD
+  GenerateEnd end = GenerateEnd::kLength;
   size_t prompt_tokens = 0;
-  double prefill_seconds = 0;      // the forward passes over the prompt
-  double first_token_seconds = 0;  // start of the call to the first token's text
+  double prefill_seconds = 0;      // from the start to the prompt's last row of logits
+  double first_token_seconds = 0;  // from the start to the first token's text
   double decode_seconds = 0;       // the passes after the first token
   size_t decode_passes = 0;
-  bool ended = false;  // by an end-of-generation token
 
   double prefill_rate() const;  // tokens/s; 0 if nothing was measured
   double decode_rate() const;
 };
 
-/// Precondition: `prompt` is not empty. Errors: those of Engine::Forward; kInterrupted.
+/// Errors: kInvalidArgument for options out of range or an empty prompt, those of Engine::Forward,
+/// kInterrupted.
 GenerateResult Generate(Engine& engine, const tokenizer::Tokenizer& tokenizer,
                         std::span<const TokenId> prompt, const GenerateOptions& options);
+
+/// Goes on with a sequence: `tokens` (at least one) are added to it, and what they lead to, except
+/// for the last token, which no pass has read yet. A repetition penalty looks at `tokens` alone.
+GenerateResult Continue(Engine& engine, const tokenizer::Tokenizer& tokenizer, SequenceId sequence,
+                        std::span<const TokenId> tokens, const GenerateOptions& options);
 
 }  // namespace crossover::engine

@@ -7,11 +7,13 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "engine/sequence.h"
 #include "evals/capacity.h"
-#include "evals/sequence.h"
 
 namespace crossover::evals {
 namespace {
+
+using engine::ScopedSequence;
 
 size_t CeilDiv(size_t a, size_t b) { return (a + b - 1) / b; }
 

@@ -6,13 +6,16 @@
 #include <optional>
 
 #include "base/error.h"
+#include "engine/log_softmax.h"
 #include "evals/capacity.h"
-#include "evals/log_softmax.h"
 #include "evals/pass_runner.h"
 #include "evals/prompts.h"
 
 namespace crossover::evals {
 namespace {
+
+using engine::FindExtremes;
+using engine::RowExtremes;
 
 // An item on its way.
 struct Lane {

@@ -12,6 +12,9 @@
 namespace crossover::evals {
 namespace {
 
+using engine::ExpNonPositive;
+using engine::Normalise;
+
 constexpr float kClamp = 16.0f;
 constexpr size_t kBlock = 256;  // in the first-level cache
 

@@ -6,8 +6,8 @@
 #include <span>
 
 #include "engine/engine.h"
+#include "engine/log_softmax.h"
 #include "evals/kl_file.h"
-#include "evals/log_softmax.h"
 #include "evals/perplexity.h"
 #include "evals/statistics.h"
 

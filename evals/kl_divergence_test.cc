@@ -14,6 +14,8 @@
 namespace crossover::evals {
 namespace {
 
+using engine::Normalise;
+
 constexpr size_t kVocab = 101;  // odd: records are padded
 
 std::vector<float> RandomLogits(std::mt19937& random, float spread) {

@@ -15,11 +15,13 @@
 #include <vector>
 
 #include "base/output_file.h"
+#include "engine/log_softmax.h"
 #include "engine/mapped_file.h"
-#include "evals/log_softmax.h"
 #include "evals/perplexity.h"
 
 namespace crossover::evals {
+
+using engine::RowNormaliser;
 
 /// uint16 words of one record.
 constexpr size_t KlRecordWords(size_t vocab) { return (vocab + 1) / 2 * 2 + 4; }

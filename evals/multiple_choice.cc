@@ -6,13 +6,16 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "engine/log_softmax.h"
 #include "evals/capacity.h"
-#include "evals/log_softmax.h"
 #include "evals/pass_runner.h"
 #include "evals/prompts.h"
 
 namespace crossover::evals {
 namespace {
+
+using engine::Normalise;
+using engine::RowNormaliser;
 
 constexpr size_t kGroupItems = 64;
 

@@ -7,11 +7,12 @@
 #include <vector>
 
 #include "engine/engine.h"
-#include "evals/sequence.h"
+#include "engine/sequence.h"
 #include "tokenizer/tokenizer.h"
 
 namespace crossover::evals {
 
+using engine::ScopedSequence;
 using tokenizer::TokenId;
 
 /// Passes are filled up to so many tokens: beyond what takes the engine's one-token kernels, so

@@ -8,12 +8,15 @@
 #include <optional>
 
 #include "base/error.h"
+#include "engine/log_softmax.h"
 #include "evals/chunk_forward.h"
 #include "evals/kl_file.h"
-#include "evals/log_softmax.h"
 
 namespace crossover::evals {
 namespace {
+
+using engine::Normalise;
+using engine::RowNormaliser;
 
 // ln-likelihoods of the targets, negated, [chunks][scored_per_chunk].
 class NllSink {

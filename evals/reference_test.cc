@@ -21,6 +21,8 @@
 namespace crossover::evals {
 namespace {
 
+using engine::Normalise;
+
 // A model ready to evaluate with float32 activations and cache.
 struct Subject {
   explicit Subject(const std::filesystem::path& path, size_t threads = 2, size_t max_batch = 512)

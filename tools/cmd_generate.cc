@@ -37,7 +37,7 @@ void PrintJson(const engine::GenerateResult& result) {
   json["prefill_tok_s"] = result.prefill_rate();
   json["decode_tok_s"] = result.decode_rate();
   json["ttft_ms"] = result.first_token_seconds * 1e3;
-  json["ended"] = result.ended;
+  json["end"] = engine::Name(result.end);
   // A generation may stop inside a UTF-8 character.
   fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }

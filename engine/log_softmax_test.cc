@@ -1,4 +1,4 @@
-#include "evals/log_softmax.h"
+#include "engine/log_softmax.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,7 +8,7 @@
 
 #include "tests/support/test_support.h"
 
-namespace crossover::evals {
+namespace crossover::engine {
 namespace {
 
 float Exp(float x) {
@@ -73,4 +73,4 @@ TEST_CASE("log_softmax: a value that is not finite is seen wherever it stands") 
 }
 
 }  // namespace
-}  // namespace crossover::evals
+}  // namespace crossover::engine

@@ -5,12 +5,11 @@
 
 #include "engine/engine.h"
 
-namespace crossover::evals {
+namespace crossover::engine {
 
 class ScopedSequence {
  public:
-  explicit ScopedSequence(engine::Engine& engine)
-      : engine_(&engine), id_(engine.CreateSequence()) {}
+  explicit ScopedSequence(Engine& engine) : engine_(&engine), id_(engine.CreateSequence()) {}
   ~ScopedSequence() {
     if (engine_ != nullptr) engine_->FreeSequence(id_);
   }
@@ -22,11 +21,11 @@ class ScopedSequence {
     return *this;
   }
 
-  engine::SequenceId id() const { return id_; }
+  SequenceId id() const { return id_; }
 
  private:
-  engine::Engine* engine_;
-  engine::SequenceId id_;
+  Engine* engine_;
+  SequenceId id_;
 };
 
-}  // namespace crossover::evals
+}  // namespace crossover::engine

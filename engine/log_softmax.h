@@ -6,7 +6,7 @@
 
 #include "tokenizer/tokenizer.h"
 
-namespace crossover::evals {
+namespace crossover::engine {
 
 struct RowExtremes {
   float maximum = 0;
@@ -37,4 +37,4 @@ inline double LogProbability(const RowNormaliser& row, std::span<const float> lo
   return static_cast<double>(logits[static_cast<size_t>(token)] - row.maximum) - row.log_sum;
 }
 
-}  // namespace crossover::evals
+}  // namespace crossover::engine

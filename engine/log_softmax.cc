@@ -1,11 +1,11 @@
-#include "evals/log_softmax.h"
+#include "engine/log_softmax.h"
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
 
-namespace crossover::evals {
+namespace crossover::engine {
 namespace {
 
 // -87 ≤ x ≤ 0.
@@ -95,4 +95,4 @@ RowNormaliser Normalise(std::span<const float> logits) {
   return row;
 }
 
-}  // namespace crossover::evals
+}  // namespace crossover::engine
