@@ -69,4 +69,14 @@ GenerateResult Generate(Engine& engine, const tokenizer::Tokenizer& tokenizer,
 GenerateResult Continue(Engine& engine, const tokenizer::Tokenizer& tokenizer, SequenceId sequence,
                         std::span<const TokenId> tokens, const GenerateOptions& options);
 
+/// Every prompt's text, up to `parallel` of them in one pass. Each has a sampler of its own with
+/// the same seed: a text depends on its prompt and the options, not on its place. The logits that
+/// it is drawn from are those of Generate up to rounding, or to the bit if
+/// EngineOptions::deterministic is set. `on_end` (may be null) is called as texts end, in any
+/// order; `on_text` of the options is not.
+std::vector<GenerateResult> GenerateAll(
+    Engine& engine, const tokenizer::Tokenizer& tokenizer,
+    std::span<const std::vector<TokenId>> prompts, const GenerateOptions& options, size_t parallel,
+    const std::function<void(size_t prompt, const GenerateResult& result)>& on_end = {});
+
 }  // namespace crossover::engine

@@ -1,0 +1,39 @@
+#include <memory>
+#include <utility>
+
+#include "engine/engine.h"
+#include "engine/generate.h"
+#include "engine/generation.h"
+#include "engine/scheduler.h"
+
+namespace crossover::engine {
+
+std::vector<GenerateResult> GenerateAll(
+    Engine& engine, const tokenizer::Tokenizer& tokenizer,
+    std::span<const std::vector<TokenId>> prompts, const GenerateOptions& options, size_t parallel,
+    const std::function<void(size_t prompt, const GenerateResult& result)>& on_end) {
+  GenerateOptions silent = options;
+  silent.on_text = {};
+  std::vector<GenerateResult> results(prompts.size());
+  Scheduler scheduler(engine, {.max_sequences = parallel});
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    const auto generation = std::make_shared<Generation>(tokenizer, prompts[i], silent);
+    Request request;
+    request.tokens = prompts[i];
+    request.on_row = [generation](size_t, std::span<const float> logits) {
+      generation->Choose(logits);
+    };
+    request.next = [generation] { return generation->Advance(); };
+    request.on_end = [&, generation, i](RequestEnd end) {
+      const bool full = end == RequestEnd::kOutOfMemory;
+      results[i] =
+          generation->Finish(full ? std::optional(GenerateEnd::kOutOfMemory) : std::nullopt);
+      if (on_end) on_end(i, results[i]);
+    };
+    scheduler.Submit(std::move(request));
+  }
+  scheduler.Run();
+  return results;
+}
+
+}  // namespace crossover::engine
