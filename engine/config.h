@@ -4,10 +4,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include "engine/rope_config.h"
 #include "kernels/rows.h"
 
 namespace crossover::engine {
+
+/// What may differ from layer to layer.
+struct LayerConfig {
+  size_t window = 0;  // tokens that a token sees, itself included; 0: all
+  size_t rope = 0;    // index into ModelConfig::ropes
+};
 
 struct ModelConfig {
   std::string architecture;  // "llama", "qwen2"
@@ -22,10 +30,14 @@ struct ModelConfig {
   size_t vocab = 0;
   size_t context = 0;  // tokens the model was trained for
   float norm_eps = 1e-5f;
-  float rope_base = 10000.0f;
-  float rope_scale =
-      1.0f;  // linear scaling: positions are divided by it; the binder folds it into the factors
   kernels::RopeStyle rope_style = kernels::RopeStyle::kInterleaved;
+  std::vector<RopeConfig> ropes{1};  // kinds of rotation; most models have one
+  std::vector<LayerConfig> layer;    // [layers]
+  kernels::Gate gate = kernels::Gate::kSilu;
+  float embedding_scale = 1.0f;     // x = scale · E[token]
+  float attention_scale = 1.0f;     // of q·k
+  float attention_soft_cap = 0.0f;  // of the scaled q·k; 0: none
+  float logit_soft_cap = 0.0f;      // 0: none
 };
 
 }  // namespace crossover::engine

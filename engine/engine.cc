@@ -53,18 +53,23 @@ kernels::KvLayout MakeLayout(const ModelConfig& config, const EngineOptions& opt
   return layout;
 }
 
+size_t Capacity(const ModelConfig& config, const EngineOptions& options) {
+  return options.kv_capacity == 0 ? config.context : options.kv_capacity;
+}
+
 }  // namespace
 
 struct Engine::State {
   State(const ModelConfig& config, const EngineOptions& options)
       : team(options.threads),
-        kv(MakeLayout(config, options),
-           options.kv_capacity == 0 ? config.context : options.kv_capacity),
-        activity(config, options.max_batch) {}
+        kv(MakeLayout(config, options), Capacity(config, options)),
+        activity(config, options.max_batch),
+        context(options.context != 0 ? options.context : Capacity(config, options)) {}
 
   kernels::Team team;
   KvCache kv;
   Activity activity;
+  size_t context;  // see KvTarget
   FlatBatch flat;
 };
 
@@ -147,12 +152,27 @@ void Flatten(const KvCache& kv, std::span<const Chunk> batch, FlatBatch& flat) {
   }
 }
 
+// Keys rotated by the short divisors of long-RoPE say nothing beyond the first training's context.
+void CheckContext(std::span<const Chunk> batch, const KvCache& kv, const RopeWeights& rope,
+                  size_t context) {
+  if (rope.long_divisors.empty() || context > rope.original_context) return;
+  for (const Chunk& chunk : batch) {
+    const size_t length = kv.length(chunk.sequence) + chunk.tokens.size();
+    if (length <= rope.original_context) continue;
+    Invalid(
+        fmt::format("a sequence of {} tokens, but the engine was made for {}; ask for a longer "
+                    "context",
+                    length, context));
+  }
+}
+
 }  // namespace
 
 Logits Engine::Forward(std::span<const Chunk> batch) {
   State& s = *state_;
   const size_t vocab = model_->config().vocab;
   CheckBatch(batch, model_->config(), options_.max_batch);
+  CheckContext(batch, s.kv, model_->weights().ropes.front(), s.context);
   AppendAll(s.kv, batch);
   Flatten(s.kv, batch, s.flat);
   const size_t rows = s.flat.logit_rows.size();
@@ -166,8 +186,8 @@ Logits Engine::Forward(std::span<const Chunk> batch) {
         ErrorCode::kOutOfMemory,
         fmt::format("no memory for {} rows of {} logits; ask for fewer rows a pass", rows, vocab));
   }
-  RunForward(s.team, *model_, options_.activations, s.flat, {&s.kv.layout(), s.kv.pool()},
-             s.activity);
+  RunForward(s.team, *model_, options_.activations, s.flat,
+             {&s.kv.layout(), s.kv.pool(), s.context}, s.activity);
   for (const Chunk& chunk : batch) s.kv.Publish(chunk.sequence);
   return {s.activity.logits.data(), rows, vocab};
 }

@@ -27,6 +27,9 @@ struct EngineOptions {
   size_t page_tokens = 16;
   size_t kv_capacity = 0;  // tokens over all sequences; 0: the model's context length
   size_t max_batch = 512;  // tokens in one forward pass
+  /// The longest a sequence will be; 0: kv_capacity. Models with long-RoPE (Phi-3 128k) rotate
+  /// sequences otherwise where this exceeds the context of their first training.
+  size_t context = 0;
 };
 
 /// Consecutive tokens that extend one sequence.

@@ -38,38 +38,45 @@ class Pass {
   }
 
  private:
-  // x[t] = E[token_t], and the angles of every position.
+  // x[t] = c · E[token_t], and the angles of every position.
   void Embed() {
     const size_t row_bytes = quant::Info(weights_.embedding.format).row_bytes(config_.dim);
     const auto* table = static_cast<const std::byte*>(weights_.embedding.data);
-    const float* factors = weights_.rope_factors.empty() ? nullptr : weights_.rope_factors.data();
     const Range rows = worker_.Split(tokens_);
     for (size_t t = rows.begin; t < rows.end; ++t) {
       const auto token = static_cast<size_t>(batch_.tokens[t]);
-      kernels::DecodeRow(weights_.embedding.format, table + token * row_bytes, config_.dim,
-                         &a_.x[t * config_.dim]);
-      kernels::RopeTable(batch_.positions[t], config_.rotary_dim, config_.rope_base, factors, 1.0f,
-                         &a_.rope[t * config_.rotary_dim]);
+      float* x = &a_.x[t * config_.dim];
+      kernels::DecodeRow(weights_.embedding.format, table + token * row_bytes, config_.dim, x);
+      if (config_.embedding_scale != 1) kernels::Scale(config_.embedding_scale, config_.dim, x);
+      for (size_t r = 0; r < weights_.ropes.size(); ++r) {
+        const RopeWeights& rope = weights_.ropes[r];
+        const std::span<const float> divisors = rope.DivisorsFor(kv_.context);
+        kernels::RopeTable(batch_.positions[t], config_.rotary_dim, rope.base, DataOrNull(divisors),
+                           rope.magnitude, Angles(r, t));
+      }
     }
     worker_.Sync();
   }
 
-  // x += W_o · softmax(rope(q) · rope(K)ᵀ / √d) · V, with q, k, v = W · rms_norm(x) + b.
+  // x += W_o · softmax(cap(s · rope(q) · rope(K)ᵀ)) · V, with q, k, v = W · rms_norm(x) + b.
   void AttentionBlock(const LayerWeights& layer, size_t index) {
+    const LayerConfig& kind = config_.layer[index];
     AssignNormed(layer.attention_norm, std::array{&layer.q, &layer.k, &layer.v});
     Project(layer.q, a_.q, layer.q_bias);
     Project(layer.k, a_.k, layer.k_bias);
     Project(layer.v, a_.v, layer.v_bias);
     worker_.Sync();
-    Rotate(a_.q, config_.heads);
-    Rotate(a_.k, config_.kv_heads);
+    NormAndRotate(a_.q, config_.heads, layer.q_norm, kind.rope);
+    NormAndRotate(a_.k, config_.kv_heads, layer.k_norm, kind.rope);
     worker_.Sync();
     kernels::AttentionArgs args;
     args.layout = kv_.layout;
     args.pool = kv_.pool;
     args.layer = index;
     args.heads = config_.heads;
-    args.scale = 1.0f / std::sqrt(static_cast<float>(config_.head_dim));
+    args.scale = config_.attention_scale;
+    args.soft_cap = config_.attention_soft_cap;
+    args.window = kind.window;
     args.spans = batch_.spans;
     // Products that round their operands make attention's rounding no worse.
     args.bf16_tiles = activations_ != kernels::Activations::kF32;
@@ -78,15 +85,16 @@ class Pass {
     kernels::Attention(worker_, args, a_.q.data(), a_.attention.data());
     worker_.Sync();
     Assign(a_.attention, config_.heads * config_.head_dim, std::array{&layer.attention_out});
-    AddProjection(layer.attention_out, a_.input);
+    AddProjection(layer.attention_out, a_.input, layer.attention_out_bias,
+                  layer.attention_post_norm);
   }
 
-  // x += W_down · (silu(W_gate · h) ⊙ W_up · h), h = rms_norm(x).
+  // x += W_down · (f(W_gate · h) ⊙ W_up · h), h = rms_norm(x).
   void FeedForwardBlock(const LayerWeights& layer) {
     AssignNormed(layer.ffn_norm, std::array{&layer.gate, &layer.up});
-    kernels::MatMulGated(worker_, kernels::Gate::kSilu, layer.gate, layer.up, a_.input,
-                         a_.gate.data(), a_.up.data(), a_.ffn_input, layer.down);
-    AddProjection(layer.down, a_.ffn_input);
+    kernels::MatMulGated(worker_, config_.gate, layer.gate, layer.up, a_.input, a_.gate.data(),
+                         a_.up.data(), a_.ffn_input, layer.down);
+    AddProjection(layer.down, a_.ffn_input, {}, layer.ffn_post_norm);
   }
 
   // logits[i] = W_out · rms_norm(x[row_i]), for the rows that are wanted.
@@ -101,7 +109,12 @@ class Pass {
     worker_.Sync();
     a_.input.Assign(worker_, a_.normed.data(), wanted, config_.dim, std::array{&weights_.output},
                     activations_);
-    kernels::MatMul(worker_, weights_.output, a_.input, a_.logits.data(), config_.vocab);
+    kernels::MatMul(worker_, weights_.output, a_.input, a_.logits.data(), config_.vocab,
+                    {.bias = DataOrNull(weights_.output_bias)});
+    if (config_.logit_soft_cap == 0) return;
+    worker_.Sync();
+    const Range logits = worker_.Split(wanted * config_.vocab);
+    kernels::SoftCap(config_.logit_soft_cap, logits.size(), &a_.logits[logits.begin]);
   }
 
   void AssignNormed(std::span<const float> weight, std::span<const Matrix* const> readers) {
@@ -114,25 +127,46 @@ class Pass {
   }
 
   void Project(const Matrix& w, std::vector<float>& y, std::span<const float> bias) {
-    kernels::MatMulOptions options;
-    options.bias = bias.empty() ? nullptr : bias.data();
-    kernels::MatMul(worker_, w, a_.input, y.data(), w.rows, options);
+    kernels::MatMul(worker_, w, a_.input, y.data(), w.rows, {.bias = DataOrNull(bias)});
   }
 
-  void AddProjection(const Matrix& w, const kernels::MatMulInput& input) {
-    kernels::MatMulOptions options;
-    options.accumulate = true;
-    kernels::MatMul(worker_, w, input, a_.x.data(), config_.dim, options);
+  // x += y, or x += rms_norm(y), with y = W · input + b.
+  void AddProjection(const Matrix& w, const kernels::MatMulInput& input,
+                     std::span<const float> bias, std::span<const float> post_norm) {
+    const bool normed = !post_norm.empty();
+    kernels::MatMul(worker_, w, input, (normed ? a_.normed : a_.x).data(), config_.dim,
+                    {.bias = DataOrNull(bias), .accumulate = !normed});
+    worker_.Sync();
+    if (!normed) return;
+    const Range rows = worker_.Split(tokens_);
+    for (size_t t = rows.begin; t < rows.end; ++t) {
+      float* y = &a_.normed[t * config_.dim];
+      kernels::RmsNorm(y, post_norm.data(), config_.dim, config_.norm_eps, y);
+      kernels::Add(y, config_.dim, &a_.x[t * config_.dim]);
+    }
     worker_.Sync();
   }
 
   // Heads of all tokens are shared out, so that one token too is work for every thread.
-  void Rotate(std::vector<float>& x, size_t heads) {
+  void NormAndRotate(std::vector<float>& x, size_t heads, std::span<const float> norm,
+                     size_t rope) {
     const Range all = worker_.Split(tokens_ * heads);
     for (size_t i = all.begin; i < all.end; ++i) {
-      kernels::Rope(&x[i * config_.head_dim], 1, config_.head_dim, config_.rotary_dim,
-                    config_.rope_style, &a_.rope[i / heads * config_.rotary_dim]);
+      float* head = &x[i * config_.head_dim];
+      if (!norm.empty()) {
+        kernels::RmsNorm(head, norm.data(), config_.head_dim, config_.norm_eps, head);
+      }
+      kernels::Rope(head, 1, config_.head_dim, config_.rotary_dim, config_.rope_style,
+                    Angles(rope, i / heads));
     }
+  }
+
+  float* Angles(size_t rope, size_t token) {
+    return &a_.rope[(rope * a_.max_tokens + token) * config_.rotary_dim];
+  }
+
+  static const float* DataOrNull(std::span<const float> values) {
+    return values.empty() ? nullptr : values.data();
   }
 
   const Worker& worker_;
@@ -157,7 +191,7 @@ Activity::Activity(const ModelConfig& config, size_t max_rows)
       attention(max_rows * config.heads * config.head_dim),
       gate(max_rows * config.ffn_dim),
       up(max_rows * config.ffn_dim),
-      rope(max_rows * config.rotary_dim) {
+      rope(config.ropes.size() * max_rows * config.rotary_dim) {
   input.Reserve(max_rows, std::max(config.dim, config.heads * config.head_dim));
   ffn_input.Reserve(max_rows, config.ffn_dim);
 }

@@ -22,12 +22,12 @@ struct Activity {
 
   size_t max_tokens;
   std::vector<float> x;          // [tokens][dim]: the residual stream
-  std::vector<float> normed;     // [tokens][dim]
+  std::vector<float> normed;     // [tokens][dim]: norms, and what a post-norm is taken of
   std::vector<float> q;          // [tokens][heads · head_dim]
   std::vector<float> k, v;       // [tokens][kv_heads · head_dim]
   std::vector<float> attention;  // [tokens][heads · head_dim]
   std::vector<float> gate, up;   // [tokens][ffn_dim]
-  std::vector<float> rope;       // [tokens][rotary_dim]: cosines, then sines
+  std::vector<float> rope;       // [ropes][tokens][rotary_dim]: cosines, then sines
   std::vector<float> logits;     // [rows][vocab], grown on demand
   kernels::MatMulInput input;
   kernels::MatMulInput ffn_input;  // of W_down, written while `input` is read
@@ -45,6 +45,9 @@ struct FlatBatch {
 struct KvTarget {
   const kernels::KvLayout* layout;
   std::byte* pool;
+  /// Tokens that a sequence may come to have: chooses between long-RoPE's sets of divisors, for
+  /// all keys of a pool are rotated alike.
+  size_t context;
 };
 
 /// Fills activity.logits[0 … logit_rows).

@@ -43,7 +43,7 @@ std::shared_ptr<const Model> Model::FromFile(std::shared_ptr<const GgufFile> fil
   std::shared_ptr<Model> model(new Model);
   model->config_ = architecture.read_config(*file);
   TensorBinder tensors(*file);
-  model->weights_ = architecture.bind(tensors, model->config_);
+  model->weights_ = BindWeights(tensors, model->config_, architecture.parts);
   model->converted_ = tensors.TakeConverted();
   if (options.weights == WeightLayout::kPacked) {
     model->packed_ = PackedWeights(model->weights_, options.threads);

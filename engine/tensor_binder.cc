@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 
 #include "base/error.h"
+#include "engine/gguf_cursor.h"
 
 namespace crossover::engine {
 namespace {
@@ -20,8 +22,7 @@ std::span<const uint64_t> Significant(std::span<const uint64_t> shape) {
 
 }  // namespace
 
-const GgufTensor& TensorBinder::Find(const std::string& name,
-                                     std::span<const uint64_t> shape) const {
+const GgufTensor& TensorBinder::Find(const std::string& name, std::span<const uint64_t> shape) {
   const GgufTensor* tensor = file_.FindTensor(name);
   if (tensor == nullptr) {
     throw Error(ErrorCode::kCorruptFile, fmt::format("{}: tensor {} is missing (expected [{}])",
@@ -35,10 +36,11 @@ const GgufTensor& TensorBinder::Find(const std::string& name,
         fmt::format("{}: tensor {} has shape [{}], but the metadata asks for [{}]", file_.path(),
                     name, fmt::join(tensor->shape, ", "), fmt::join(shape, ", ")));
   }
+  bound_.insert(tensor->name);
   return *tensor;
 }
 
-kernels::Matrix TensorBinder::Matrix(const std::string& name, size_t rows, size_t cols) const {
+kernels::Matrix TensorBinder::Matrix(const std::string& name, size_t rows, size_t cols) {
   const GgufTensor& tensor = Find(name, std::array<uint64_t, 2>{cols, rows});
   return {tensor.format, tensor.data.data(), rows, cols};
 }
@@ -58,6 +60,34 @@ std::span<const float> TensorBinder::Vector(const std::string& name, size_t n) {
 std::span<const float> TensorBinder::OptionalVector(const std::string& name, size_t n) {
   if (!Has(name)) return {};
   return Vector(name, n);
+}
+
+void TensorBinder::CheckPositive(std::span<const float> values, std::string_view what) const {
+  for (const float value : values) {
+    if (value > 0 && std::isfinite(value)) continue;
+    throw Error(ErrorCode::kCorruptFile,
+                fmt::format("{}: {} is among the {}, which must be positive numbers", file_.path(),
+                            value, what));
+  }
+}
+
+void TensorBinder::CheckAllBound() const {
+  for (const GgufTensor& tensor : file_.tensors()) {
+    if (bound_.contains(tensor.name)) continue;
+    throw Error(ErrorCode::kUnsupported,
+                fmt::format("{}: tensor {} has no place in architecture {}; the file holds a "
+                            "variant that cannot be run",
+                            file_.path(), Quoted(tensor.name),
+                            file_.FindString("general.architecture").value_or("?")));
+  }
+}
+
+kernels::Matrix Rows(const kernels::Matrix& matrix, size_t first, size_t n) {
+  kernels::Matrix part = matrix;
+  part.data = static_cast<const std::byte*>(matrix.data) +
+              first * quant::Info(matrix.format).row_bytes(matrix.cols);
+  part.rows = n;
+  return part;
 }
 
 }  // namespace crossover::engine

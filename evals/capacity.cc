@@ -20,6 +20,7 @@ engine::EngineOptions EvaluationEngineOptions(engine::EngineOptions base,
   const size_t affordable =
       std::clamp(kCacheBytes / std::max<size_t>(row_bytes, 1), kMinCacheTokens, kMaxCacheTokens);
   base.kv_capacity = std::max(affordable, context + 2 * base.page_tokens);
+  base.context = context;
   return base;
 }
 

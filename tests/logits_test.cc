@@ -6,10 +6,12 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "engine/arch/architecture.h"
 #include "kernels/isa.h"
 #include "kernels/test_levels.h"
 #include "tests/support/subprocess.h"
@@ -59,20 +61,35 @@ double MaxDifference(const std::vector<float>& a, const std::vector<float>& b) {
   return worst;
 }
 
-void CheckGolden(const Golden& golden, std::string_view isa, size_t threads) {
+void CheckGolden(const Golden& golden, std::string_view isa, size_t threads,
+                 const std::vector<std::string>& more = {}) {
   const test::TemporaryDirectory directory;
   const fs::path out = directory / "logits.f32";
   INFO("model ", golden.model.string(), ", level ", isa, ", threads ", threads);
-  const test::ProcessResult run = test::RunCrossover(
-      {"logits", golden.model.string(), "--tokens", golden.tokens.string(), "--last",
-       std::to_string(kRows), "--out", out.string(), "--activations", "f32", "--kv-type", "f32",
-       "--isa", std::string(isa), "--threads", std::to_string(threads)});
+  std::vector<std::string> arguments{"logits",        golden.model.string(),
+                                     "--tokens",      golden.tokens.string(),
+                                     "--last",        std::to_string(kRows),
+                                     "--out",         out.string(),
+                                     "--activations", "f32",
+                                     "--kv-type",     "f32",
+                                     "--isa",         std::string(isa),
+                                     "--threads",     std::to_string(threads)};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  const test::ProcessResult run = test::RunCrossover(arguments);
   INFO(run.err);
   REQUIRE(run.ok());
   const std::vector<float> expected = ReadFloats(golden.logits);
   const std::vector<float> actual = ReadFloats(out);
   REQUIRE(actual.size() == expected.size());
   CHECK(MaxDifference(actual, expected) <= kTolerance * StandardDeviation(expected));
+}
+
+std::vector<std::string> OwnModels() {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(test::SourceRoot() / "tests" / "data")) {
+    if (entry.path().extension() == ".gguf") names.push_back(entry.path().stem().string());
+  }
+  return names;
 }
 
 Golden OwnGolden(const std::string& name) {
@@ -83,8 +100,26 @@ Golden OwnGolden(const std::string& name) {
 TEST_CASE_TEMPLATE("logits are the golden's", Level, CROSSOVER_EVERY_LEVEL) {
   const kernels::LevelScope<Level> scope;
   if (!scope.available()) return;
-  for (const char* name : {"tiny-llama", "tiny-llama3", "tiny-qwen2"}) {
+  for (const std::string& name : OwnModels()) {
     for (const size_t threads : {1, 2}) CheckGolden(OwnGolden(name), Level::kName, threads);
+  }
+}
+
+// Views of fused matrices are read as they lie in the file.
+TEST_CASE("logits of mapped weights are the golden's") {
+  for (const std::string& name : OwnModels()) {
+    CheckGolden(OwnGolden(name), kernels::SelectedIsa(), 2, {"--weights", "mapped"});
+  }
+}
+
+TEST_CASE("every architecture has a golden") {
+  std::set<std::string> found;
+  for (const std::string& name : OwnModels()) {
+    found.emplace(engine::GgufFile::Open(OwnGolden(name).model)->String("general.architecture"));
+  }
+  for (const engine::Architecture& architecture : engine::Architectures()) {
+    INFO("add a model of ", architecture.name, " to make_tiny.py");
+    CHECK(found.contains(std::string(architecture.name)));
   }
 }
 
@@ -131,6 +166,11 @@ void CheckShared(const std::string& name) {
 TEST_CASE("logits of a shared llama model are another engine's") { CheckShared("tiny-llama"); }
 TEST_CASE("logits of a shared llama 3 model are another engine's") { CheckShared("tiny-llama3"); }
 TEST_CASE("logits of a shared qwen2 model are another engine's") { CheckShared("tiny-qwen2"); }
+TEST_CASE("logits of a shared qwen3 model are another engine's") { CheckShared("tiny-qwen3"); }
+TEST_CASE("logits of a shared phi3 model are another engine's") { CheckShared("tiny-phi3"); }
+// That engine looks GELU up by a gate rounded to half precision: half of what is allowed.
+TEST_CASE("logits of a shared gemma2 model are another engine's") { CheckShared("tiny-gemma2"); }
+TEST_CASE("logits of a shared gemma3 model are another engine's") { CheckShared("tiny-gemma3"); }
 
 }  // namespace
 }  // namespace crossover

@@ -116,12 +116,12 @@ nlohmann::json TokenizerJson(const engine::GgufFile& file) {
 }
 
 nlohmann::json ConfigJson(const engine::ModelConfig& config) {
-  return {{"layers", config.layers},         {"dim", config.dim},
-          {"ffn_dim", config.ffn_dim},       {"heads", config.heads},
-          {"kv_heads", config.kv_heads},     {"head_dim", config.head_dim},
-          {"rotary_dim", config.rotary_dim}, {"vocab", config.vocab},
-          {"context", config.context},       {"norm_eps", config.norm_eps},
-          {"rope_base", config.rope_base},   {"rope_scale", config.rope_scale}};
+  return {{"layers", config.layers},           {"dim", config.dim},
+          {"ffn_dim", config.ffn_dim},         {"heads", config.heads},
+          {"kv_heads", config.kv_heads},       {"head_dim", config.head_dim},
+          {"rotary_dim", config.rotary_dim},   {"vocab", config.vocab},
+          {"context", config.context},         {"norm_eps", config.norm_eps},
+          {"rope_base", config.ropes[0].base}, {"rope_scale", config.ropes[0].factor}};
 }
 
 nlohmann::json ModelJson(const Subject& subject, const GlobalOptions& globals) {
@@ -187,7 +187,7 @@ void PrintConfig(const engine::Model& model, const GlobalOptions& globals) {
              c.ffn_dim, c.vocab);
   fmt::print("attention     {} heads of {}, {} for keys and values\n", c.heads, c.head_dim,
              c.kv_heads);
-  fmt::print("context       {} tokens, RoPE base {} over {} of {}\n", c.context, c.rope_base,
+  fmt::print("context       {} tokens, RoPE base {} over {} of {}\n", c.context, c.ropes[0].base,
              c.rotary_dim, c.head_dim);
   fmt::print("KV cache      {} bytes per token ({})\n", KvBytesPerToken(c, globals),
              globals.kv_type);

@@ -13,10 +13,12 @@ import os
 import struct
 
 import make_tiny
-from make_tiny import BYTE, CONTROL, HEADS, NORMAL, UNKNOWN
+from make_tiny import BYTE, CONTROL, NORMAL, UNKNOWN
 
 HF_ARCHITECTURES = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM"}
 CONTEXT_BEFORE_SCALING = 64  # llama3_factors' default
+NAMES = ("tiny-llama", "tiny-llama3", "tiny-qwen2")
+
 # As the families' tokenizer.json have them.
 LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"
@@ -29,22 +31,22 @@ def config(shape):
     out = {
         "architectures": [HF_ARCHITECTURES[shape.arch]],
         "model_type": shape.arch,
-        "num_hidden_layers": make_tiny.LAYERS,
-        "hidden_size": make_tiny.DIM,
-        "intermediate_size": make_tiny.FFN,
-        "num_attention_heads": HEADS,
+        "num_hidden_layers": shape.layers,
+        "hidden_size": shape.dim,
+        "intermediate_size": shape.ffn,
+        "num_attention_heads": shape.heads,
         "num_key_value_heads": shape.kv_heads,
         "max_position_embeddings": 128,
         "rms_norm_eps": shape.eps,
-        "rope_theta": shape.rope_base,
+        "rope_theta": shape.rope.base,
         "rope_scaling": None,
         "tie_word_embeddings": shape.tied,
         "vocab_size": make_tiny.VOCAB,
         "torch_dtype": "float16",
     }
-    if shape.head_dim * HEADS != make_tiny.DIM:
+    if shape.head_dim * shape.heads != shape.dim:
         out["head_dim"] = shape.head_dim
-    if shape.factors:
+    if shape.rope.factors:
         out["rope_scaling"] = {
             "rope_type": "llama3",
             "factor": 8.0,
@@ -77,7 +79,7 @@ def tokenizer(shape):
     settings = {"bos_token": bos, "eos_token": {"content": eos}, "chat_template": "{{ messages }}"}
     if keys["tokenizer.ggml.model"] == "gpt2":
         vocab = {t: i for i, t in enumerate(tokens) if types[i] == NORMAL}
-        llama3 = shape.factors is not None
+        llama3 = shape.rope.factors is not None
         steps = [
             {
                 "type": "Split",
@@ -180,7 +182,7 @@ def write_json(path, value):
 def write_model(directory, shape):
     os.makedirs(directory, exist_ok=True)
     named = tensors(shape, make_tiny.make_weights(shape))
-    if shape.factors:
+    if shape.rope.factors:
         parts = [named[: len(named) // 2], named[len(named) // 2 :]]
         files = [f"model-{i + 1:05}-of-00002.safetensors" for i in range(2)]
         for file, part in zip(files, parts):
@@ -200,7 +202,7 @@ def main():
     parser.add_argument("directory", nargs="?", default=os.path.dirname(os.path.abspath(__file__)))
     options = parser.parse_args()
     for shape in make_tiny.SHAPES:
-        if shape.arch in HF_ARCHITECTURES:
+        if shape.name in NAMES:
             write_model(os.path.join(options.directory, shape.name + "-hf"), shape)
 
 

@@ -1,0 +1,144 @@
+// Hyperparameters that decoder-only families have in common; see architecture.h.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "engine/arch/architecture.h"
+#include "engine/gguf_cursor.h"
+#include "kernels/attention.h"
+
+namespace crossover::engine {
+namespace {
+
+void ReadAttentionShape(const Keys& keys, ModelConfig& config) {
+  config.heads = keys.Size("attention.head_count");
+  config.kv_heads = keys.Size("attention.head_count_kv", config.heads);
+  if (config.heads % config.kv_heads != 0) {
+    keys.Fail("attention.head_count_kv", fmt::format("is {}, which does not divide the {} heads",
+                                                     config.kv_heads, config.heads));
+  }
+  config.head_dim = keys.Size("attention.key_length", config.dim / config.heads);
+  if (config.head_dim == 0) keys.Fail("attention.head_count", "exceeds the embedding length");
+  if (config.head_dim > kernels::kMaxHeadDim) {
+    keys.Fail(
+        "attention.key_length",
+        fmt::format("is {}; heads of up to {} can be run", config.head_dim, kernels::kMaxHeadDim),
+        ErrorCode::kUnsupported);
+  }
+  if (keys.Size("attention.value_length", config.head_dim) != config.head_dim) {
+    keys.Fail("attention.value_length", "differs from the key length, which cannot be run",
+              ErrorCode::kUnsupported);
+  }
+  config.rotary_dim = keys.Size("rope.dimension_count", config.head_dim);
+  if (config.rotary_dim > config.head_dim || config.rotary_dim % 2 != 0) {
+    keys.Fail("rope.dimension_count",
+              fmt::format("is {}, but must be even and at most the head size {}", config.rotary_dim,
+                          config.head_dim));
+  }
+  config.attention_scale = 1.0f / std::sqrt(static_cast<float>(config.head_dim));
+}
+
+size_t ReadVocabulary(const GgufFile& file) {
+  constexpr uint64_t kMaxRows = uint64_t{1} << 30;
+  const GgufTensor* embedding = file.FindTensor("token_embd.weight");
+  if (embedding == nullptr || embedding->shape.size() < 2) {
+    throw Error(ErrorCode::kCorruptFile,
+                fmt::format("{}: token_embd.weight is missing or no matrix; this file holds no "
+                            "model that can be run (a vocabulary only?)",
+                            file.path()));
+  }
+  if (embedding->shape[1] > kMaxRows) {
+    throw Error(ErrorCode::kCorruptFile,
+                fmt::format("{}: token_embd.weight has {} rows", file.path(), embedding->shape[1]));
+  }
+  return embedding->shape[1];
+}
+
+Yarn ReadYarn(const Keys& keys) {
+  Yarn yarn;
+  yarn.beta_fast = keys.Positive("rope.scaling.yarn_beta_fast", yarn.beta_fast);
+  yarn.beta_slow = keys.Positive("rope.scaling.yarn_beta_slow", yarn.beta_slow);
+  yarn.extrapolation = keys.PositiveOrNone("rope.scaling.yarn_ext_factor", yarn.extrapolation);
+  return yarn;
+}
+
+}  // namespace
+
+RopeConfig ReadRope(const Keys& keys, size_t context) {
+  RopeConfig rope;
+  rope.base = keys.Positive("rope.freq_base", rope.base);
+  rope.original_context = keys.Size("rope.scaling.original_context_length", context);
+  rope.magnitude = keys.Positive("rope.scaling.attn_factor", 1.0);
+  // Files without a type may still have a factor, under this name or its older one.
+  const std::string_view type = keys.String("rope.scaling.type", "linear");
+  const double stretch =
+      keys.PositiveOrNone("rope.scaling.factor", keys.PositiveOrNone("rope.scale_linear", 1.0));
+  if (type == "linear" || type == "yarn") {
+    rope.factor = stretch == 0 ? 1 : stretch;
+  } else if (type != "none" && type != "longrope") {  // whose divisors are tensors
+    keys.Fail("rope.scaling.type",
+              fmt::format("is {}; known: none, linear, yarn, longrope (and Llama 3's "
+                          "rope_freqs.weight)",
+                          Quoted(type)),
+              ErrorCode::kUnsupported);
+  }
+  if (type == "yarn") {
+    rope.yarn = ReadYarn(keys);
+    rope.magnitude *= keys.Positive("rope.scaling.yarn_attn_factor", YarnMagnitude(rope.factor));
+  }
+  return rope;
+}
+
+void SetWindows(const Keys& keys, size_t window, size_t period, ModelConfig& config) {
+  const std::string key = "attention.sliding_window_pattern";
+  const GgufValue* value = keys.Value(key);
+  if (value != nullptr && value->type == GgufType::kArray) {
+    const auto* local = std::get_if<std::vector<int64_t>>(&value->value);
+    if (local == nullptr || local->size() != config.layers) {
+      keys.Fail(key, fmt::format("must say yes or no for each of the {} layers", config.layers));
+    }
+    for (size_t i = 0; i < config.layers; ++i) {
+      config.layer[i].window = (*local)[i] != 0 ? window : 0;
+    }
+    return;
+  }
+  period = keys.SizeOrNone(key, period);
+  for (size_t i = 0; i < config.layers; ++i) {
+    const bool global = period != 0 && i % period == period - 1;
+    config.layer[i].window = global ? 0 : window;
+  }
+}
+
+ModelConfig ReadDecoderConfig(const GgufFile& file, kernels::RopeStyle rope_style) {
+  const Keys keys(file);
+  ModelConfig config;
+  config.architecture = file.String("general.architecture");
+  config.name = file.FindString("general.name").value_or("");
+  config.layers = keys.Size("block_count");
+  // Every layer has tensors: a count that the file cannot hold is refused before room is made for
+  // it.
+  if (config.layers > file.tensors().size()) {
+    keys.Fail("block_count", fmt::format("is {}, but the file has only {} tensors", config.layers,
+                                         file.tensors().size()));
+  }
+  config.layer.resize(config.layers);
+  config.dim = keys.Size("embedding_length");
+  config.ffn_dim = keys.Size("feed_forward_length");
+  config.context = keys.Size("context_length");
+  config.norm_eps = static_cast<float>(keys.Positive("attention.layer_norm_rms_epsilon"));
+  if (keys.SizeOrNone("expert_count", 0) != 0) {
+    keys.Fail("expert_count", "is not 0; mixtures of experts cannot be run",
+              ErrorCode::kUnsupported);
+  }
+  ReadAttentionShape(keys, config);
+  config.rope_style = rope_style;
+  config.ropes[0] = ReadRope(keys, config.context);
+  SetWindows(keys, keys.SizeOrNone("attention.sliding_window", 0), 0, config);
+  config.vocab = ReadVocabulary(file);
+  return config;
+}
+
+}  // namespace crossover::engine
