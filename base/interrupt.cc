@@ -11,7 +11,7 @@ namespace {
 volatile std::sig_atomic_t interrupted = 0;
 
 void OnSignal(int signal) {
-  interrupted = 1;
+  interrupted = signal;
   std::signal(signal, SIG_DFL);
 }
 
@@ -25,6 +25,13 @@ void InstallInterruptHandlers() {
 }
 
 bool Interrupted() { return interrupted != 0; }
+
+bool TakeInterrupt() {
+  if (interrupted != SIGINT) return false;
+  interrupted = 0;
+  std::signal(SIGINT, OnSignal);
+  return true;
+}
 
 void ThrowIfInterrupted() {
   if (Interrupted())

@@ -10,6 +10,9 @@ void InstallInterruptHandlers();
 
 bool Interrupted();
 
+/// Whether Ctrl-C came, which is forgotten, so that the program goes on; not SIGTERM.
+bool TakeInterrupt();
+
 /// Throws Error(kInterrupted) if a signal came.
 void ThrowIfInterrupted();
 

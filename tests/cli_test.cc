@@ -119,6 +119,89 @@ TEST_CASE("synth writes a model that runs, and what it says of it is so") {
   CHECK(run.ok());
 }
 
+TEST_CASE("generate draws the same text for a seed, also beside other prompts") {
+  const auto run = [](const std::vector<std::string>& words, const char* seed = "7") {
+    std::vector<std::string> call{
+        "generate", EmbeddedXs(), "-n",     "16",      "--threads",     "1",   "--seed",    seed,
+        "--stop",   "\n",         "--json", "--quiet", "--activations", "f32", "--kv-type", "f32"};
+    call.insert(call.end(), words.begin(), words.end());
+    const ProcessResult result = RunCrossover(call);
+    INFO(result.err);
+    REQUIRE(result.ok());
+    return json::parse(result.out);
+  };
+  const json one = run({"-p", "Once upon a time"});
+  CHECK(one.at("text") == run({"-p", "Once upon a time"}).at("text"));
+  CHECK(one.at("text") != run({"-p", "Once upon a time"}, "8").at("text"));
+  const json three = run({"-p", "The king", "-p", "Once upon a time", "-p", "59 + 42 ="});
+  REQUIRE(three.at("results").size() == 3);
+  CHECK(three.at("results")[1].at("prompt") == "Once upon a time");
+  CHECK(three.at("results")[1].at("text") == one.at("text"));
+
+  const test::TemporaryDirectory directory;
+  WriteFile(directory / "prompts.txt", "The king\n\nOnce upon a time\n");
+  const json lines = run({"-f", (directory / "prompts.txt").string(), "--parallel", "2"});
+  REQUIRE(lines.at("results").size() == 2);
+  CHECK(lines.at("results")[1].at("text") == one.at("text"));
+}
+
+TEST_CASE("chat takes turns from its standard input, and reads only what is new") {
+  const ProcessResult result = RunCrossover({"chat", EmbeddedXs(), "--system", "Be kind.", "-n",
+                                             "12", "--temp", "0", "--json", "--ignore-eos"},
+                                            {.input = "Hello\n\nHow are you?\r\n/clear\nHello"});
+  INFO(result.err);
+  REQUIRE(result.ok());
+  CHECK(Has(result.err, "no chat template"));
+  std::vector<json> answers;
+  std::istringstream lines(result.out);
+  for (std::string line; std::getline(lines, line);) answers.push_back(json::parse(line));
+  REQUIRE(answers.size() == 3);
+  CHECK(answers[0].at("cached_tokens") == 0);
+  CHECK(answers[1].at("cached_tokens").get<int>() >= answers[0].at("prompt_tokens").get<int>());
+  CHECK(answers[2].at("text") == answers[0].at("text"));
+}
+
+TEST_CASE("chat uses the template it is given, and says what is wrong with it") {
+  const test::TemporaryDirectory directory;
+  const std::string path = (directory / "chat.jinja").string();
+  const auto chat = [&] {
+    return RunCrossover({"chat", EmbeddedXs(), "--chat-template", path, "-n", "1", "--json"},
+                        {.input = "x\n"});
+  };
+  WriteFile(path, "{{ messages[0].content }}\n{% if %}");
+  const ProcessResult broken = chat();
+  CHECK(broken.exit_code == 1);
+  CHECK(Has(broken.err, "line 2"));
+  CHECK(Lines(broken.err) == 1);
+  WriteFile(path, "{{ raise_exception('never') }}");
+  CHECK(Has(chat().err, "refuses: never"));
+  WriteFile(path, "{{ messages[0].content }}");
+  const ProcessResult good = chat();
+  INFO(good.err);
+  REQUIRE(good.ok());
+  CHECK(json::parse(good.out).at("prompt_tokens") == 2);  // BOS and the letter
+}
+
+TEST_CASE("Ctrl-C stops an answer of chat, not the program") {
+  const test::TemporaryDirectory directory;
+  const std::string out = (directory / "out").string();
+  const std::string model = (test::SourceRoot() / "models/reference-m.gguf").string();
+  const std::string call = fmt::format("exec '{}' chat '{}' --ignore-eos --threads 1 --quiet >'{}'",
+                                       test::CrossoverBinary().string(), model, out);
+  test::Process process({"sh", "-c", call}, {.input = "Tell me a tale\n/exit\n"});
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while ((!fs::exists(out) || fs::file_size(out) == 0) &&
+         std::chrono::steady_clock::now() < give_up) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  process.Signal(SIGINT);  // the first of up to 500 tokens is there
+  const ProcessResult result = process.Wait();
+  CHECK(result.exit_code == 0);
+  CHECK(result.err.empty());
+  CHECK(ReadFile(out).ends_with('\n'));
+  CHECK(fs::file_size(out) < 500);
+}
+
 TEST_CASE("synth leaves nothing when it is interrupted or has no room") {
   const test::TemporaryDirectory directory;
   const std::vector<std::string> words{test::CrossoverBinary().string(), "synth", "qwen2.5-14b",
@@ -153,7 +236,7 @@ TEST_CASE("--version and --help answer on the standard output") {
 
 TEST_CASE("every subcommand's help has examples that call it") {
   for (const char* command :
-       {"info", "tokenize", "generate", "logits", "quantize", "perplexity", "eval", "bench",
+       {"info", "tokenize", "generate", "chat", "logits", "quantize", "perplexity", "eval", "bench",
         "bench kernels", "bench machine", "bench model", "study", "report", "synth"}) {
     std::vector<std::string> words;
     std::istringstream split(command);

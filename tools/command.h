@@ -42,6 +42,7 @@ void ApplyIsa(const CLI::App& app, const GlobalOptions& globals);
 void AddInfo(CLI::App& app, const GlobalOptions& globals);
 void AddTokenize(CLI::App& app, const GlobalOptions& globals);
 void AddGenerate(CLI::App& app, const GlobalOptions& globals);
+void AddChat(CLI::App& app, const GlobalOptions& globals);
 void AddLogits(CLI::App& app, const GlobalOptions& globals);
 void AddQuantize(CLI::App& app, const GlobalOptions& globals);
 void AddSynth(CLI::App& app, const GlobalOptions& globals);

@@ -25,6 +25,7 @@ void AddCommands(CLI::App& app, const GlobalOptions& globals) {
   AddInfo(app, globals);
   AddTokenize(app, globals);
   AddGenerate(app, globals);
+  AddChat(app, globals);
   AddLogits(app, globals);
   AddQuantize(app, globals);
   AddSynth(app, globals);

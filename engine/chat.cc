@@ -1,0 +1,129 @@
+#include "engine/chat.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ctime>
+#include <utility>
+
+#include "base/error.h"
+
+namespace crossover::engine {
+namespace {
+
+std::tm Now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  return local;
+}
+
+std::string TextOf(const tokenizer::Tokenizer& tokenizer, std::optional<TokenId> id) {
+  return id ? tokenizer.Decode(*id, /*special=*/true) : std::string();
+}
+
+}  // namespace
+
+const std::string_view kPlainChatTemplate =
+    "{% for message in messages %}"
+    "{% if message.role == 'system' %}{{ message.content }}\n\n"
+    "{% else %}{{ message.role | capitalize }}: {{ message.content | trim }}\n"
+    "{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}Assistant:{% endif %}";
+
+Chat::Chat(Engine& engine, const tokenizer::Tokenizer& tokenizer, std::string_view chat_template,
+           ChatOptions options)
+    : engine_(engine),
+      tokenizer_(tokenizer),
+      template_(chat_template),
+      options_(std::move(options)),
+      sequence_(engine) {
+  Clear();
+}
+
+void Chat::Clear() {
+  messages_.clear();
+  if (!options_.system.empty()) messages_.push_back({"system", options_.system});
+}
+
+std::string Chat::Render() const {
+  const tokenizer::Vocabulary& vocabulary = tokenizer_.vocabulary();
+  return template_.Render(messages_, {.bos = TextOf(tokenizer_, vocabulary.bos),
+                                      .eos = TextOf(tokenizer_, vocabulary.eos),
+                                      .enable_thinking = options_.enable_thinking,
+                                      .now = Now()});
+}
+
+bool Chat::BeginsWithSpecial(std::string_view text) const {
+  const tokenizer::Vocabulary& vocabulary = tokenizer_.vocabulary();
+  for (size_t id = 0; id < tokenizer_.size(); ++id) {
+    const tokenizer::TokenType type = vocabulary.types[id];
+    const bool special =
+        type == tokenizer::TokenType::kControl || type == tokenizer::TokenType::kUserDefined;
+    if (special && !vocabulary.tokens[id].empty() && text.starts_with(vocabulary.tokens[id])) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Texts are encoded between special tokens. So if the conversation goes on with one where it was
+// left, what stands before is as it was: also where the model wrote other tokens than Encode would.
+std::vector<TokenId> Chat::Encode(std::string_view prompt) const {
+  std::vector<TokenId> ids;
+  const std::string_view added =
+      prompt.starts_with(text_) ? prompt.substr(text_.size()) : std::string_view();
+  if (!ids_.empty() && BeginsWithSpecial(added)) {
+    ids = ids_;
+  } else {
+    ids = tokenizer_.Encode(prompt, {.add_special = false});
+    // Most templates write it, some leave it to the tokenizer.
+    const auto bos = tokenizer_.vocabulary().bos;
+    if (tokenizer_.adds_bos() && (ids.empty() || ids[0] != *bos)) ids.insert(ids.begin(), *bos);
+    return ids;
+  }
+  const std::vector<TokenId> rest = tokenizer_.Encode(added, {.add_special = false});
+  ids.insert(ids.end(), rest.begin(), rest.end());
+  return ids;
+}
+
+Chat::Answer Chat::Reply(const std::string& message, GenerateOptions options) {
+  const size_t before = messages_.size();
+  messages_.push_back({"user", message});
+  try {
+    const std::string prompt = Render();
+    const std::vector<TokenId> ids = Encode(prompt);
+    const size_t capacity = std::min<size_t>(engine_.kv().pages() * engine_.options().page_tokens,
+                                             engine_.model().config().context);
+    if (ids.size() >= capacity) {
+      throw Error(
+          ErrorCode::kInvalidArgument,
+          fmt::format("the conversation has {} tokens, and the context room for {}: begin a "
+                      "new one, or ask for more context",
+                      ids.size(), capacity));
+    }
+    options.max_tokens = std::min(options.max_tokens, capacity - ids.size());
+    options.sampler.seed += before;
+
+    // The last token is read again at least: its logits are wanted.
+    const size_t length = std::min({ids.size() - 1, ids_.size(), engine_.length(sequence_.id())});
+    const auto [end, unused] =
+        std::mismatch(ids_.begin(), ids_.begin() + static_cast<ptrdiff_t>(length), ids.begin());
+    const auto cached = static_cast<size_t>(end - ids_.begin());
+    engine_.Truncate(sequence_.id(), cached);
+    ids_ = ids;
+    text_ = prompt;
+    Answer answer{
+        Continue(engine_, tokenizer_, sequence_.id(), std::span(ids).subspan(cached), options),
+        cached};
+    ids_.insert(ids_.end(), answer.ids.begin(), answer.ids.end());
+    for (const TokenId id : answer.ids) text_ += tokenizer_.Decode(id, /*special=*/true);
+    messages_.push_back({"assistant", answer.text});
+    return answer;
+  } catch (...) {
+    messages_.resize(before);
+    throw;
+  }
+}
+
+}  // namespace crossover::engine
