@@ -21,14 +21,14 @@ class Engine;
 
 struct GenerateOptions {
   size_t max_tokens = 128;
-  SamplerOptions sampler;
-  std::vector<std::string> stop_strings;  // end the text; not part of it
+  SamplerOptions sampler = {};
+  std::vector<std::string> stop_strings = {};  // end the text; not part of it
   bool ignore_eos = false;
   /// Ctrl-C ends the text instead of leaving by Error(kInterrupted).
   bool interrupt_ends = false;
   /// Called with each piece of text as soon as no stop string can begin in it: whole UTF-8
   /// characters, never empty. False ends the text.
-  std::function<bool(const std::string& text)> on_text;
+  std::function<bool(const std::string& text)> on_text = {};
 };
 
 /// What ended a text.
