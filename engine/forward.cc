@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "kernels/matrix_row.h"
 #include "kernels/rows.h"
 
 namespace crossover::engine {
@@ -40,13 +41,11 @@ class Pass {
  private:
   // x[t] = c · E[token_t], and the angles of every position.
   void Embed() {
-    const size_t row_bytes = quant::Info(weights_.embedding.format).row_bytes(config_.dim);
-    const auto* table = static_cast<const std::byte*>(weights_.embedding.data);
     const Range rows = worker_.Split(tokens_);
     for (size_t t = rows.begin; t < rows.end; ++t) {
       const auto token = static_cast<size_t>(batch_.tokens[t]);
       float* x = &a_.x[t * config_.dim];
-      kernels::DecodeRow(weights_.embedding.format, table + token * row_bytes, config_.dim, x);
+      kernels::DecodeMatrixRow(weights_.embedding, token, x);
       if (config_.embedding_scale != 1) kernels::Scale(config_.embedding_scale, config_.dim, x);
       for (size_t r = 0; r < weights_.ropes.size(); ++r) {
         const RopeWeights& rope = weights_.ropes[r];

@@ -52,6 +52,9 @@ struct GgufTensor {
   std::span<const std::byte> data;  // whole, inside the mapping
   std::shared_ptr<const MappedFile> file;
   uint64_t offset = 0;  // of `data` in its file
+  /// The matrix lies in the packed form (packed_file.h), which takes more bytes than its rows where
+  /// they do not fill groups and units. Two dimensions, then.
+  bool packed = false;
   /// Not 0: rows are stored as Hugging Face has them, in so many heads of two halves, whose rows
   /// GGUF's llama wants in turn (HalvedRow). Such a tensor is for a converter; no model runs on it.
   uint64_t halved_heads = 0;

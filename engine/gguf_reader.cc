@@ -7,6 +7,9 @@
 #include <limits>
 #include <utility>
 
+#include "engine/packed_file.h"
+#include "kernels/packed/pack.h"
+
 namespace crossover::engine {
 namespace {
 
@@ -323,14 +326,16 @@ void GgufReader::ReadShape(TensorInfo& info) {
     elements *= size;
     info.tensor.shape.push_back(size);
   }
-  const auto type = cursor_.Read<uint32_t>(what);
+  const auto stored_type = cursor_.Read<uint32_t>(what);
+  const uint32_t type = stored_type & ~kPackedTypeBit;
+  info.tensor.packed = stored_type != type;
   info.offset = cursor_.Read<uint64_t>(what);
   const quant::FormatInfo* format = quant::FindFormat(type);
   if (format == nullptr) {
     fail(ErrorCode::kUnsupported,
          fmt::format("has the weight format with GGUF type id {}, which Crossover does not know; "
                      "use a file with other formats",
-                     type));
+                     stored_type));
   }
   info.tensor.format = format->format;
   const uint64_t row = info.tensor.shape[0];
@@ -348,6 +353,14 @@ void GgufReader::ReadShape(TensorInfo& info) {
                      blocks, format->block_bytes));
   }
   info.bytes = blocks * format->block_bytes;
+  if (!info.tensor.packed) return;
+  CheckPackedLayout(file_);
+  if (dimensions != 2 || !kernels::HasPackedForm(format->format)) {
+    fail(ErrorCode::kCorruptFile,
+         fmt::format("has the packed form, which {} in {} dimensions has not; the file is damaged",
+                     format->name, dimensions));
+  }
+  info.bytes = PackedTensorBytes(format->format, row, elements / row);
 }
 
 void GgufReader::CheckPlaces(std::vector<TensorInfo>& infos) const {

@@ -9,6 +9,8 @@
 
 #include "base/error.h"
 #include "engine/gguf_cursor.h"
+#include "engine/packed_file.h"
+#include "kernels/packed/pack.h"
 
 namespace crossover::engine {
 namespace {
@@ -102,6 +104,10 @@ void Check(const GgufTensorInfo& tensor) {
     Fail(fmt::format("tensor {}: rows of {} weights are no multiple of {}'s block of {}", name,
                      tensor.shape[0], format.name, format.block_weights));
   }
+  if (tensor.packed && (tensor.shape.size() != 2 || !kernels::HasPackedForm(tensor.format))) {
+    Fail(fmt::format("tensor {}: {} in {} dimensions has no packed form", name, format.name,
+                     tensor.shape.size()));
+  }
 }
 
 // Readers take any integer type.
@@ -124,6 +130,7 @@ uint64_t RoundUp(uint64_t value, uint64_t alignment) {
 uint64_t GgufTensorInfo::bytes() const {
   uint64_t rows = 1;
   for (size_t d = 1; d < shape.size(); ++d) rows *= shape[d];
+  if (packed) return PackedTensorBytes(format, shape[0], rows);
   return rows * quant::Info(format).row_bytes(shape[0]);
 }
 
@@ -155,7 +162,7 @@ GgufWriter::GgufWriter(const std::filesystem::path& path,
     PutString(head, tensor.name);
     Put(head, static_cast<uint32_t>(tensor.shape.size()));
     for (const uint64_t size : tensor.shape) Put(head, size);
-    Put(head, static_cast<uint32_t>(tensor.format));
+    Put(head, static_cast<uint32_t>(tensor.format) | (tensor.packed ? kPackedTypeBit : 0));
     Put(head, offset);
     offset = RoundUp(offset + tensor.bytes(), alignment_);
   }

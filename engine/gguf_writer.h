@@ -18,6 +18,7 @@ struct GgufTensorInfo {
   std::string name;  // 1 to 63 bytes
   quant::Format format{};
   std::vector<uint64_t> shape;  // shape[0]: row length, a multiple of the format's block
+  bool packed = false;          // see GgufTensor
 
   uint64_t bytes() const;
 };

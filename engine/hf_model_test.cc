@@ -79,7 +79,9 @@ TEST_CASE("hf: a converted directory is the GGUF file of the same model") {
     // long as its list.
     const std::set<std::string> differ = {"general.name", "tokenizer.ggml.scores",
                                           "qwen2.vocab_size"};
-    for (const auto& [key, value] : expected->metadata()) {
+    for (const auto& entry : expected->metadata()) {
+      const std::string& key = entry.first;
+      const GgufValue& value = entry.second;
       CAPTURE(key);
       if (differ.count(key) != 0) continue;
       const GgufValue* other = converted->FindValue(key);

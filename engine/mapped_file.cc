@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "base/error.h"
@@ -21,6 +22,9 @@ namespace {
 constexpr size_t kHugePage = size_t{2} << 20;
 // Large enough that a read call costs nothing beside its copy, small enough to share out evenly.
 constexpr size_t kReadChunk = size_t{8} << 20;
+
+// Of bytes in memory, as packed matrices want it.
+constexpr std::align_val_t kMemoryAlignment{64};
 
 class FileDescriptor {
  public:
@@ -101,10 +105,15 @@ std::shared_ptr<const MappedFile> MappedFile::FromMemory(std::span<const std::by
   file->path_ = std::move(name);
   file->mode_ = LoadMode::kRam;
   if (bytes.empty()) return file;
-  file->heap_ = std::make_unique<std::byte[]>(bytes.size());
+  // Exactly as long, so that tools see what is read behind the end.
+  file->heap_.reset(static_cast<std::byte*>(::operator new(bytes.size(), kMemoryAlignment)));
   std::copy(bytes.begin(), bytes.end(), file->heap_.get());
   file->bytes_ = {file->heap_.get(), bytes.size()};
   return file;
+}
+
+void MappedFile::AlignedDelete::operator()(std::byte* p) const {
+  ::operator delete(p, kMemoryAlignment);
 }
 
 MappedFile::~MappedFile() {
@@ -159,6 +168,21 @@ void MappedFile::WillNeed(size_t offset, size_t size) const {
   const auto [first, last] =
       InnerPages(bytes_.data() + offset, std::min(size, bytes_.size() - offset));
   if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_WILLNEED);
+}
+
+void MappedFile::Populate(size_t offset, size_t size) const {
+#ifdef MADV_POPULATE_READ  // Linux 5.14
+  if (mode_ != LoadMode::kMmap || offset >= bytes_.size()) return;
+  const auto memory =
+      static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  if (bytes_.size() > memory / 2) return;
+  const auto [first, last] =
+      InnerPages(bytes_.data() + offset, std::min(size, bytes_.size() - offset));
+  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_POPULATE_READ);
+#else
+  static_cast<void>(offset);
+  static_cast<void>(size);
+#endif
 }
 
 void MappedFile::Forget(size_t offset, size_t size) const {

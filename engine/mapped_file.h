@@ -32,6 +32,10 @@ class MappedFile {
   LoadMode mode() const { return mode_; }
   /// Tells the kernel that [offset, offset + size) is about to be read, so that it starts fetching.
   void WillNeed(size_t offset, size_t size) const;
+  /// Maps the pages of [offset, offset + size) in at once, reading what is not in memory: a call
+  /// for all costs a fifth of a page fault each. Does nothing on systems that cannot, or where the
+  /// file is larger than half the memory, so that its pages would push each other out.
+  void Populate(size_t offset, size_t size) const;
   /// Tells the kernel that [offset, offset + size) was read once and can be dropped (streaming).
   /// The bytes stay readable: they come back from the file.
   void Forget(size_t offset, size_t size) const;
@@ -46,7 +50,10 @@ class MappedFile {
   LoadMode mode_ = LoadMode::kMmap;
   void* mapping_ = nullptr;  // what munmap wants back; null: bytes_ is empty or in heap_
   size_t mapping_bytes_ = 0;
-  std::unique_ptr<std::byte[]> heap_;
+  struct AlignedDelete {
+    void operator()(std::byte* p) const;
+  };
+  std::unique_ptr<std::byte, AlignedDelete> heap_;
 };
 
 }  // namespace crossover::engine

@@ -50,7 +50,7 @@ std::shared_ptr<const Model> Model::FromFile(std::shared_ptr<const GgufFile> fil
     // What was packed is not read from the file again, but for an embedding's rows, which come back
     // a page at a time.
     for (const GgufTensor& tensor : file->tensors()) {
-      if (!kernels::HasPackedForm(tensor.format)) continue;
+      if (tensor.packed || !kernels::HasPackedForm(tensor.format)) continue;
       tensor.file->Forget(tensor.offset, tensor.data.size());
     }
   }

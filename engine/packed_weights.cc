@@ -26,7 +26,9 @@ std::vector<kernels::Matrix*> PackableMatrices(Weights& weights) {
     }
   }
   all.push_back(&weights.output);
-  std::erase_if(all, [](const kernels::Matrix* w) { return !kernels::HasPackedForm(w->format); });
+  std::erase_if(all, [](const kernels::Matrix* w) {
+    return w->layout == kernels::Layout::kPacked || !kernels::HasPackedForm(w->format);
+  });
   return all;
 }
 

@@ -17,6 +17,7 @@
 #include "engine/gguf_writer.h"
 #include "engine/hf_model.h"
 #include "engine/importance.h"
+#include "engine/packed_file.h"
 #include "engine/tensor_encoder.h"
 #include "quant/tensor_role.h"
 
@@ -82,6 +83,16 @@ quant::ModelFacts FactsOf(const GgufFile& file, bool has_importance) {
   return facts;
 }
 
+void CheckUnpacked(const GgufFile& file) {
+  for (const GgufTensor& tensor : file.tensors()) {
+    if (!tensor.packed) continue;
+    throw Error(ErrorCode::kUnsupported,
+                fmt::format("{}: tensor {} is packed, and what is packed is only run; quantise the "
+                            "file that it was made from",
+                            file.path(), Quoted(tensor.name)));
+  }
+}
+
 std::vector<quant::TensorChoice> Plan(const GgufFile& file,
                                       const std::vector<const GgufTensor*>& tensors,
                                       const quant::Recipe& recipe, const QuantizeOptions& options,
@@ -120,13 +131,16 @@ void SetString(Metadata& metadata, std::string_view key, std::string_view value)
 
 Metadata OutputMetadata(const GgufFile& file, const quant::Recipe& recipe,
                         const std::optional<Importance>& importance,
-                        const std::filesystem::path& importance_path) {
+                        const QuantizeOptions& options) {
   Metadata metadata = file.metadata();
   SetUint(metadata, "general.quantization_version", kQuantizationVersion);
   SetUint(metadata, "general.file_type", recipe.file_type);
   std::erase_if(metadata, [](const auto& entry) { return entry.first.starts_with("split."); });
+  if (options.packed) {
+    for (auto& [key, value] : PackedMetadata()) Set(metadata, key, std::move(value));
+  }
   if (importance) {
-    SetString(metadata, "quantize.imatrix.file", importance_path.string());
+    SetString(metadata, "quantize.imatrix.file", options.importance.string());
     if (!importance->dataset().empty()) {
       SetString(metadata, "quantize.imatrix.dataset", importance->dataset());
     }
@@ -188,6 +202,7 @@ QuantizeReport QuantizeFile(const std::filesystem::path& in, const std::filesyst
   const auto start = std::chrono::steady_clock::now();
   const auto file = std::filesystem::is_directory(in) ? OpenHuggingFace(in) : GgufFile::Open(in);
   CheckOutputIsNoInput(*file, out);
+  CheckUnpacked(*file);
   std::optional<Importance> importance;
   if (!options.importance.empty()) importance = Importance::Load(options.importance);
   const auto tensors = InOutputOrder(*file);
@@ -197,7 +212,8 @@ QuantizeReport QuantizeFile(const std::filesystem::path& in, const std::filesyst
   std::vector<EncodeTask> tasks;
   uint64_t total = 0;
   for (size_t i = 0; i < tensors.size(); ++i) {
-    infos.push_back({tensors[i]->name, choices[i].format, tensors[i]->shape});
+    infos.push_back({tensors[i]->name, choices[i].format, tensors[i]->shape,
+                     options.packed && RunsPacked(*file, *tensors[i], choices[i].format)});
     tasks.push_back({tensors[i], choices[i].format, {}});
     const bool encoded = choices[i].format != tensors[i]->format;
     if (importance && encoded) tasks[i].importance = ImportanceOf(*importance, *tensors[i]);
@@ -209,15 +225,17 @@ QuantizeReport QuantizeFile(const std::filesystem::path& in, const std::filesyst
 
   QuantizeReport report;
   report.input_bytes = file->file_bytes();
-  GgufWriter writer(out, OutputMetadata(*file, recipe, importance, options.importance), infos);
+  GgufWriter writer(out, OutputMetadata(*file, recipe, importance, options), infos);
   TensorEncoder encoder(std::max<size_t>(options.threads, 1));
+  MatrixPacker packer(std::max<size_t>(options.threads, 1));
   uint64_t done = 0;
   for (size_t i = 0; i < tensors.size(); ++i) {
     const double share = static_cast<double>(tensors[i]->data.size()) /
                          static_cast<double>(std::max<uint64_t>(infos[i].bytes(), 1));
     uint64_t written = 0;
     const EncodeError error = encoder.Encode(tasks[i], [&](std::span<const std::byte> bytes) {
-      writer.Append(bytes);
+      writer.Append(infos[i].packed ? packer.Pack(choices[i].format, tensors[i]->shape[0], bytes)
+                                    : bytes);
       written += bytes.size();
       if (options.progress) {
         options.progress(done + static_cast<uint64_t>(static_cast<double>(written) * share), total);
@@ -225,6 +243,7 @@ QuantizeReport QuantizeFile(const std::filesystem::path& in, const std::filesyst
     });
     done += tensors[i]->data.size();
     report.tensors.push_back(Describe(*tensors[i], choices[i], infos[i].bytes(), error));
+    report.tensors.back().packed = infos[i].packed;
     report.tensors.back().importance = !tasks[i].importance.empty();
   }
   writer.Commit();

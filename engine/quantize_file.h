@@ -16,6 +16,7 @@ struct QuantizeOptions {
   quant::RecipeOptions recipe;
   std::filesystem::path importance;  // imatrix file (GGUF or legacy .dat); empty: none
   bool allow_requantize = false;     // accept input that is quantised already
+  bool packed = false;               // store matrices in the packed form (packed_file.h)
   size_t threads = 1;
   /// Called as work goes on with bytes of input done and in all, from one thread; may be null.
   std::function<void(uint64_t done, uint64_t total)> progress;
@@ -25,8 +26,9 @@ struct QuantizedTensor {
   std::string name;
   quant::Format source;
   quant::Format format;
-  quant::Format wanted;     // differs from format when the row length forced a fallback
-  bool copied = false;      // the input's own bytes
+  quant::Format wanted;  // differs from format when the row length forced a fallback
+  bool copied = false;   // the input's own bytes
+  bool packed = false;
   bool importance = false;  // errors were weighed by the importance matrix
   uint64_t elements = 0;
   uint64_t columns = 0;  // row length

@@ -10,6 +10,8 @@
 
 #include "base/error.h"
 #include "engine/gguf_cursor.h"
+#include "engine/packed_file.h"
+#include "kernels/packed/pack.h"
 
 namespace crossover::engine {
 namespace {
@@ -42,7 +44,7 @@ const GgufTensor& TensorBinder::Find(const std::string& name, std::span<const ui
 
 kernels::Matrix TensorBinder::Matrix(const std::string& name, size_t rows, size_t cols) {
   const GgufTensor& tensor = Find(name, std::array<uint64_t, 2>{cols, rows});
-  return {tensor.format, tensor.data.data(), rows, cols};
+  return MatrixOf(tensor);
 }
 
 std::span<const float> TensorBinder::Vector(const std::string& name, size_t n) {
@@ -83,9 +85,18 @@ void TensorBinder::CheckAllBound() const {
 }
 
 kernels::Matrix Rows(const kernels::Matrix& matrix, size_t first, size_t n) {
+  const bool packed = matrix.layout == kernels::Layout::kPacked;
+  if (packed && first % kernels::kPackedRows != 0) {
+    throw Error(
+        ErrorCode::kUnsupported,
+        fmt::format("a packed matrix of {} rows cannot be split at row {}, only at multiples "
+                    "of {}; quantise the model without --packed",
+                    matrix.rows, first, kernels::kPackedRows));
+  }
   kernels::Matrix part = matrix;
   part.data = static_cast<const std::byte*>(matrix.data) +
-              first * quant::Info(matrix.format).row_bytes(matrix.cols);
+              (packed ? first / kernels::kPackedRows * kernels::PackedGroupBytes(matrix)
+                      : first * quant::Info(matrix.format).row_bytes(matrix.cols));
   part.rows = n;
   return part;
 }

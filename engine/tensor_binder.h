@@ -46,7 +46,8 @@ class TensorBinder {
   std::set<std::string_view> bound_;
 };
 
-/// Rows [first, first + n) of a matrix that lies as in a file.
+/// Rows [first, first + n) of a matrix; Error(kUnsupported) if it is packed and `first` lies inside
+/// a group of its rows.
 kernels::Matrix Rows(const kernels::Matrix& matrix, size_t first, size_t n);
 
 }  // namespace crossover::engine

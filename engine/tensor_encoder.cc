@@ -14,6 +14,8 @@ namespace {
 
 // Weights in a chunk: enough work for many threads, and 32 MiB of F16 that stay in memory.
 constexpr uint64_t kChunkWeights = uint64_t{16} << 20;
+// Chunks hold whole groups of rows that pack together.
+constexpr uint64_t kRowMultiple = 16;
 // Weights that a thread takes at a time; short rows come in groups.
 constexpr uint64_t kGrainWeights = uint64_t{16} << 10;
 
@@ -43,7 +45,8 @@ EncodeError TensorEncoder::Encode(const EncodeTask& task, const Sink& sink) {
   const GgufTensor& tensor = *task.tensor;
   const uint64_t columns = tensor.shape[0];
   const size_t source_row = quant::Info(tensor.format).row_bytes(columns);
-  const uint64_t chunk_rows = std::clamp<uint64_t>(kChunkWeights / columns, 1, tensor.rows());
+  const uint64_t chunk_rows =
+      std::max(kChunkWeights / columns / kRowMultiple, uint64_t{1}) * kRowMultiple;
   EncodeError total;
   for (uint64_t first = 0; first < tensor.rows(); first += chunk_rows) {
     ThrowIfInterrupted();

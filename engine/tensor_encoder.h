@@ -31,7 +31,8 @@ class TensorEncoder {
 
   explicit TensorEncoder(size_t threads) : threads_(threads) {}
 
-  /// Hands the tensor's bytes in its target format to `sink`, chunk by chunk; a tensor that has the
+  /// Hands the tensor's bytes in its target format to `sink`, chunk by chunk of whole rows, a
+  /// multiple of 16 of them but for the last; a tensor that has the
   /// target format already goes through unchanged. The result does not depend on the number of
   /// threads. Error(kNonFinite) names tensor and row; Error(kInterrupted) between chunks.
   EncodeError Encode(const EncodeTask& task, const Sink& sink);

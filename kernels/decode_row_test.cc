@@ -7,7 +7,10 @@
 #include <vector>
 
 #include "base/error.h"
-#include "kernels/matmul.h"
+#include "kernels/huge_pages.h"
+#include "kernels/matrix_row.h"
+#include "kernels/packed/pack.h"
+#include "kernels/team.h"
 #include "kernels/test_levels.h"
 #include "kernels/test_weights.h"
 
@@ -38,6 +41,37 @@ TEST_CASE_TEMPLATE("decode: every format gives the reference's floats", Level,
       CAPTURE(KindName(kind));
       for (const size_t blocks : {1, 2, 3, 5, 19}) {
         CheckDecode(RandomWeights(info.format, 1, blocks * info.block_weights, kind, 42));
+      }
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("decode: a packed matrix gives the same floats, row by row", Level,
+                   CROSSOVER_EVERY_LEVEL) {
+  const LevelScope<Level> scope;
+  if (!scope.available()) return;
+  Team team(2);
+  for (const quant::FormatInfo& info : quant::Formats()) {
+    if (!HasPackedForm(info.format)) continue;
+    CAPTURE(info.name);
+    for (const WeightKind kind : kWeightKinds) {
+      CAPTURE(KindName(kind));
+      const size_t cols = 3 * info.block_weights;
+      const size_t rows = 37;
+      const TestWeights weights = RandomWeights(info.format, rows, cols, kind, 7);
+      Matrix matrix{info.format, weights.bytes.data(), rows, cols};
+      const Bytes packed = AllocateBytes(PackedBytes(matrix));
+      team.Run([&](const Worker& worker) { Pack(worker, matrix, packed.get()); });
+      matrix.data = packed.get();
+      matrix.layout = Layout::kPacked;
+      std::vector<float> out(cols + 1, 12345.0f);
+      for (size_t r = 0; r < rows; ++r) {
+        DecodeMatrixRow(matrix, r, out.data());
+        CHECK(out.back() == 12345.0f);
+        for (size_t i = 0; i < cols; ++i) {
+          CAPTURE(i);
+          REQUIRE(out[i] == weights.values[r * cols + i]);
+        }
       }
     }
   }

@@ -53,9 +53,11 @@ void Run(const BenchModelFlags& flags, const GlobalOptions& globals) {
     fmt::print("{}\n", bench::BenchJson(results).dump(2));
     return;
   }
-  fmt::print("{}\n{} threads, kernels {}, activations {}, KV {}; median of {} repetitions.\n",
-             bench::BenchTable(results), settings.threads, settings.isa, settings.activations,
-             settings.kv_type, flags.speed.repetitions);
+  fmt::print(
+      "{}\n{} threads, kernels {}, activations {}, KV {}, load {}, weights {}; median of {} "
+      "repetitions.\n",
+      bench::BenchTable(results), settings.threads, settings.isa, settings.activations,
+      settings.kv_type, settings.load, settings.weights, flags.speed.repetitions);
   fmt::print("limit: decode, bytes read per token at {} GB/s; prefill, operations at {} Gop/s{}\n",
              limits.read_bytes_s ? fmt::format("{:.1f}", *limits.read_bytes_s / 1e9) : "n/a",
              limits.flops_s ? fmt::format("{:.0f}", *limits.flops_s / 1e9) : "n/a",

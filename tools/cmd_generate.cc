@@ -13,6 +13,7 @@
 #include "base/output_file.h"
 #include "base/progress.h"
 #include "engine/engine.h"
+#include "engine/load_model.h"
 #include "tools/command.h"
 #include "tools/generate_flags.h"
 
@@ -69,10 +70,11 @@ class Runner {
   Runner(GenerateFlags& flags, const GlobalOptions& globals)
       : flags_(flags),
         globals_(globals),
-        model_(engine::Model::Load(flags.model, globals.model_options())),
-        tokenizer_(engine::LoadTokenizer(model_->file())),
-        texts_(Prompts(flags)) {
-    for (const std::string& text : texts_) prompts_.push_back(tokenizer_->Encode(text));
+        texts_(Prompts(flags)),
+        // A pass over each prompt, and one for each token but the last.
+        loaded_(engine::LoadTextModel(
+            flags.model, globals.model_options(texts_.size() * flags.options.max_tokens))) {
+    for (const std::string& text : texts_) prompts_.push_back(loaded_.tokenizer->Encode(text));
   }
 
   void Run() {
@@ -80,14 +82,14 @@ class Runner {
     engine::EngineOptions options = globals_.engine_options();
     options.kv_capacity = Footprint();
     options.max_batch = std::clamp<size_t>(prompts_[0].size(), 1, options.max_batch);
-    engine::Engine engine(model_, options);
+    engine::Engine engine(loaded_.model, options);
     if (!globals_.json) {
       flags_.options.on_text = [](const std::string& text) {
         return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
                std::fflush(stdout) == 0;
       };
     }
-    const auto result = engine::Generate(engine, *tokenizer_, prompts_[0], flags_.options);
+    const auto result = engine::Generate(engine, *loaded_.tokenizer, prompts_[0], flags_.options);
     if (globals_.json) return Print(ToJson(result));
     fmt::print("\n");
     if (globals_.quiet) return;
@@ -112,13 +114,13 @@ class Runner {
     const size_t parallel = std::min(wanted, prompts_.size());
     engine::EngineOptions options = globals_.engine_options();
     options.kv_capacity = parallel * (Footprint() + options.page_tokens);
-    engine::Engine engine(model_, options);
+    engine::Engine engine(loaded_.model, options);
 
     Progress progress("generating", prompts_.size(), !globals_.quiet);
     size_t ended = 0;
     const auto start = std::chrono::steady_clock::now();
     const auto results =
-        engine::GenerateAll(engine, *tokenizer_, prompts_, flags_.options, parallel,
+        engine::GenerateAll(engine, *loaded_.tokenizer, prompts_, flags_.options, parallel,
                             [&](size_t, const auto&) { progress.Update(++ended); });
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
     Report(results, elapsed.count());
@@ -146,9 +148,8 @@ class Runner {
 
   GenerateFlags& flags_;
   const GlobalOptions& globals_;
-  std::shared_ptr<const engine::Model> model_;
-  std::unique_ptr<const tokenizer::Tokenizer> tokenizer_;
   std::vector<std::string> texts_;
+  engine::TextModel loaded_;
   std::vector<std::vector<engine::TokenId>> prompts_;
 };
 

@@ -14,6 +14,7 @@
 #include "base/table.h"
 #include "bench/text.h"
 #include "engine/model.h"
+#include "engine/packed_file.h"
 #include "quant/recipe.h"
 #include "tools/command.h"
 #include "tools/info_machine.h"
@@ -66,25 +67,49 @@ uint64_t KvBytesPerToken(const engine::ModelConfig& config, const GlobalOptions&
   return layout.bytes_per_token();
 }
 
+std::string FormatName(quant::Format format, bool packed) {
+  return fmt::format("{}{}", quant::Info(format).name, packed ? " packed" : "");
+}
+
 struct FormatShare {
   quant::Format format;
+  bool packed = false;
   size_t tensors = 0;
   uint64_t elements = 0;
   uint64_t bytes = 0;
 };
 
+struct PackedShare {
+  uint64_t stored = 0;   // bytes of matrices that lie packed in the file
+  uint64_t to_pack = 0;  // bytes of the copies that loading would make
+};
+
+PackedShare PackedBytes(const engine::GgufFile& file) {
+  PackedShare share;
+  for (const engine::GgufTensor& tensor : file.tensors()) {
+    if (tensor.packed) {
+      share.stored += tensor.data.size();
+    } else if (engine::RunsPacked(file, tensor)) {
+      share.to_pack += engine::PackedTensorBytes(tensor.format, tensor.shape[0], tensor.shape[1]);
+    }
+  }
+  return share;
+}
+
 std::vector<FormatShare> ByFormat(const engine::GgufFile& file) {
-  std::map<quant::Format, FormatShare> shares;
+  std::map<std::pair<quant::Format, bool>, FormatShare> shares;
   for (const engine::GgufTensor& tensor : file.tensors()) {
     FormatShare& share =
-        shares.try_emplace(tensor.format, FormatShare{tensor.format}).first->second;
+        shares
+            .try_emplace({tensor.format, tensor.packed}, FormatShare{tensor.format, tensor.packed})
+            .first->second;
     ++share.tensors;
     share.elements += tensor.elements();
     share.bytes += tensor.data.size();
   }
   std::vector<FormatShare> out;
   out.reserve(shares.size());
-  for (const auto& [format, share] : shares) out.push_back(share);
+  for (const auto& [key, share] : shares) out.push_back(share);
   return out;
 }
 
@@ -135,6 +160,8 @@ nlohmann::json ModelJson(const Subject& subject, const GlobalOptions& globals) {
   json["parameters"] = Parameters(file);
   json["file_bytes"] = file.file_bytes();
   json["effective_bpw"] = engine::EffectiveBpw(file);
+  const PackedShare packed = PackedBytes(file);
+  json["packed_bytes"] = {{"in_file", packed.stored}, {"made_while_loading", packed.to_pack}};
   json["runs"] = subject.model != nullptr;
   json["reason"] = subject.reason;
   json["config"] = nullptr;
@@ -152,6 +179,7 @@ nlohmann::json ModelJson(const Subject& subject, const GlobalOptions& globals) {
   for (const engine::GgufTensor& tensor : file.tensors()) {
     json["tensors"].push_back({{"name", tensor.name},
                                {"format", quant::Info(tensor.format).name},
+                               {"layout", tensor.packed ? "packed" : "rows"},
                                {"shape", tensor.shape},
                                {"bytes", tensor.data.size()}});
   }
@@ -163,7 +191,7 @@ void PrintFormats(const engine::GgufFile& file) {
   Table table({{"format", kLeft}, {"tensors"}, {"weights"}, {"bpw"}, {"MB"}});
   for (const FormatShare& share : ByFormat(file)) {
     const quant::FormatInfo& format = quant::Info(share.format);
-    table.AddRow({std::string(format.name), std::to_string(share.tensors),
+    table.AddRow({FormatName(share.format, share.packed), std::to_string(share.tensors),
                   std::to_string(share.elements), fmt::format("{:.4f}", format.bits_per_weight()),
                   fmt::format("{:.3f}", static_cast<double>(share.bytes) / 1e6)});
   }
@@ -174,7 +202,7 @@ void PrintTensors(const engine::GgufFile& file) {
   using enum Table::Align;
   Table table({{"tensor", kLeft}, {"format", kLeft}, {"shape"}, {"bytes"}, {"offset"}});
   for (const engine::GgufTensor& tensor : file.tensors()) {
-    table.AddRow({tensor.name, std::string(quant::Info(tensor.format).name),
+    table.AddRow({tensor.name, FormatName(tensor.format, tensor.packed),
                   fmt::format("{}", fmt::join(tensor.shape, " × ")),
                   std::to_string(tensor.data.size()), std::to_string(tensor.offset)});
   }
@@ -195,6 +223,19 @@ void PrintConfig(const engine::Model& model, const GlobalOptions& globals) {
              bench::Megabytes(model.bytes_per_token()));
 }
 
+void PrintPacked(const engine::GgufFile& file) {
+  const PackedShare packed = PackedBytes(file);
+  if (packed.stored > 0) {
+    fmt::print("packed        {} MB in the file, run as they lie\n",
+               bench::Megabytes(packed.stored));
+  }
+  if (packed.to_pack > 0) {
+    fmt::print(
+        "packed        {} MB copied while loading; --weights mapped runs on the file's blocks\n",
+        bench::Megabytes(packed.to_pack));
+  }
+}
+
 void PrintModel(const Subject& subject, const GlobalOptions& globals, bool tensors) {
   const engine::GgufFile& file = *subject.file;
   const nlohmann::json tokenizer = TokenizerJson(file);
@@ -211,6 +252,7 @@ void PrintModel(const Subject& subject, const GlobalOptions& globals, bool tenso
   } else {
     fmt::print("shape         n/a: {}\n", subject.reason);
   }
+  PrintPacked(file);
   if (tokenizer.is_null()) {
     fmt::print("tokenizer     n/a: the file carries none\n");
   } else {

@@ -28,6 +28,7 @@ struct QuantizeFlags {
   RecipeFlags recipe;
   std::string importance;
   bool allow_requantize = false;
+  bool packed = false;
   bool tensors = false;
 };
 
@@ -67,6 +68,7 @@ void PrintJson(const engine::QuantizeReport& report, const quant::Recipe& recipe
                                {"wanted", Name(tensor.wanted)},
                                {"fallback", tensor.fallback()},
                                {"copied", tensor.copied},
+                               {"packed", tensor.packed},
                                {"importance", tensor.importance},
                                {"elements", tensor.elements},
                                {"bytes", tensor.bytes},
@@ -144,6 +146,7 @@ void Run(const QuantizeFlags& flags, const GlobalOptions& globals) {
   options.recipe = flags.recipe.Options();
   options.importance = flags.importance;
   options.allow_requantize = flags.allow_requantize;
+  options.packed = flags.packed;
   options.threads = globals.thread_count();
 
   std::optional<Progress> progress;
@@ -179,10 +182,14 @@ void AddQuantize(CLI::App& app, const GlobalOptions& globals) {
                       "Importance matrix (GGUF or .dat) that weighs errors by column");
   command->add_flag("--allow-requantize", flags->allow_requantize,
                     "Accept weights that are quantised already");
+  command->add_flag("--packed", flags->packed,
+                    "Store matrices as they are run: starts at once, decodes at full speed, and no "
+                    "other program reads it");
   command->add_flag("--tensors", flags->tensors, "A row for each tensor instead of each role");
   SetExamples(*command,
               "  crossover quantize model-f16.gguf model-q4.gguf Q4_K_M\n"
               "  crossover quantize ~/Qwen2.5-1.5B-Instruct model-bf16.gguf BF16\n"
+              "  crossover quantize model-q4.gguf model-packed.gguf Q4_K_M --packed\n"
               "  crossover quantize model-f16.gguf model.gguf Q3_K_M --imatrix imatrix.gguf\n"
               "  crossover quantize model-f16.gguf model.gguf Q4_0 --tensor-type 'attn_v=Q8_0'");
   command->callback([flags, &globals] { Run(*flags, globals); });

@@ -17,12 +17,15 @@ struct GlobalOptions {
   std::string activations = "auto";
   std::string kv_type = "f16";
   std::string load = "mmap";
-  std::string weights = "packed";
+  std::string weights = "auto";
   bool json = false;
   bool quiet = false;
 
   engine::LoadMode load_mode() const;
   engine::ModelOptions model_options() const;
+  /// For a run that reads the weights `passes` times: where these are few and --weights says
+  /// nothing, packing would not pay.
+  engine::ModelOptions model_options(size_t passes) const;
   /// Threads, activations and KV type filled in; the rest is the caller's.
   engine::EngineOptions engine_options() const;
   size_t thread_count() const;
