@@ -2,6 +2,7 @@
 // are the fastest unit. All tokens pass over a group of 16 rows while it is in the cache.
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include "kernels/dotprod.h"
 #include "kernels/matmul_kernels.h"
@@ -25,6 +26,18 @@ constexpr size_t kTokenBlock = HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_AV
 inline void StoreRows(const MatMulShare& share, size_t t, size_t row, const float* values) {
   const size_t n = std::min(kPackedRows, share.rows.end - row);
   float* y = share.y + t * share.y_stride + row;
+#if HWY_TARGET != HWY_SCALAR
+  if (n == kPackedRows) {
+    const PackedFloats df;
+    for (size_t i = 0; i < kPackedRows; i += kLaneRows) {
+      VFloats value = hn::LoadU(df, values + i);
+      if (share.bias != nullptr) value = hn::Add(value, hn::LoadU(df, share.bias + row + i));
+      if (share.accumulate) value = hn::Add(hn::LoadU(df, y + i), value);
+      hn::StoreU(value, df, y + i);
+    }
+    return;
+  }
+#endif
   for (size_t i = 0; i < n; ++i) {
     const float value = share.bias != nullptr ? values[i] + share.bias[row + i] : values[i];
     y[i] = share.accumulate ? y[i] + value : value;
@@ -83,29 +96,37 @@ void GroupOfTokens(const uint8_t* group, const PackedGeometry& geometry, const T
   GroupProducts<kSpec, 1>(group, geometry, x, out);
 }
 
+/// Views of kTokenBlock tokens from `first` on: blocks are of 1, 2, 4 or 8 tokens, so those that are
+/// missing repeat the last.
+inline void ViewTokens(const Q8Rows& x, const GroupSums& sums, size_t first, size_t tokens,
+                       TokenView* views) {
+  const size_t n = std::min(kTokenBlock, tokens - first);
+  for (size_t t = 0; t < std::min(kTokenBlock, std::bit_ceil(n)); ++t) {
+    const size_t token = first + std::min(t, n - 1);
+    const size_t offset = token * sums.stride;
+    views[t] = {x.codes + token * x.code_stride,
+                x.scales + token * x.scale_stride,
+                sums.scaled + offset,
+                sums.negative + offset,
+                sums.high + offset,
+                sums.low + offset};
+  }
+}
+
 /// All rows of a share, tokens in blocks.
 template <PackedSpec kSpec>
 void GemvPacked(const MatMulShare& share, const Q8Rows& x) {
   const PackedGeometry geometry = GeometryOf(*share.w);
   const GroupSums& sums = x.sums(kSpec.has_groups() ? kSpec.group : geometry.block);
   alignas(64) float out[kTokenBlock * kPackedRows];
+  TokenView views[kTokenBlock];
+  ViewTokens(x, sums, 0, share.tokens, views);
   for (size_t row = share.rows.begin; row < share.rows.end; row += kPackedRows) {
     const auto* group =
         static_cast<const uint8_t*>(share.w->data) + row / kPackedRows * geometry.group_bytes;
     for (size_t first = 0; first < share.tokens; first += kTokenBlock) {
+      if (share.tokens > kTokenBlock) ViewTokens(x, sums, first, share.tokens, views);
       const size_t tokens = std::min(kTokenBlock, share.tokens - first);
-      TokenView views[kTokenBlock];
-      for (size_t t = 0; t < kTokenBlock; ++t) {
-        // Blocks of 1, 2, 4 or 8 tokens: those that are missing repeat the last.
-        const size_t token = first + std::min(t, tokens - 1);
-        const size_t offset = token * sums.stride;
-        views[t] = {x.codes + token * x.code_stride,
-                    x.scales + token * x.scale_stride,
-                    sums.scaled + offset,
-                    sums.negative + offset,
-                    sums.high + offset,
-                    sums.low + offset};
-      }
       GroupOfTokens<kSpec>(group, geometry, views, tokens, out);
       for (size_t t = 0; t < tokens; ++t) {
         StoreRows(share, first + t, row, out + t * kPackedRows);
