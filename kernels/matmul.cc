@@ -11,73 +11,100 @@ namespace crossover::kernels {
 
 namespace {
 
+// Tiles of rows that are a piece of work at least: some microseconds of a large matrix.
+constexpr size_t kLeastRowTiles = 4;
+
+/// All of a product but its rows.
 MatMulShare ShareOf(const Worker& worker, const Matrix& w, const MatMulInput& input) {
   const MatMulInput::Rows& rows = input.rows();
   assert(rows.cols == w.cols && w.cols % quant::Info(w.format).block_weights == 0);
   return {.w = &w,
           .row_bytes = quant::Info(w.format).row_bytes(w.cols),
-          .rows = worker.Split(w.rows, kRowTile),
+          .rows = {},
           .tokens = rows.tokens,
           .scratch = worker.scratch};
+}
+
+void Multiply(const MatMulShare& share, const MatMulInput::Rows& x, Form form) {
+  const size_t index = FormatIndex(share.w->format);
+  const bool packed = share.w->layout == Layout::kPacked;
+  switch (form) {
+    case Form::kF32:
+      return packed ? GemmPackedTable()[index](share, x.x, /*round=*/false)
+                    : GemmFloat(share, x.x, /*round=*/false);
+    case Form::kBF16:
+      return packed ? GemmPackedTable()[index](share, x.rounded, /*round=*/true)
+                    : GemmFloat(share, x.rounded, /*round=*/true);
+    case Form::kQ8:
+      return (packed ? GemvPackedTable() : GemvQ8Table())[index](
+          share, x.q8(quant::Info(share.w->format).block_weights));
+    case Form::kTiles:
+      return GemmTilesTable()[index](share, x.tiles);
+  }
+}
+
+/// Calls body(Range) for this worker's rows. Pieces cost a product that streams its weights
+/// nothing; those that decode panels want them whole.
+template <class Body>
+void ForRows(const Worker& worker, Form form, size_t rows, Body&& body) {
+  if (form == Form::kQ8) return worker.Share(rows, kRowTile, kLeastRowTiles, body);
+  if (const Range own = worker.Split(rows, kRowTile); !own.empty()) body(own);
 }
 
 }  // namespace
 
 void MatMul(const Worker& worker, const Matrix& w, const MatMulInput& input, float* y,
             size_t y_stride, const MatMulOptions& options) {
-  const MatMulInput::Rows& rows = input.rows();
+  const MatMulInput::Rows& x = input.rows();
   MatMulShare share = ShareOf(worker, w, input);
   share.y = y;
   share.y_stride = y_stride;
   share.bias = options.bias;
   share.accumulate = options.accumulate;
-  if (share.rows.empty()) return;
-  const size_t index = FormatIndex(w.format);
-  const bool packed = w.layout == Layout::kPacked;
-  switch (ResolveForm(rows.activations, w, rows.tokens)) {
-    case Form::kF32:
-      return packed ? GemmPackedTable()[index](share, rows.x, /*round=*/false)
-                    : GemmFloat(share, rows.x, /*round=*/false);
-    case Form::kBF16:
-      return packed ? GemmPackedTable()[index](share, rows.rounded, /*round=*/true)
-                    : GemmFloat(share, rows.rounded, /*round=*/true);
-    case Form::kQ8:
-      return (packed ? GemvPackedTable() : GemvQ8Table())[index](
-          share, rows.q8(quant::Info(w.format).block_weights));
-    case Form::kTiles:
-      return GemmTilesTable()[index](share, rows.tiles);
-  }
+  const Form form = ResolveForm(x.activations, w, x.tokens);
+  ForRows(worker, form, w.rows, [&](Range rows) {
+    share.rows = rows;
+    Multiply(share, x, form);
+  });
 }
 
 void MatMulGated(const Worker& worker, Gate f, const Matrix& gate, const Matrix& up,
                  const MatMulInput& input, float* gate_values, float* up_values, MatMulInput& out,
                  const Matrix& down) {
-  const MatMulInput::Rows& rows = input.rows();
-  const auto form = [&](const Matrix& w) { return ResolveForm(rows.activations, w, rows.tokens); };
+  const MatMulInput::Rows& x = input.rows();
+  const auto form = [&](const Matrix& w) { return ResolveForm(x.activations, w, x.tokens); };
+  const Form gate_form = form(gate);
+  const Form up_form = form(up);
   const size_t width = gate.rows;
   const Matrix* const reader = &down;
-  if (gate.format == up.format && width % 32 == 0 && form(gate) == Form::kTiles &&
-      form(up) == Form::kTiles && form(down) == Form::kTiles) {
-    out.rows().Begin(worker, nullptr, rows.tokens, width, {&reader, 1}, rows.activations);
-    MatMulShare share = ShareOf(worker, gate, input);
-    share.gate = f;
-    if (!share.rows.empty()) {
+  MatMulShare gate_share = ShareOf(worker, gate, input);
+  if (gate.format == up.format && width % 32 == 0 && gate_form == Form::kTiles &&
+      up_form == Form::kTiles && form(down) == Form::kTiles) {
+    out.rows().Begin(worker, nullptr, x.tokens, width, {&reader, 1}, x.activations);
+    gate_share.rows = worker.Split(width, kRowTile);
+    gate_share.gate = f;
+    if (!gate_share.rows.empty()) {
       // Begin's fields are rank 0's to write: only the place of the tiles is known to all.
-      GatedTilesTable()[FormatIndex(gate.format)](share, up, rows.tiles, out.rows().TilePlace());
+      GatedTilesTable()[FormatIndex(gate.format)](gate_share, up, x.tiles, out.rows().TilePlace());
     }
     worker.Sync();
     return;
   }
-  MatMul(worker, gate, input, gate_values, width);
-  MatMul(worker, up, input, up_values, width);
-  // A worker's rows of both are the same, so nobody has to wait.
-  const Range own = worker.Split(width, kRowTile);
-  for (size_t t = 0; t < rows.tokens; ++t) {
-    const size_t first = t * width + own.begin;
-    GatedUnit(f, up_values + first, own.size(), gate_values + first);
-  }
+  MatMulShare up_share = ShareOf(worker, up, input);
+  gate_share.y = gate_values;
+  up_share.y = up_values;
+  gate_share.y_stride = up_share.y_stride = width;
+  ForRows(worker, gate_form == up_form ? gate_form : Form::kF32, width, [&](Range rows) {
+    gate_share.rows = up_share.rows = rows;
+    Multiply(gate_share, x, gate_form);
+    Multiply(up_share, x, up_form);
+    for (size_t t = 0; t < x.tokens; ++t) {
+      const size_t first = t * width + rows.begin;
+      GatedUnit(f, up_values + first, rows.size(), gate_values + first);
+    }
+  });
   worker.Sync();
-  out.Assign(worker, gate_values, rows.tokens, width, {&reader, 1}, rows.activations);
+  out.Assign(worker, gate_values, x.tokens, width, {&reader, 1}, x.activations);
 }
 
 std::vector<KernelName> MatMulKernels() {

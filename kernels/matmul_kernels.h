@@ -21,7 +21,7 @@ inline size_t FormatIndex(quant::Format format) {
 struct MatMulShare {
   const Matrix* w = nullptr;
   size_t row_bytes = 0;
-  Range rows;  // begins at a multiple of kRowTile
+  Range rows = {};  // begins at a multiple of kRowTile
   size_t tokens = 0;
   float* y = nullptr;
   size_t y_stride = 0;

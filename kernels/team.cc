@@ -4,6 +4,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <string>
 #include <thread>
@@ -17,6 +18,13 @@ namespace {
 // Steps are microseconds apart, so waiting threads spin; but with fewer free cores than threads the
 // one waited for needs this core. 4000 pauses are some 50 to 200 µs.
 constexpr size_t kSpinsBeforeYield = 4000;
+
+/// WorkPart::state: 16 bits of step, 24 each of begin and end.
+constexpr uint64_t kBoundMask = (uint64_t{1} << 24) - 1;
+
+constexpr uint64_t PackState(uint16_t step, size_t begin, size_t end) {
+  return uint64_t{step} << 48 | uint64_t{begin} << 24 | end;
+}
 
 }  // namespace
 
@@ -46,7 +54,33 @@ Range Worker::Split(size_t n, size_t multiple) const {
   return {std::min(n, begin * multiple), std::min(n, end * multiple)};
 }
 
-Team::Team(size_t threads) : size_(threads) {
+void Worker::BeginShare(size_t n, size_t multiple) const {
+  WorkPart& own = parts[rank];
+  const size_t units = (n + multiple - 1) / multiple;
+  assert(units <= kBoundMask);
+  const Range mine = Split(units);
+  own.state.store(PackState(++own.step, mine.begin, mine.end), std::memory_order_relaxed);
+}
+
+Range Worker::Take(size_t owner, size_t least) const {
+  // The pieces shrink, so that the last are small and calls few.
+  constexpr size_t kPortion = 4;
+  std::atomic<uint64_t>& state = parts[owner].state;
+  const uint16_t step = parts[rank].step;
+  // Relaxed: a piece is but numbers; the barrier after the step orders what was written.
+  for (uint64_t seen = state.load(std::memory_order_relaxed);;) {
+    const size_t begin = seen >> 24 & kBoundMask;
+    const size_t end = seen & kBoundMask;
+    if (static_cast<uint16_t>(seen >> 48) != step || begin >= end) return {};
+    const size_t count = std::min(end - begin, std::max(least, (end - begin) / kPortion));
+    const Range piece = owner == rank ? Range{begin, begin + count} : Range{end - count, end};
+    const uint64_t left =
+        owner == rank ? PackState(step, piece.end, end) : PackState(step, begin, piece.begin);
+    if (state.compare_exchange_weak(seen, left, std::memory_order_relaxed)) return piece;
+  }
+}
+
+Team::Team(size_t threads) : size_(threads), parts_(threads > 1 ? threads : 0) {
   if (threads == 0) throw Error(ErrorCode::kInvalidArgument, "a team needs at least one thread");
   if (threads > 1) barrier_ = std::make_unique<Barrier>(threads);
   scratch_.reserve(threads);
@@ -86,7 +120,8 @@ void Team::RunErased(void (*call)(void*, const Worker&), void* body) {
                       .size = size_,
                       .barrier = barrier_.get(),
                       .scratch = {scratch_[rank].get(), kScratchBytes},
-                      .team_scratch = scratch_pointers_});
+                      .team_scratch = scratch_pointers_,
+                      .parts = parts_});
   }
 }
 

@@ -3,8 +3,10 @@
 // barrier.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
@@ -32,6 +34,14 @@ class Barrier {
   alignas(64) std::atomic<size_t> phase_{0};
 };
 
+/// What is left of a worker's part of the step it is in (Worker::Share), for others to take from.
+struct alignas(64) WorkPart {
+  // Step, begin and end in one word, so that a part is taken with one exchange, and a worker that
+  // is a step ahead sees that there is nothing for it here.
+  std::atomic<uint64_t> state{0};
+  uint16_t step = 0;  // the owner's
+};
+
 /// One thread's place in a running team.
 struct Worker {
   size_t rank = 0;
@@ -39,12 +49,39 @@ struct Worker {
   Barrier* barrier = nullptr;    // null in a team of one
   std::span<std::byte> scratch;  // this worker's own, 64-byte aligned, kScratchBytes
   std::span<std::byte* const> team_scratch = {};  // every worker's, by rank, to hand results over
+  std::span<WorkPart> parts = {};  // every worker's, by rank; empty: nobody takes from another
 
   void Sync() const {
     if (barrier != nullptr) barrier->Wait();
   }
   /// This worker's contiguous share of [0, n), with bounds at multiples of `multiple`.
   Range Split(size_t n, size_t multiple = 1) const;
+
+  /// Calls body(Range) on pieces of [0, n) until none is left, with bounds at multiples of
+  /// `multiple`, at least `least` multiples each if there are as many: first on this worker's
+  /// Split, from its front, then on what others have not come to, from its back. Threads are never
+  /// equally fast (other processes, cores of two kinds), and a barrier waits for the slowest.
+  /// Called by all workers with the same arguments; no barrier at the end.
+  template <class Body>
+  void Share(size_t n, size_t multiple, size_t least, Body&& body) const {
+    if (parts.empty()) {
+      if (const Range all = Split(n, multiple); !all.empty()) body(all);
+      return;
+    }
+    BeginShare(n, multiple);
+    for (size_t i = 0; i < size; ++i) {
+      const size_t owner = (rank + i) % size;
+      for (Range r = Take(owner, least); !r.empty(); r = Take(owner, least)) {
+        body(Range{r.begin * multiple, std::min(n, r.end * multiple)});
+      }
+    }
+  }
+
+ private:
+  void BeginShare(size_t n, size_t multiple) const;
+  /// A piece of what `owner` has left, in multiples; empty if nothing is, or if it is at another
+  /// step.
+  Range Take(size_t owner, size_t least) const;
 };
 
 /// A fixed number of threads with a barrier and scratch memory each.
@@ -74,6 +111,7 @@ class Team {
   std::unique_ptr<Barrier> barrier_;
   std::vector<Bytes> scratch_;
   std::vector<std::byte*> scratch_pointers_;
+  std::vector<WorkPart> parts_;
 };
 
 }  // namespace crossover::kernels

@@ -1,7 +1,9 @@
 #include "kernels/team.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <thread>
 #include <vector>
 
 #include "base/error.h"
@@ -72,6 +74,55 @@ TEST_CASE("team: a barrier holds everybody until the last has come") {
     });
     CHECK(wrong == 0);
   }
+}
+
+TEST_CASE("team: shared work is done once, at multiples, also what its owner is late for") {
+  for (const size_t size : {1, 2, 3, 5}) {
+    Team team(size);
+    for (const size_t n : {0, 1, 15, 16, 17, 160, 5000}) {
+      for (const size_t least : {1, 4}) {
+        constexpr size_t kSteps = 20;
+        std::vector<std::atomic<int>> done(n);
+        std::atomic<int> wrong{0};
+        team.Run([&](const Worker& worker) {
+          // No barrier between steps: some are ahead of others, and must not mix them up.
+          for (size_t step = 0; step < kSteps; ++step) {
+            worker.Share(n, 16, least, [&](Range r) {
+              wrong += r.begin % 16 != 0 || (r.end % 16 != 0 && r.end != n) || r.empty();
+              for (size_t i = r.begin; i < r.end; ++i) ++done[i];
+            });
+          }
+        });
+        for (const auto& times : done) wrong += times != static_cast<int>(kSteps);
+        CHECK(wrong == 0);
+      }
+    }
+  }
+}
+
+TEST_CASE("team: who is done takes from who is late") {
+  constexpr size_t kItems = 64;
+  Team team(2);
+  std::vector<std::atomic<int>> owner(kItems);
+  std::atomic<size_t> taken{0};
+  std::atomic<bool> late{false};  // the second worker has a piece, and stays in it
+  team.Run([&](const Worker& worker) {
+    worker.Share(kItems, 1, 1, [&](Range r) {
+      for (size_t i = r.begin; i < r.end; ++i) owner[i] = static_cast<int>(worker.rank);
+      taken += r.size();
+      if (worker.rank == 1) {
+        late = true;
+        while (taken < kItems) std::this_thread::yield();
+      } else {
+        while (!late) std::this_thread::yield();
+      }
+    });
+  });
+  // The second worker's first piece is a quarter of its half.
+  const auto of_second = static_cast<size_t>(
+      std::count_if(owner.begin(), owner.end(), [](const auto& rank) { return rank == 1; }));
+  CHECK(taken == kItems);
+  CHECK(of_second == kItems / 2 / 4);
 }
 
 TEST_CASE("team: impossible teams are refused") {
