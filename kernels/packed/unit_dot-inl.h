@@ -34,19 +34,21 @@ struct TokenView {
 // A core keeps some twenty cache lines in flight, which any stall lowers, so lines are asked for
 // well ahead of use, one by one (a burst would find no room): into L2 from far, into L1 from near.
 // In bytes; chosen by measurement (docs/measurements.md).
-constexpr size_t kAheadL1 = 2048;
+template <size_t kBits>
+constexpr size_t kAheadL1 = kBits == 8 ? 2048 : 4096;
 constexpr size_t kAheadL2 = 8192;
 
 /// Asks for the lines ahead of `p`, here and not earlier: compilers like to gather prefetches, so
 /// these depend on a sum.
+template <size_t kBits>
 HWY_INLINE void PrefetchHere(const uint8_t* p, VInts& sum) {
 #if HWY_ARCH_X86
   asm volatile("prefetcht0 %1\n\tprefetcht1 %2"
                : "+v"(sum.raw)
-               : "m"(p[kAheadL1]), "m"(p[kAheadL2]));
+               : "m"(p[kAheadL1<kBits>]), "m"(p[kAheadL2]));
 #else
   (void)sum;
-  __builtin_prefetch(p + kAheadL1, 0, 3);
+  __builtin_prefetch(p + kAheadL1<kBits>, 0, 3);
   __builtin_prefetch(p + kAheadL2, 0, 2);
 #endif
 }
@@ -135,12 +137,12 @@ class UnitDot {
     constexpr size_t kLines = kSpec.code_bytes() / 64;
     const size_t step = kSlot * 4 + q;
     for (size_t i = step * kLines / kSteps; i < (step + 1) * kLines / kSteps; ++i) {
-      PrefetchHere(codes_ + 64 * i, dots_[0][0]);
+      PrefetchHere<kSpec.bits>(codes_ + 64 * i, dots_[0][0]);
     }
     if constexpr (kSpec.has_groups()) {
       constexpr size_t kScaleLines = (kSpec.scale_bytes(256) + 63) / 64;
       if (step * kScaleLines % kSteps < kScaleLines) {
-        PrefetchHere(scales_ + 64 * (step * kScaleLines / kSteps), dots_[0][0]);
+        PrefetchHere<kSpec.bits>(scales_ + 64 * (step * kScaleLines / kSteps), dots_[0][0]);
       }
     }
   }
@@ -289,7 +291,7 @@ class UnitDot {
   HWY_INLINE void AddBlock(size_t index, const VInts* dots) {
     const PackedFloats df;
     const uint8_t* halves = halves_ + index * geometry_->half_bytes;
-    PrefetchHere(halves, dots_[0][0]);
+    PrefetchHere<kSpec.bits>(halves, dots_[0][0]);
     const VFloats d = LoadRowHalves(halves);
     const size_t block = (column_ >> geometry_->block_shift) + index;
     for (size_t t = 0; t < kTokens; ++t) {
