@@ -203,22 +203,32 @@ void MatMulInput::Assign(const Worker& worker, const float* x, size_t tokens, si
   worker.Sync();
 }
 
+namespace {
+
+/// The tiles of rms_norm(x) · weight, a pair at a time: floats of a pair stay in the cache.
+void NormTiles(const Worker& worker, const float* x, const float* weight, float eps, float* normed,
+               size_t tokens, size_t cols, uint8_t* tiles) {
+  const bool fits = 2 * kTileTokens * cols * sizeof(float) <= worker.scratch.size();
+  const Range pairs = worker.Split(TokenTiles(tokens) / 2);
+  for (size_t pair = pairs.begin; pair < pairs.end; ++pair) {
+    const size_t first = pair * 2 * kTileTokens;
+    const size_t end = std::min(tokens, first + 2 * kTileTokens);
+    float* rows = fits ? reinterpret_cast<float*>(worker.scratch.data()) : normed + first * cols;
+    for (size_t t = first; t < end; ++t) {
+      RmsNorm(x + t * cols, weight, cols, eps, rows + (t - first) * cols);
+    }
+    FillTilePair(rows, end - first, cols, tiles + first * cols * 2);
+  }
+}
+
+}  // namespace
+
 void MatMulInput::AssignNormed(const Worker& worker, const float* x, const float* weight, float eps,
                                float* normed, size_t tokens, size_t cols,
                                std::span<const Matrix* const> readers, Activations activations) {
   const Rows::Plan plan = rows_->Begin(worker, normed, tokens, cols, readers, activations);
   auto* rounded = reinterpret_cast<float*>(rows_->rounded_bytes.get());
-  if (plan.tiles) {
-    const Range pairs = worker.Split(TokenTiles(tokens) / 2);
-    for (size_t pair = pairs.begin; pair < pairs.end; ++pair) {
-      const size_t first = pair * 2 * kTileTokens;
-      const size_t end = std::min(tokens, first + 2 * kTileTokens);
-      for (size_t t = first; t < end; ++t) {
-        RmsNorm(x + t * cols, weight, cols, eps, normed + t * cols);
-      }
-      FillTilePair(normed + first * cols, end - first, cols, rows_->TilePlace() + first * cols * 2);
-    }
-  }
+  if (plan.tiles) NormTiles(worker, x, weight, eps, normed, tokens, cols, rows_->TilePlace());
   // A token's norm is computed by every worker that has a chunk of it: cheaper than to wait.
   const bool chunked = plan.floats || plan.rounded || plan.q8 != decltype(plan.q8){};
   const size_t chunks = Chunks(cols);

@@ -23,6 +23,7 @@
 #define HWY_TARGET_INCLUDE "kernels/packed/gemm_amx.cc"
 #include <hwy/foreach_target.h>
 
+#include "kernels/packed/gated_tile-inl.h"
 #include "kernels/packed/pack.h"
 #include "kernels/packed/sources.h"
 #include "kernels/packed/tile_steps-inl.h"
@@ -199,15 +200,6 @@ HWY_INLINE void StoreTile(const MatMulShare& share, size_t t0, size_t row, const
   }
 }
 
-/// f(gate) ⊙ up of 16 tokens and 16 rows, as half an A tile of the next product; destroys gate.
-CROSSOVER_TILES HWY_INLINE void StoreGated(Gate f, float* gate, const float* up, uint8_t* tile) {
-  GatedUnit(f, up, kTileFloats, gate);
-  for (size_t t = 0; t < 16; ++t) {
-    const auto bits = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(gate + t * 16)));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(tile + t * 64), bits);
-  }
-}
-
 /// Multiplies all blocks of tokens and row pairs; pair_at(geometry, i) is the i-th row pair, and
 /// store(first token, i, sums) is called for each of its pairs of token tiles.
 template <PackedSpec kSpec, class PairAt, class Store>
@@ -265,11 +257,13 @@ CROSSOVER_TILES void GatedTiles(const MatMulShare& share, const Matrix& up, cons
     return RowPair{{static_cast<const uint8_t*>(share.w->data) + offset,
                     static_cast<const uint8_t*>(up.data) + offset}};
   };
-  const auto store = [&](size_t t, size_t i, float* sums) CROSSOVER_TILES {
+  const auto store = [&](size_t t, size_t i, const float* sums) CROSSOVER_TILES {
+    const auto store_tile =
+        share.gate == Gate::kSilu ? StoreGatedTile<Gate::kSilu> : StoreGatedTile<Gate::kGelu>;
     const size_t group = first_group + i;
     uint8_t* pair = out + (t / kPairTokens * out_tiles + group / 2) * 2 * kTileBytes;
     for (size_t half = 0; half < 2; ++half) {
-      StoreGated(share.gate, sums + half * 2 * kTileFloats, sums + (half * 2 + 1) * kTileFloats,
+      store_tile(sums + half * 2 * kTileFloats, sums + (half * 2 + 1) * kTileFloats,
                  pair + half * kTileBytes + group % 2 * 32);
     }
   };

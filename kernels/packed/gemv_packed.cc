@@ -96,8 +96,8 @@ void GroupOfTokens(const uint8_t* group, const PackedGeometry& geometry, const T
   GroupProducts<kSpec, 1>(group, geometry, x, out);
 }
 
-/// Views of kTokenBlock tokens from `first` on: blocks are of 1, 2, 4 or 8 tokens, so those that are
-/// missing repeat the last.
+/// Views of kTokenBlock tokens from `first` on: blocks are of 1, 2, 4 or 8 tokens, so those that
+/// are missing repeat the last.
 inline void ViewTokens(const Q8Rows& x, const GroupSums& sums, size_t first, size_t tokens,
                        TokenView* views) {
   const size_t n = std::min(kTokenBlock, tokens - first);
