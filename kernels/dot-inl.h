@@ -42,8 +42,12 @@ HWY_INLINE VI32 Dot4(VI32 acc, const uint8_t* w, const int8_t* x) {
 #elif HWY_ARCH_X86 && HWY_TARGET == HWY_AVX2
 
 HWY_INLINE VI32 AddPairs(VI32 acc, __m256i w, __m256i x) {
+#if CROSSOVER_DOTPROD
+  return VI32{_mm256_dpbusd_avx_epi32(acc.raw, w, x)};
+#else
   const __m256i quads = _mm256_madd_epi16(_mm256_maddubs_epi16(w, x), _mm256_set1_epi16(1));
   return VI32{_mm256_add_epi32(acc.raw, quads)};
+#endif
 }
 
 HWY_INLINE VI32 Dot4(VI32 acc, const uint8_t* w, const int8_t* x) {

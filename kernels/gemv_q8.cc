@@ -227,7 +227,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace crossover::kernels {
 #if CROSSOVER_HAS_DOTPROD
-namespace N_NEON_DOTPROD {
+namespace N_DOTPROD {
 const std::array<GemvQ8Fn, quant::AllFormats::kSize>& GemvTable();
 }
 #endif
@@ -238,7 +238,7 @@ HWY_EXPORT(GemvTable);
 
 std::span<const GemvQ8Fn> GemvQ8Table() {
 #if CROSSOVER_HAS_DOTPROD
-  if (DotprodSelected()) return N_NEON_DOTPROD::GemvTable();
+  if (DotprodSelected()) return N_DOTPROD::GemvTable();
 #endif
   return HWY_DYNAMIC_DISPATCH(GemvTable)();
 }

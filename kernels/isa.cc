@@ -1,5 +1,6 @@
 #include "kernels/isa.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -9,7 +10,11 @@
 #include <utility>
 
 #if CROSSOVER_HAS_DOTPROD
+#if defined(__x86_64__)
+#include <cpuid.h>
+#else
 #include <sys/auxv.h>
+#endif
 #endif
 
 #include "base/error.h"
@@ -34,7 +39,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace crossover::kernels {
 #if CROSSOVER_HAS_DOTPROD
-namespace N_NEON_DOTPROD {
+namespace N_DOTPROD {
 std::pair<int64_t, bool> CompiledTarget();
 }
 #endif
@@ -61,9 +66,12 @@ constexpr std::array kLevels = {
     Level{"amx", HWY_AVX3_DL, false, true},
     Level{"avx512_vnni", HWY_AVX3_DL},
     Level{"avx512", HWY_AVX3},
+#if CROSSOVER_HAS_DOTPROD && HWY_ARCH_X86
+    Level{"avx2_vnni", HWY_AVX2, true},
+#endif
     Level{"avx2", HWY_AVX2},
     Level{"sse4", HWY_SSE4},
-#if CROSSOVER_HAS_DOTPROD
+#if CROSSOVER_HAS_DOTPROD && HWY_ARCH_ARM
     Level{"neon_dotprod", kNeon, true},
 #endif
     Level{"neon", kNeon},
@@ -80,29 +88,39 @@ int64_t CpuTargets() {
 }
 
 bool CpuHasDotprod() {
-#if CROSSOVER_HAS_DOTPROD
+#if CROSSOVER_HAS_DOTPROD && HWY_ARCH_X86
+  // Leaf 7.1, EAX bit 4: AVX-VNNI. That the system saves AVX registers is what AVX2 tells.
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return (CpuTargets() & HWY_AVX2) != 0 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 &&
+         (eax & 1u << 4) != 0;
+#elif CROSSOVER_HAS_DOTPROD
   return (CpuTargets() & kNeon) != 0 && (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
 #else
   return false;
 #endif
 }
 
-// What Highway's chosen target leaves open.
-std::atomic<bool>& DotprodChoice() {
-  static std::atomic<bool> choice = CpuHasDotprod();
-  return choice;
-}
-
 bool CpuHasTiles() { return (CpuTargets() & HWY_AVX3_DL) != 0 && AvailableTileUnits().bf16; }
-
-std::atomic<bool>& TilesChoice() {
-  static std::atomic<bool> choice = CpuHasTiles();
-  return choice;
-}
 
 bool IsAvailable(const Level& level) {
   return (level.targets & CpuTargets()) != 0 && (!level.dotprod || CpuHasDotprod()) &&
          (!level.tiles || CpuHasTiles());
+}
+
+const Level& BestLevel() {
+  return *std::ranges::find_if(
+      kLevels, [](const Level& level) { return IsBuilt(level) && IsAvailable(level); });
+}
+
+// What Highway's chosen target leaves open.
+std::atomic<bool>& DotprodChoice() {
+  static std::atomic<bool> choice = BestLevel().dotprod;
+  return choice;
+}
+
+std::atomic<bool>& TilesChoice() {
+  static std::atomic<bool> choice = BestLevel().tiles;
+  return choice;
 }
 
 /// What of a level Highway's target does not say is as it was chosen.
@@ -154,8 +172,8 @@ void SelectIsa(std::string_view name) {
   if (name == "auto") {
     hwy::SetSupportedTargetsForTest(0);
     hwy::GetChosenTarget().Update(cpu);
-    DotprodChoice() = CpuHasDotprod();
-    TilesChoice() = CpuHasTiles();
+    DotprodChoice() = BestLevel().dotprod;
+    TilesChoice() = BestLevel().tiles;
     return;
   }
   for (const Level& level : kLevels) {
@@ -184,7 +202,7 @@ void SelectIsaFromEnvironment() {
 std::string_view ExecutedIsa() {
   auto [target, dotprod] = HWY_DYNAMIC_DISPATCH(CompiledTarget)();
 #if CROSSOVER_HAS_DOTPROD
-  if (DotprodSelected()) std::tie(target, dotprod) = N_NEON_DOTPROD::CompiledTarget();
+  if (DotprodSelected()) std::tie(target, dotprod) = N_DOTPROD::CompiledTarget();
 #endif
   for (const Level& level : kLevels) {
     if ((level.targets & target) != 0 && level.dotprod == dotprod &&

@@ -10,7 +10,7 @@
 namespace crossover::kernels {
 
 struct IsaLevel {
-  // "scalar"; "sse4", "avx2", "avx512", "avx512_vnni", "amx" (the same with tile units); "neon",
+  // "scalar"; "sse4", "avx2", "avx2_vnni", "avx512", "avx512_vnni", "amx" (the same with tile units); "neon",
   // "neon_dotprod"
   std::string_view name;
   bool available;  // this CPU has it

@@ -19,19 +19,32 @@
   "avx512vpopcntdq,avx512vnni"
 #endif
 
-// The second compilation for NEON (dotprod.h): code of ours under a name and for a target of its
-// own, on top of Highway's for NEON. The tables that choose are those of the first.
+// The second compilation (dotprod.h): code of ours under a name and for a target of its own, on top
+// of one of Highway's. The tables that choose are those of the first.
 #ifndef CROSSOVER_DOTPROD
 #define CROSSOVER_DOTPROD 0
 #endif
 #if CROSSOVER_DOTPROD
+#if HWY_ARCH_X86 && HWY_TARGET == HWY_SCALAR
+// What Highway compiles beside AVX2 in any case; nobody calls it.
 namespace hwy {
-namespace N_NEON_DOTPROD = HWY_NAMESPACE;
+namespace N_SCALAR_UNUSED = HWY_NAMESPACE;
 }
 #undef HWY_NAMESPACE
-#define HWY_NAMESPACE N_NEON_DOTPROD
+#define HWY_NAMESPACE N_SCALAR_UNUSED
+#else
+namespace hwy {
+namespace N_DOTPROD = HWY_NAMESPACE;
+}
+#undef HWY_NAMESPACE
+#define HWY_NAMESPACE N_DOTPROD
 #undef HWY_TARGET_STR
+#if HWY_ARCH_X86
+#define HWY_TARGET_STR HWY_TARGET_STR_AVX2 ",avxvnni"
+#else
 #define HWY_TARGET_STR "arch=armv8.2-a+crypto+dotprod"
+#endif
+#endif
 #undef HWY_ONCE
 #define HWY_ONCE 0
 #endif

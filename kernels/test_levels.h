@@ -19,6 +19,9 @@ struct Sse4Level {
 struct Avx2Level {
   static constexpr std::string_view kName = "avx2";
 };
+struct Avx2VnniLevel {
+  static constexpr std::string_view kName = "avx2_vnni";
+};
 struct Avx512Level {
   static constexpr std::string_view kName = "avx512";
 };
@@ -66,6 +69,7 @@ class LevelScope {
 TYPE_TO_STRING_AS("scalar", crossover::kernels::ScalarLevel);
 TYPE_TO_STRING_AS("sse4", crossover::kernels::Sse4Level);
 TYPE_TO_STRING_AS("avx2", crossover::kernels::Avx2Level);
+TYPE_TO_STRING_AS("avx2_vnni", crossover::kernels::Avx2VnniLevel);
 TYPE_TO_STRING_AS("avx512", crossover::kernels::Avx512Level);
 TYPE_TO_STRING_AS("avx512_vnni", crossover::kernels::Avx512VnniLevel);
 TYPE_TO_STRING_AS("amx", crossover::kernels::AmxLevel);
@@ -75,6 +79,6 @@ TYPE_TO_STRING_AS("neon_dotprod", crossover::kernels::NeonDotprodLevel);
 // A list of types cannot be a template here: doctest wants them spelt out.
 #define CROSSOVER_EVERY_LEVEL                                                                    \
   crossover::kernels::ScalarLevel, crossover::kernels::Sse4Level, crossover::kernels::Avx2Level, \
-      crossover::kernels::Avx512Level, crossover::kernels::Avx512VnniLevel,                      \
-      crossover::kernels::AmxLevel, crossover::kernels::NeonLevel,                               \
-      crossover::kernels::NeonDotprodLevel
+      crossover::kernels::Avx2VnniLevel, crossover::kernels::Avx512Level,                        \
+      crossover::kernels::Avx512VnniLevel, crossover::kernels::AmxLevel,                         \
+      crossover::kernels::NeonLevel, crossover::kernels::NeonDotprodLevel

@@ -157,7 +157,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace crossover::kernels {
 #if CROSSOVER_HAS_DOTPROD
-namespace N_NEON_DOTPROD {
+namespace N_DOTPROD {
 const std::array<GemvQ8Fn, quant::AllFormats::kSize>& GemvPackedFunctions();
 }
 #endif
@@ -171,7 +171,7 @@ bool HasFastByteProducts() { return DotprodSelected() || HWY_DYNAMIC_DISPATCH(Fa
 
 std::span<const GemvQ8Fn> GemvPackedTable() {
 #if CROSSOVER_HAS_DOTPROD
-  if (DotprodSelected()) return N_NEON_DOTPROD::GemvPackedFunctions();
+  if (DotprodSelected()) return N_DOTPROD::GemvPackedFunctions();
 #endif
   return HWY_DYNAMIC_DISPATCH(GemvPackedFunctions)();
 }

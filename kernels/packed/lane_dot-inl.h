@@ -45,6 +45,15 @@ HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
   return VInts{_mm512_add_epi32(acc.raw, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
 }
 
+#elif HWY_TARGET == HWY_AVX2 && CROSSOVER_DOTPROD
+
+constexpr bool kAnyByte = true;
+
+template <bool>
+HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
+  return VInts{_mm256_dpbusd_avx_epi32(acc.raw, codes.raw, _mm256_set1_epi32(quad))};
+}
+
 #elif HWY_TARGET == HWY_AVX2
 
 constexpr bool kAnyByte = false;
@@ -114,6 +123,8 @@ HWY_INLINE VInts AddProduct(VInts acc, VInts a, VInts b) {
     return VInts{_mm512_dpwssd_epi32(acc.raw, a.raw, b.raw)};
 #elif HWY_TARGET == HWY_AVX3
     return VInts{_mm512_add_epi32(acc.raw, _mm512_madd_epi16(a.raw, b.raw))};
+#elif HWY_TARGET == HWY_AVX2 && CROSSOVER_DOTPROD
+    return VInts{_mm256_dpwssd_avx_epi32(acc.raw, a.raw, b.raw)};
 #elif HWY_TARGET == HWY_AVX2
     return VInts{_mm256_add_epi32(acc.raw, _mm256_madd_epi16(a.raw, b.raw))};
 #else
