@@ -36,7 +36,9 @@ template <class F>
 struct Decoder;
 
 template <class F>
-inline constexpr bool kDecodesToIntegers = requires { typename Decoder<F>::Code; };
+inline constexpr bool kDecodesToIntegers = requires {
+  typename Decoder<F>::Code;
+};
 
 /// Byte vectors of at most 32 lanes: the stride at which all formats lay out their codes.
 using Bytes = hn::CappedTag<uint8_t, 32>;

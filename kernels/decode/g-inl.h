@@ -11,6 +11,40 @@
 #include <type_traits>
 
 #include "kernels/decode/decoder-inl.h"
+#include "kernels/packed/source.h"
+
+#ifndef CROSSOVER_KERNELS_DECODE_G_SOURCE_
+#define CROSSOVER_KERNELS_DECODE_G_SOURCE_
+namespace crossover::kernels {
+
+/// Planes are words already. Inlined, GCC 12 makes vectors of them that take twice the time.
+template <class F>
+HWY_NOINLINE void UnpackG(const typename F::Block& block, uint8_t* codes) {
+  F::Unpack(block, codes);
+}
+
+template <size_t kBits, size_t kGroup, bool kZero>
+struct PackedSource<quant::G<kBits, kGroup, kZero>> {
+  using Format = quant::G<kBits, kGroup, kZero>;
+  static constexpr bool kExists = true;
+  static constexpr PackedSpec kSpec{
+      .bits = kBits,
+      .offset = kZero && kBits < 8 ? 0 : size_t{1} << (kBits - 1),
+      .scales = kZero ? PackedScales::kHalfAndZero : PackedScales::kHalf};
+  static HWY_INLINE void Read(const typename Format::Block& block, uint8_t* codes, RawScales& raw) {
+    UnpackG<Format>(block, codes);
+    if constexpr (Format::kSigned) {
+      for (size_t i = 0; i < kGroup; i += 8) {
+        StoreWord(LoadWord(codes + i) ^ 128 * kEachByte, codes + i);
+      }
+    }
+    raw.d = block.d;
+    if constexpr (kZero) raw.m = block.z;
+  }
+};
+
+}  // namespace crossover::kernels
+#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {

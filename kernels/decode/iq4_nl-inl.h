@@ -7,6 +7,25 @@
 #endif
 
 #include "kernels/decode/decoder-inl.h"
+#include "kernels/packed/source.h"
+
+#ifndef CROSSOVER_KERNELS_DECODE_IQ4_NL_SOURCE_
+#define CROSSOVER_KERNELS_DECODE_IQ4_NL_SOURCE_
+namespace crossover::kernels {
+
+template <>
+struct PackedSource<quant::IQ4_NL> {
+  static constexpr bool kExists = true;
+  static constexpr PackedSpec kSpec{
+      .bits = 4, .offset = 128, .scales = PackedScales::kHalf, .has_levels = true};
+  static HWY_INLINE void Read(const quant::IQ4_NL::Block& block, uint8_t* codes, RawScales& raw) {
+    ReadNibbles(block.qs, 16, codes);
+    raw.d = block.d;
+  }
+};
+
+}  // namespace crossover::kernels
+#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {

@@ -7,6 +7,30 @@
 #endif
 
 #include "kernels/decode/decoder-inl.h"
+#include "kernels/packed/source.h"
+
+#ifndef CROSSOVER_KERNELS_DECODE_IQ4_XS_SOURCE_
+#define CROSSOVER_KERNELS_DECODE_IQ4_XS_SOURCE_
+namespace crossover::kernels {
+
+template <>
+struct PackedSource<quant::IQ4_XS> {
+  static constexpr bool kExists = true;
+  static constexpr PackedSpec kSpec{
+      .bits = 4, .offset = 128, .scales = PackedScales::kSixBits, .group = 32, .has_levels = true};
+  static HWY_INLINE void Read(const quant::IQ4_XS::Block& block, uint8_t* codes, RawScales& raw) {
+    for (size_t k = 0; k < 8; ++k) {
+      ReadNibbles(block.qs + 16 * k, 16, codes + 32 * k);
+      const int high = block.scales_h[k / 4] >> (2 * (k % 4)) & 3;
+      raw.scales[k] =
+          static_cast<uint8_t>((block.scales_l[k / 2] >> (4 * (k & 1)) & 15) | high << 4);
+    }
+    raw.d = block.d;
+  }
+};
+
+}  // namespace crossover::kernels
+#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {

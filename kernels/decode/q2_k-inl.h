@@ -7,6 +7,30 @@
 #endif
 
 #include "kernels/decode/decoder-inl.h"
+#include "kernels/packed/source.h"
+
+#ifndef CROSSOVER_KERNELS_DECODE_Q2_K_SOURCE_
+#define CROSSOVER_KERNELS_DECODE_Q2_K_SOURCE_
+namespace crossover::kernels {
+
+template <>
+struct PackedSource<quant::Q2_K> {
+  static constexpr bool kExists = true;
+  static constexpr PackedSpec kSpec{
+      .bits = 2, .offset = 0, .scales = PackedScales::kNibblePairs, .group = 16};
+  static HWY_INLINE void Read(const quant::Q2_K::Block& block, uint8_t* codes, RawScales& raw) {
+    for (size_t k = 0; k < 8; ++k) ReadTwoBits(block.qs, k, codes + 32 * k);
+    for (size_t k = 0; k < 16; ++k) {
+      raw.scales[k] = block.scales[k] & 15;
+      raw.mins[k] = block.scales[k] >> 4;
+    }
+    raw.d = block.d;
+    raw.m = block.dmin;
+  }
+};
+
+}  // namespace crossover::kernels
+#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {

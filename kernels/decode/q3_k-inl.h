@@ -7,6 +7,33 @@
 #endif
 
 #include "kernels/decode/decoder-inl.h"
+#include "kernels/packed/source.h"
+
+#ifndef CROSSOVER_KERNELS_DECODE_Q3_K_SOURCE_
+#define CROSSOVER_KERNELS_DECODE_Q3_K_SOURCE_
+namespace crossover::kernels {
+
+template <>
+struct PackedSource<quant::Q3_K> {
+  static constexpr bool kExists = true;
+  static constexpr PackedSpec kSpec{
+      .bits = 3, .offset = 4, .scales = PackedScales::kSixBits, .group = 16};
+  static HWY_INLINE void Read(const quant::Q3_K::Block& block, uint8_t* codes, RawScales& raw) {
+    for (size_t k = 0; k < 8; ++k) {
+      ReadTwoBits(block.qs, k, codes + 32 * k);
+      AddBits<2>(block.hmask, k, 1, codes + 32 * k);
+    }
+    for (size_t k = 0; k < 16; ++k) {
+      const int low = k < 8 ? block.scales[k] & 15 : block.scales[k - 8] >> 4;
+      raw.scales[k] =
+          static_cast<uint8_t>(low | (block.scales[8 + k % 4] >> (2 * (k / 4)) & 3) << 4);
+    }
+    raw.d = block.d;
+  }
+};
+
+}  // namespace crossover::kernels
+#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {

@@ -7,6 +7,24 @@
 #endif
 
 #include "kernels/decode/decoder-inl.h"
+#include "kernels/packed/source.h"
+
+#ifndef CROSSOVER_KERNELS_DECODE_Q4_0_SOURCE_
+#define CROSSOVER_KERNELS_DECODE_Q4_0_SOURCE_
+namespace crossover::kernels {
+
+template <>
+struct PackedSource<quant::Q4_0> {
+  static constexpr bool kExists = true;
+  static constexpr PackedSpec kSpec{.bits = 4, .offset = 8, .scales = PackedScales::kHalf};
+  static HWY_INLINE void Read(const quant::Q4_0::Block& block, uint8_t* codes, RawScales& raw) {
+    ReadNibbles(block.qs, 16, codes);
+    raw.d = block.d;
+  }
+};
+
+}  // namespace crossover::kernels
+#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {

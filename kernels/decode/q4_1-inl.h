@@ -7,6 +7,25 @@
 #endif
 
 #include "kernels/decode/decoder-inl.h"
+#include "kernels/packed/source.h"
+
+#ifndef CROSSOVER_KERNELS_DECODE_Q4_1_SOURCE_
+#define CROSSOVER_KERNELS_DECODE_Q4_1_SOURCE_
+namespace crossover::kernels {
+
+template <>
+struct PackedSource<quant::Q4_1> {
+  static constexpr bool kExists = true;
+  static constexpr PackedSpec kSpec{.bits = 4, .offset = 0, .scales = PackedScales::kHalfAndMin};
+  static HWY_INLINE void Read(const quant::Q4_1::Block& block, uint8_t* codes, RawScales& raw) {
+    ReadNibbles(block.qs, 16, codes);
+    raw.d = block.d;
+    raw.m = block.m;
+  }
+};
+
+}  // namespace crossover::kernels
+#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {

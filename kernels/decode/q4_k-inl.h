@@ -8,6 +8,27 @@
 
 #include "kernels/decode/decoder-inl.h"
 #include "kernels/decode/scale_min-inl.h"
+#include "kernels/packed/source.h"
+
+#ifndef CROSSOVER_KERNELS_DECODE_Q4_K_SOURCE_
+#define CROSSOVER_KERNELS_DECODE_Q4_K_SOURCE_
+namespace crossover::kernels {
+
+template <>
+struct PackedSource<quant::Q4_K> {
+  static constexpr bool kExists = true;
+  static constexpr PackedSpec kSpec{
+      .bits = 4, .offset = 0, .scales = PackedScales::kSixBitPairs, .group = 32};
+  static HWY_INLINE void Read(const quant::Q4_K::Block& block, uint8_t* codes, RawScales& raw) {
+    for (size_t i = 0; i < 4; ++i) ReadNibbles(block.qs + 32 * i, 32, codes + 64 * i);
+    ReadScaleMins(block.scales, raw);
+    raw.d = block.d;
+    raw.m = block.dmin;
+  }
+};
+
+}  // namespace crossover::kernels
+#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {

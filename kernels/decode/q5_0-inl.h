@@ -7,6 +7,25 @@
 #endif
 
 #include "kernels/decode/decoder-inl.h"
+#include "kernels/packed/source.h"
+
+#ifndef CROSSOVER_KERNELS_DECODE_Q5_0_SOURCE_
+#define CROSSOVER_KERNELS_DECODE_Q5_0_SOURCE_
+namespace crossover::kernels {
+
+template <>
+struct PackedSource<quant::Q5_0> {
+  static constexpr bool kExists = true;
+  static constexpr PackedSpec kSpec{.bits = 5, .offset = 16, .scales = PackedScales::kHalf};
+  static HWY_INLINE void Read(const quant::Q5_0::Block& block, uint8_t* codes, RawScales& raw) {
+    ReadNibbles(block.qs, 16, codes);
+    ReadFifthBits(block.qh, codes);
+    raw.d = block.d;
+  }
+};
+
+}  // namespace crossover::kernels
+#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {

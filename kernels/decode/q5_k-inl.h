@@ -8,6 +8,28 @@
 
 #include "kernels/decode/decoder-inl.h"
 #include "kernels/decode/scale_min-inl.h"
+#include "kernels/packed/source.h"
+
+#ifndef CROSSOVER_KERNELS_DECODE_Q5_K_SOURCE_
+#define CROSSOVER_KERNELS_DECODE_Q5_K_SOURCE_
+namespace crossover::kernels {
+
+template <>
+struct PackedSource<quant::Q5_K> {
+  static constexpr bool kExists = true;
+  static constexpr PackedSpec kSpec{
+      .bits = 5, .offset = 0, .scales = PackedScales::kSixBitPairs, .group = 32};
+  static HWY_INLINE void Read(const quant::Q5_K::Block& block, uint8_t* codes, RawScales& raw) {
+    for (size_t i = 0; i < 4; ++i) ReadNibbles(block.qs + 32 * i, 32, codes + 64 * i);
+    for (size_t k = 0; k < 8; ++k) AddBits<4>(block.qh, k, 1, codes + 32 * k);
+    ReadScaleMins(block.scales, raw);
+    raw.d = block.d;
+    raw.m = block.dmin;
+  }
+};
+
+}  // namespace crossover::kernels
+#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {

@@ -7,6 +7,31 @@
 #endif
 
 #include "kernels/decode/decoder-inl.h"
+#include "kernels/packed/source.h"
+
+#ifndef CROSSOVER_KERNELS_DECODE_Q6_K_SOURCE_
+#define CROSSOVER_KERNELS_DECODE_Q6_K_SOURCE_
+namespace crossover::kernels {
+
+template <>
+struct PackedSource<quant::Q6_K> {
+  static constexpr bool kExists = true;
+  static constexpr PackedSpec kSpec{
+      .bits = 6, .offset = 32, .scales = PackedScales::kBytes, .group = 16};
+  static HWY_INLINE void Read(const quant::Q6_K::Block& block, uint8_t* codes, RawScales& raw) {
+    for (size_t h = 0; h < 2; ++h) {
+      ReadNibbles(block.ql + 64 * h, 64, codes + 128 * h);
+      for (size_t j = 0; j < 4; ++j) {
+        AddBits<4>(block.qh + 32 * h, 2 * j, 3, codes + 128 * h + 32 * j);
+      }
+    }
+    for (size_t k = 0; k < 16; ++k) raw.scales[k] = static_cast<uint8_t>(block.scales[k] + 128);
+    raw.d = block.d;
+  }
+};
+
+}  // namespace crossover::kernels
+#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {

@@ -7,6 +7,27 @@
 #endif
 
 #include "kernels/decode/decoder-inl.h"
+#include "kernels/packed/source.h"
+
+#ifndef CROSSOVER_KERNELS_DECODE_Q8_0_SOURCE_
+#define CROSSOVER_KERNELS_DECODE_Q8_0_SOURCE_
+namespace crossover::kernels {
+
+template <>
+struct PackedSource<quant::Q8_0> {
+  static constexpr bool kExists = true;
+  static constexpr PackedSpec kSpec{.bits = 8, .offset = 128, .scales = PackedScales::kHalf};
+  static HWY_INLINE void Read(const quant::Q8_0::Block& block, uint8_t* codes, RawScales& raw) {
+    const auto* quants = reinterpret_cast<const uint8_t*>(block.qs);
+    for (size_t i = 0; i < 32; i += 8) {
+      StoreWord(LoadWord(quants + i) ^ 128 * kEachByte, codes + i);
+    }
+    raw.d = block.d;
+  }
+};
+
+}  // namespace crossover::kernels
+#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {
