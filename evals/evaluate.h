@@ -1,7 +1,8 @@
 // Accuracy of a model on a task.
 //
-// Items are scored many at a time, by the scheduler. An engine with EvaluationEngineOptions makes
-// an item's result independent of which others share its passes, to the bit.
+// Items are scored many at a time. A pass never has fewer than kMinimumPassTokens tokens (fillers
+// make up the rest), so that with Activations::kAuto every pass takes the same kernels and an
+// item's result does not hang on how many others happened to share its pass.
 #pragma once
 
 #include <cstddef>
@@ -37,6 +38,7 @@ struct MetricResult {
   double value = 0;
   double standard_error = 0;  // sqrt(p (1 - p) / (n - 1)); NaN for one item
   size_t n = 0;
+  bool is_proportion = true;  // false: "perplexity"
 };
 
 /// One item's outcome, in the file's order.
@@ -44,6 +46,7 @@ struct ItemResult {
   bool correct = false;                // acc, exact_match
   bool correct_norm = false;           // acc_norm
   std::vector<double> log_likelihood;  // Σ ln p of each choice
+  std::vector<bool> greedy;            // whether greedy decoding would say the choice
   size_t chosen = 0;
   size_t chosen_norm = 0;
   std::string generated;  // trimmed; cut short once it cannot match unless whole_answers

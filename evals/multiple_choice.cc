@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/error.h"
 #include "engine/log_softmax.h"
-#include "engine/scheduler.h"
+#include "evals/capacity.h"
+#include "evals/pass_runner.h"
 #include "evals/prompts.h"
 
 namespace crossover::evals {
@@ -15,6 +17,8 @@ namespace {
 
 using engine::Normalise;
 using engine::RowNormaliser;
+
+constexpr size_t kGroupItems = 64;
 
 size_t Longest(const EncodedChoices& item) {
   size_t longest = 0;
@@ -27,103 +31,95 @@ size_t Longest(const EncodedChoices& item) {
 // The last token of a continuation is predicted, never fed.
 size_t Footprint(const EncodedChoices& item) { return item.context.size() + Longest(item) - 1; }
 
-// Each context is a request; when it is done its choices are, and begin with its pages.
-class Scorer {
+// Items that are in the cache together: each context is fed once, then all first choices, all
+// second ones, and so on.
+class Group {
  public:
-  Scorer(engine::Engine& engine, std::span<const EncodedChoices> items,
-         const TaskProgress& progress)
-      : items_(items), progress_(progress), open_(items.size()), scheduler_(engine) {
+  Group(engine::Engine& engine, std::span<const EncodedChoices> items, size_t first_index)
+      : engine_(engine), items_(items), first_index_(first_index) {
     for (const EncodedChoices& item : items_) {
-      auto& scores = log_p_.emplace_back();
+      sequences_.emplace_back(engine);
+      auto& scores = scores_.emplace_back();
       for (const auto& continuation : item.continuations) {
-        scores.emplace_back(continuation.size(), std::nan(""));
+        scores.emplace_back(continuation.size());
       }
     }
   }
 
-  void Run() {
-    for (size_t i = 0; i < items_.size(); ++i) SubmitContext(i);
-    scheduler_.Run();
+  void Score(PassRunner& runner) {
+    ScoreFirstTokens(runner);
+    size_t most = 0;
+    for (const EncodedChoices& item : items_) most = std::max(most, item.continuations.size());
+    for (size_t k = 0; k < most; ++k) ScoreRest(runner, k);
   }
 
   /// Σ ln p of choice k's tokens.
   double LogLikelihood(size_t item, size_t k) const {
     double sum = 0;
-    for (const double v : log_p_[item][k]) sum += v;
+    for (const TokenScore& token : scores_[item][k]) sum += token.log_p;
     if (std::isfinite(sum)) return sum;
     throw Error(ErrorCode::kNonFinite,
                 fmt::format("item {}: the log-likelihood of choice {} is not finite: the model's "
                             "file is damaged or its values overflow",
-                            item + 1, k));
+                            first_index_ + item + 1, k));
+  }
+
+  /// Whether greedy decoding would say choice k.
+  bool Greedy(size_t item, size_t k) const {
+    const auto& tokens = scores_[item][k];
+    return std::all_of(tokens.begin(), tokens.end(),
+                       [](const TokenScore& token) { return token.is_argmax; });
   }
 
  private:
+  struct TokenScore {
+    double log_p = std::numeric_limits<double>::quiet_NaN();
+    bool is_argmax = false;
+  };
+  static TokenScore ScoreToken(const RowNormaliser& row, std::span<const float> logits,
+                               TokenId token) {
+    return {LogProbability(row, logits, token), row.argmax == token};
+  }
+
   // The context's last row predicts the first token of every choice.
-  void SubmitContext(size_t i) {
-    const auto& [context, continuations] = items_[i];
-    open_[i] = 1;
-    engine::Request request;
-    request.tokens = context;
-    request.on_row = [this, i](size_t, std::span<const float> logits) {
+  void ScoreFirstTokens(PassRunner& runner) {
+    std::vector<Segment> contexts;
+    for (size_t i = 0; i < items_.size(); ++i) {
+      const auto& context = items_[i].context;
+      contexts.push_back({sequences_[i].id(), context, context.size() - 1});
+    }
+    runner.Run(contexts, [&](size_t i, size_t, std::span<const float> logits) {
       const RowNormaliser row = Normalise(logits);
       if (!row.finite) return;
       for (size_t k = 0; k < items_[i].continuations.size(); ++k) {
-        log_p_[i][k][0] = LogProbability(row, logits, items_[i].continuations[k][0]);
+        scores_[i][k][0] = ScoreToken(row, logits, items_[i].continuations[k][0]);
       }
-    };
-    request.on_end = [this, i](engine::RequestEnd end) {
-      CheckEnd(i, end);
-      for (size_t k = 0; k < items_[i].continuations.size(); ++k) SubmitRest(i, k);
-      Close(i);
-    };
-    scheduler_.Submit(std::move(request));
+    });
   }
 
-  // Before further contexts: as long as this one's pages are there.
-  void SubmitRest(size_t i, size_t k) {
-    const auto& [context, continuations] = items_[i];
-    const std::vector<TokenId>& choice = continuations[k];
-    if (choice.size() < 2) return;
-    ++open_[i];
-    engine::Request request;
-    request.tokens = context;
-    request.tokens.insert(request.tokens.end(), choice.begin(), choice.end() - 1);
-    request.logits_from = context.size();
-    request.priority = 1;
-    request.on_row = [this, i, k](size_t position, std::span<const float> logits) {
+  void ScoreRest(PassRunner& runner, size_t k) {
+    std::vector<Segment> segments;
+    std::vector<size_t> owners;
+    for (size_t i = 0; i < items_.size(); ++i) {
+      if (k >= items_[i].continuations.size() || items_[i].continuations[k].size() < 2) continue;
+      const std::span<const TokenId> tokens = items_[i].continuations[k];
+      segments.push_back({sequences_[i].id(), tokens.first(tokens.size() - 1), 0});
+      owners.push_back(i);
+    }
+    runner.Run(segments, [&](size_t s, size_t token, std::span<const float> logits) {
+      const size_t i = owners[s];
       const RowNormaliser row = Normalise(logits);
       if (!row.finite) return;
-      const size_t next = position - items_[i].context.size() + 1;
-      log_p_[i][k][next] = LogProbability(row, logits, items_[i].continuations[k][next]);
-    };
-    request.on_end = [this, i](engine::RequestEnd end) {
-      CheckEnd(i, end);
-      Close(i);
-    };
-    scheduler_.Submit(std::move(request));
+      scores_[i][k][token + 1] = ScoreToken(row, logits, items_[i].continuations[k][token + 1]);
+    });
+    for (const size_t i : owners) engine_.Truncate(sequences_[i].id(), items_[i].context.size());
   }
 
-  void Close(size_t i) {
-    if (--open_[i] > 0) return;
-    // Now rather than at the end: a damaged model should not run for long.
-    for (size_t k = 0; k < log_p_[i].size(); ++k) LogLikelihood(i, k);
-    ++done_;
-    if (progress_) progress_(done_, items_.size());
-  }
-
-  void CheckEnd(size_t i, engine::RequestEnd end) const {
-    if (end == engine::RequestEnd::kFinished) return;
-    throw Error(ErrorCode::kOutOfMemory,
-                fmt::format("item {}: the KV cache has no room left for its {} tokens", i + 1,
-                            Footprint(items_[i])));
-  }
-
+  engine::Engine& engine_;
   std::span<const EncodedChoices> items_;
-  const TaskProgress& progress_;
-  std::vector<std::vector<std::vector<double>>> log_p_;  // [item][choice][token]
-  std::vector<size_t> open_;                             // requests of an item
-  size_t done_ = 0;
-  engine::Scheduler scheduler_;
+  size_t first_index_;
+  std::vector<ScopedSequence> sequences_;
+  std::vector<std::vector<std::vector<TokenScore>>> scores_;  // [item][choice][token]
 };
 
 std::vector<EncodedChoices> EncodeAll(const engine::Engine& engine,
@@ -148,14 +144,21 @@ std::vector<EncodedChoices> EncodeAll(const engine::Engine& engine,
   return encoded;
 }
 
-void CheckRoom(const engine::Engine& engine, std::span<const EncodedChoices> items) {
-  const size_t room = engine.kv().pages() * engine.kv().layout().page_tokens;
-  for (size_t i = 0; i < items.size(); ++i) {
-    if (Footprint(items[i]) <= room) continue;
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("item {} needs a KV cache of {} tokens, which is more than there is",
-                            i + 1, Footprint(items[i])));
+// How many items from `first` on fit the cache together.
+size_t GroupSize(const engine::Engine& engine, std::span<const EncodedChoices> items,
+                 size_t first) {
+  size_t count = 0;
+  size_t tokens = PassRunner::kReservedTokens;
+  while (count < kGroupItems && first + count < items.size()) {
+    tokens += Footprint(items[first + count]);
+    // One more for the fillers' sequence.
+    if (tokens > FreeTokens(engine, count + 2)) break;
+    ++count;
   }
+  if (count > 0) return count;
+  throw Error(ErrorCode::kInvalidArgument,
+              fmt::format("item {} needs a KV cache of {} tokens, which is more than there is",
+                          first + 1, Footprint(items[first])));
 }
 
 }  // namespace
@@ -181,15 +184,22 @@ std::vector<ItemResult> ScoreMultipleChoice(engine::Engine& engine,
                                             const TaskOptions& options, size_t& truncated) {
   const size_t count = options.limit == 0 ? items.size() : std::min(options.limit, items.size());
   const auto encoded = EncodeAll(engine, tokenizer, items, count, options.fewshot, truncated);
-  CheckRoom(engine, encoded);
-  Scorer scorer(engine, encoded, options.progress);
-  scorer.Run();
   std::vector<ItemResult> results(count);
-  for (size_t i = 0; i < count; ++i) {
-    for (size_t k = 0; k < items[i].choices.size(); ++k) {
-      results[i].log_likelihood.push_back(scorer.LogLikelihood(i, k));
+  PassRunner runner(engine);
+  for (size_t first = 0; first < count;) {
+    const size_t size = GroupSize(engine, encoded, first);
+    Group group(engine, std::span(encoded).subspan(first, size), first);
+    group.Score(runner);
+    for (size_t i = 0; i < size; ++i) {
+      ItemResult& result = results[first + i];
+      for (size_t k = 0; k < items[first + i].choices.size(); ++k) {
+        result.log_likelihood.push_back(group.LogLikelihood(i, k));
+        result.greedy.push_back(group.Greedy(i, k));
+      }
+      Choose(items[first + i], result);
     }
-    Choose(items[i], results[i]);
+    first += size;
+    if (options.progress) options.progress(first, count);
   }
   return results;
 }

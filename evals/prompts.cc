@@ -99,11 +99,15 @@ bool TruncateLeft(std::vector<TokenId>& tokens, size_t room, bool keep_first) {
   return true;
 }
 
-size_t Characters(std::string_view choice) {
-  if (choice.starts_with(' ')) choice.remove_prefix(1);
-  return static_cast<size_t>(std::count_if(choice.begin(), choice.end(), [](char c) {
+size_t CodePoints(std::string_view text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
     return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
   }));
+}
+
+size_t Characters(std::string_view choice) {
+  if (choice.starts_with(' ')) choice.remove_prefix(1);
+  return CodePoints(choice);
 }
 
 std::string_view Trim(std::string_view text) {

@@ -38,7 +38,9 @@ std::vector<TokenId> EncodePrompt(const tokenizer::Tokenizer& tokenizer, std::st
 /// Drops tokens after the first (BOS) until `room` are left; true if any were dropped.
 bool TruncateLeft(std::vector<TokenId>& tokens, size_t room, bool keep_first);
 
-/// UTF-8 code points of a choice without one leading space: the divisor of acc_norm.
+size_t CodePoints(std::string_view text);  // of UTF-8
+
+/// Code points of a choice without one leading space: the divisor of acc_norm.
 size_t Characters(std::string_view choice);
 
 std::string_view Trim(std::string_view text);  // ASCII whitespace at both ends

@@ -1,0 +1,104 @@
+#include "evals/data_file.h"
+
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/output_file.h"
+#include "tests/support/test_support.h"
+
+namespace crossover::evals {
+namespace {
+
+using Layout = DataFormat::Layout;
+
+std::string Failure(std::string_view text, const DataFormat& format) {
+  try {
+    ParseRecords(text, format, "data");
+  } catch (const Error& error) {
+    CHECK(std::string(error.what()).find('\n') == std::string::npos);
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST_CASE("data file: JSON lines") {
+  const auto records = ParseRecords("\xEF\xBB\xBF{\"a\":1}\r\n\n{\"a\":\"ä\"}", {}, "data");
+  REQUIRE(records.size() == 2);
+  CHECK(records[0].fields["a"] == 1);
+  CHECK(records[1].fields["a"] == "ä");
+  CHECK(records[1].line == 3);
+}
+
+TEST_CASE("data file: an array knows the line of each object") {
+  const auto records = ParseRecords(
+      "[\n  {\"t\": \"a, ] \\\" }\",\n   \"u\": [1, {\"v\": 2}]},\n\n  {\"t\": \"b\"}\n]\n",
+      {.layout = Layout::kJsonArray}, "data");
+  REQUIRE(records.size() == 2);
+  CHECK(records[0].fields["t"] == "a, ] \" }");
+  CHECK(records[0].line == 2);
+  CHECK(records[1].line == 5);
+}
+
+TEST_CASE("data file: CSV with quotes, commas and line ends inside") {
+  const auto records = ParseRecords("\"a, \"\"b\"\"\nc\",1\r\nd\"e,\n",
+                                    {.layout = Layout::kCsv, .columns = {"x", "y"}}, "data");
+  REQUIRE(records.size() == 2);
+  CHECK(records[0].fields["x"] == "a, \"b\"\nc");
+  CHECK(records[0].fields["y"] == "1");
+  CHECK(records[1].fields["x"] == "d\"e");
+  CHECK(records[1].fields["y"] == "");
+  CHECK(records[1].line == 3);
+}
+
+TEST_CASE("data file: some lines an item") {
+  const auto records =
+      ParseRecords("q1\n0\nq2\n1", {.layout = Layout::kLines, .columns = {"q", "a"}}, "data");
+  REQUIRE(records.size() == 2);
+  CHECK(records[1].fields["q"] == "q2");
+  CHECK(records[1].fields["a"] == "1");
+  CHECK(records[1].line == 3);
+}
+
+TEST_CASE("data file: what is off is said with its line") {
+  const DataFormat lines{};
+  const DataFormat array{.layout = Layout::kJsonArray};
+  const DataFormat csv{.layout = Layout::kCsv, .columns = {"x", "y"}};
+  CHECK(Failure("", lines) == "data:1: no items in the file; expected at least one");
+  CHECK(Failure("{\"a\":1}\n{\"a\":", lines).starts_with("data:2: not JSON"));
+  CHECK(Failure("{\"a\":1}\n[1]", lines) == "data:2: expected a JSON object of fields");
+  CHECK(Failure("{\"a\":1}\n\xff\xfe{", lines).starts_with("data:2: not JSON"));
+  CHECK(Failure("a,b\nc\n", csv) == "data:2: 1 fields; expected 2: x,y");
+  CHECK(Failure("a,b\n\"c,d\ne,f\n", csv).starts_with("data:2: a quoted field has no end"));
+  CHECK(Failure("{\"a\":1}", array).starts_with("data:1: expected \"[\""));
+  CHECK(Failure("[{\"a\":1},\n{\"a\":", array).starts_with("data:2: the array is cut short"));
+  CHECK(Failure("[{\"a\":1},\n\n{\"a\"\n;1}]", array).starts_with("data:4: not JSON"));
+  CHECK(Failure("[{\"a\":1}]\nx", array).starts_with("data:2: expected nothing after"));
+  CHECK(Failure("[]", array) == "data:1: no items in the file; expected at least one");
+  CHECK(Failure("q1\n0\nq2\n", {.layout = Layout::kLines, .columns = {"q", "a"}}) ==
+        "data:3: the last item has 1 lines; expected 2: q, a");
+  CHECK(Failure(std::string_view("PK\0\1", 4), lines).starts_with("data:1: a zero byte"));
+}
+
+TEST_CASE("data file: the file of labels beside must have a line for each item") {
+  const test::TemporaryDirectory directory;
+  WriteFile(directory / "items.jsonl", "{\"q\":\"a\"}\n{\"q\":\"b\"}\n");
+  const DataFormat format{.beside = {{"label", "labels.lst"}}};
+  WriteFile(directory / "labels.lst", "1\n0\n");
+  const auto records = ReadRecords(directory.path(), "items.jsonl", format);
+  CHECK(records[0].fields["label"] == "1");
+  CHECK(records[1].fields["label"] == "0");
+  WriteFile(directory / "labels.lst", "1\n");
+  CHECK_THROWS_WITH_AS(ReadRecords(directory.path(), "items.jsonl", format),
+                       doctest::Contains("1 lines; expected 2"), Error);
+}
+
+TEST_CASE("data file: a damaged .bz2") {
+  const test::TemporaryDirectory directory;
+  WriteFile(directory / "items.jsonl.bz2", "BZh9 is how it begins");
+  CHECK_THROWS_WITH_AS(ReadRecords(directory.path(), "items.jsonl.bz2", {}),
+                       doctest::Contains("bz"), Error);
+}
+
+}  // namespace
+}  // namespace crossover::evals

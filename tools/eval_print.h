@@ -1,0 +1,20 @@
+// How `eval` shows its results.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "evals/evaluate.h"
+
+namespace crossover::tools {
+
+struct EvalRow {
+  std::string model;  // as named on the command line
+  evals::MetricResult metric;
+};
+
+void PrintEvalTable(const std::vector<EvalRow>& rows);
+void PrintEvalJson(const std::vector<EvalRow>& rows);
+void PrintEvalCsv(const std::vector<EvalRow>& rows);
+
+}  // namespace crossover::tools

@@ -1,0 +1,34 @@
+// The tasks `eval` is asked for, found and read.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "evals/question.h"
+#include "evals/task.h"
+#include "evals/task_file.h"
+
+namespace crossover::tools {
+
+/// A task in lm-evaluation-harness's manner with the items of each of its members.
+struct HarnessTask {
+  evals::TaskFile file;
+  std::vector<evals::QuestionSet> sets;
+};
+
+using EvalTask = std::variant<evals::Task, HarnessTask>;
+
+struct EvalTaskFlags {
+  std::vector<std::string> tasks;  // empty: every *.jsonl under `data`
+  std::string data;                // empty: the reference family's tasks
+  size_t limit = 0;                // 0: all items
+  size_t fewshot = 0;
+};
+
+/// A name is DATA/NAME.jsonl, a shipped task (or part of it), or a path to a task file in JSON
+/// whose data lies under DATA or else beside it. Error(kNotFound) says what there is.
+std::vector<EvalTask> LoadEvalTasks(const EvalTaskFlags& flags);
+
+}  // namespace crossover::tools
