@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
 #include <iterator>
 #include <map>
 #include <random>
@@ -314,6 +315,32 @@ TEST_CASE("kv_cache: sequences that do not share leave nothing behind") {
   subject.Check();
   while (!subject.texts().empty()) subject.Free(subject.texts().begin()->first);
   CHECK(subject.cache().usage().free == subject.cache().pages());
+}
+
+size_t ResidentBytes() {
+  size_t total = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> total >> resident;
+  return resident * 4096;
+}
+
+TEST_CASE("kv_cache: a large pool costs memory as it is used") {
+  kernels::KvLayout layout = SmallLayout();
+  layout.layers = 64;
+  layout.kv_heads = 8;
+  layout.head_dim = 128;  // 2 MiB a page
+  const size_t before = ResidentBytes();
+  KvCache cache(layout, 131072);
+  REQUIRE(cache.pages() * layout.page_bytes() == size_t{64} << 30);
+  const SequenceId id = cache.Create();
+  const Text text(20, 1);
+  const KvCache::Extension extension{id, text};
+  REQUIRE(cache.Append({&extension, 1}));
+  for (const PageId page : cache.block_table(id)) {
+    std::memset(cache.pool() + page * layout.page_bytes(), 1, layout.page_bytes());
+  }
+  const size_t grown = ResidentBytes() - before;
+  CHECK(grown >= 5 * layout.page_bytes());
+  CHECK(grown < (5 + 4) * layout.page_bytes());
 }
 
 TEST_CASE("kv_cache: an unknown sequence and an absurd capacity are errors") {
