@@ -38,11 +38,11 @@ LocatedRecord ParseObject(std::string_view text, size_t line, std::string_view s
   LocatedRecord record{{}, line};
   try {
     record.fields = Record::parse(text);
-  } catch (const Record::parse_error& error) {
-    const std::string_view before = text.substr(0, std::min<size_t>(error.byte, text.size()));
-    FailAt(
-        source, line + CountLines(before),
-        fmt::format("not JSON (byte {} of the object); expected an object of fields", error.byte));
+  } catch (const Record::exception& error) {
+    const size_t byte = StoppedAt(error);
+    const std::string_view before = text.substr(0, std::min(byte, text.size()));
+    FailAt(source, line + CountLines(before),
+           fmt::format("not JSON (byte {} of the object); expected an object of fields", byte));
   }
   if (!record.fields.is_object()) FailAt(source, line, "expected a JSON object of fields");
   return record;
@@ -195,6 +195,11 @@ void AddBeside(const std::filesystem::path& path, const std::string& field, Reco
 }
 
 }  // namespace
+
+size_t StoppedAt(const nlohmann::json::exception& error) {
+  const auto* parse_error = dynamic_cast<const nlohmann::json::parse_error*>(&error);
+  return parse_error != nullptr ? parse_error->byte : 0;
+}
 
 void FailAt(std::string_view source, size_t line, std::string_view what) {
   throw Error(ErrorCode::kInvalidArgument, fmt::format("{}:{}: {}", source, line, what));

@@ -40,6 +40,10 @@ std::vector<LocatedRecord> ParseRecords(std::string_view text, const DataFormat&
 std::vector<LocatedRecord> ReadRecords(const std::filesystem::path& directory,
                                        const std::string& file, const DataFormat& format);
 
+/// The byte at which parsing stopped, from 1; 0 where the library does not say (a number too
+/// large).
+size_t StoppedAt(const nlohmann::json::exception& error);
+
 /// Error(kInvalidArgument): "source:line: what".
 [[noreturn]] void FailAt(std::string_view source, size_t line, std::string_view what);
 

@@ -68,6 +68,7 @@ TEST_CASE("data file: what is off is said with its line") {
   CHECK(Failure("{\"a\":1}\n{\"a\":", lines).starts_with("data:2: not JSON"));
   CHECK(Failure("{\"a\":1}\n[1]", lines) == "data:2: expected a JSON object of fields");
   CHECK(Failure("{\"a\":1}\n\xff\xfe{", lines).starts_with("data:2: not JSON"));
+  CHECK(Failure("{\"a\":1}\n{\"a\":1e999}", lines).starts_with("data:2: not JSON"));
   CHECK(Failure("a,b\nc\n", csv) == "data:2: 1 fields; expected 2: x,y");
   CHECK(Failure("a,b\n\"c,d\ne,f\n", csv).starts_with("data:2: a quoted field has no end"));
   CHECK(Failure("{\"a\":1}", array).starts_with("data:1: expected \"[\""));

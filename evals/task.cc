@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/output_file.h"
+#include "evals/data_file.h"
 
 namespace crossover::evals {
 namespace {
@@ -39,8 +40,8 @@ Line ParseLine(std::string_view text, std::string_view source, size_t number) {
   Line line{source, number, {}};
   try {
     line.json = Json::parse(text);
-  } catch (const Json::parse_error& error) {
-    line.Fail(fmt::format("not JSON (column {}); expected {}", error.byte, kShapes));
+  } catch (const Json::exception& error) {
+    line.Fail(fmt::format("not JSON (column {}); expected {}", StoppedAt(error), kShapes));
   }
   if (!line.json.is_object()) line.Fail(fmt::format("expected an object {}", kShapes));
   return line;

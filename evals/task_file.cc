@@ -120,10 +120,11 @@ DataSource ParseSource(const Record& json, const std::string& where) {
   if (reader.Has("define")) {
     const Record& define = reader.Get("define");
     if (!define.is_object()) reader.Fail("expected an object of templates as \"define\"");
-    for (const auto& [field, text] : define.items()) {
+    for (const auto& entry : define.items()) {
+      const Record& text = entry.value();
       if (!text.is_string()) reader.Fail("expected an object of templates as \"define\"");
-      source.define.emplace_back(field, reader.Parsed("define", [&](const Record&) {
-        return Template::Parse(text.template get_ref<const std::string&>());
+      source.define.emplace_back(entry.key(), reader.Parsed("define", [&](const Record&) {
+        return Template::Parse(text.get_ref<const std::string&>());
       }));
     }
   }
@@ -236,8 +237,8 @@ TaskFile ParseTaskFile(std::string_view json, std::string_view source) {
   Record parsed;
   try {
     parsed = Record::parse(json);
-  } catch (const Record::parse_error& error) {
-    const std::string_view before = json.substr(0, std::min<size_t>(error.byte, json.size()));
+  } catch (const Record::exception& error) {
+    const std::string_view before = json.substr(0, std::min(StoppedAt(error), json.size()));
     FailAt(source, 1 + static_cast<size_t>(std::count(before.begin(), before.end(), '\n')),
            "not JSON; expected a task as docs/tasks.md describes it");
   }
