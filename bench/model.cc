@@ -45,11 +45,22 @@ std::string DominantFormat(const engine::GgufFile& file) {
   return std::string(quant::Info(most->first).name);
 }
 
+std::string TestName(const SpeedResult& speed) {
+  const std::string name = fmt::format("{} {}", speed.test, speed.tokens);
+  return speed.sequences == 1 ? name : fmt::format("{} × {}", name, speed.sequences);
+}
+
 double Elements(const kernels::Matrix& matrix) {
   return static_cast<double>(matrix.rows) * static_cast<double>(matrix.cols);
 }
 
 }  // namespace
+
+std::vector<const SpeedResult*> ModelBenchResult::speeds() const {
+  std::vector<const SpeedResult*> all{&prefill, &decode};
+  if (together) all.push_back(&*together);
+  return all;
+}
 
 std::optional<double> SpeedResult::fraction_of_limit() const {
   if (!limit || samples.empty()) return std::nullopt;
@@ -60,8 +71,10 @@ ModelBench::ModelBench(const std::filesystem::path& path, const Settings& settin
                        const SpeedMetric& speed)
     : speed_(speed) {
   engine::EngineOptions options = settings.engine_options();
-  options.kv_capacity = std::max(speed.prefill, speed.decode);
-  options.max_batch = std::min(options.max_batch, speed.prefill);
+  const size_t page = options.page_tokens;
+  const size_t decode_pages = (speed.decode + page - 1) / page;
+  options.kv_capacity = std::max(speed.prefill, speed.sequences * decode_pages * page);
+  options.max_batch = std::max(std::min(options.max_batch, speed.prefill), speed.sequences);
   load_seconds_ = Seconds([&] {
     model_ = engine::Model::Load(path, settings.model_options());
     engine_ = std::make_unique<engine::Engine>(model_, options);
@@ -69,10 +82,14 @@ ModelBench::ModelBench(const std::filesystem::path& path, const Settings& settin
   std::mt19937_64 random(kSeed);
   std::uniform_int_distribution<engine::TokenId> any(
       0, static_cast<engine::TokenId>(model_->config().vocab) - 1);
-  ids_.resize(options.kv_capacity);
+  ids_.resize(std::max(speed.prefill, speed.decode + speed.sequences));
   for (engine::TokenId& id : ids_) id = any(random);
   prefill_ = {.test = "prefill", .tokens = speed.prefill, .limit_kind = "arithmetic"};
   decode_ = {.test = "decode", .tokens = speed.decode, .limit_kind = "bandwidth"};
+  if (speed.sequences > 1) {
+    together_ = decode_;
+    together_->sequences = speed.sequences;
+  }
 }
 
 void ModelBench::Prefill() {
@@ -80,11 +97,15 @@ void ModelBench::Prefill() {
   engine::Prefill(*engine_, sequence.id(), std::span(ids_).first(speed_.prefill));
 }
 
-void ModelBench::Decode() {
-  const engine::ScopedSequence sequence(*engine_);
+void ModelBench::Decode(size_t sequences) {
+  std::vector<engine::ScopedSequence> alive;
+  std::vector<engine::Chunk> batch;
+  for (size_t s = 0; s < sequences; ++s) {
+    batch.push_back({.sequence = alive.emplace_back(*engine_).id(), .tokens = {}});
+  }
   for (size_t i = 0; i < speed_.decode; ++i) {
-    const engine::Chunk chunk{.sequence = sequence.id(), .tokens = std::span(ids_).subspan(i, 1)};
-    engine_->Forward({&chunk, 1});
+    for (size_t s = 0; s < sequences; ++s) batch[s].tokens = std::span(ids_).subspan(i + s, 1);
+    engine_->Forward(batch);
   }
 }
 
@@ -92,8 +113,11 @@ void ModelBench::WarmUp() {
   // The first pass pays for page faults; the second tells how long one takes.
   Prefill();
   prefill_passes_ = PassesToFill(kMinimumSeconds, Seconds([&] { Prefill(); }));
-  Decode();
-  decode_passes_ = PassesToFill(kMinimumSeconds, Seconds([&] { Decode(); }));
+  Decode(1);
+  decode_passes_ = PassesToFill(kMinimumSeconds, Seconds([&] { Decode(1); }));
+  if (!together_) return;
+  Decode(speed_.sequences);
+  together_passes_ = PassesToFill(kMinimumSeconds, Seconds([&] { Decode(speed_.sequences); }));
 }
 
 void ModelBench::Repeat() {
@@ -104,10 +128,22 @@ void ModelBench::Repeat() {
   prefill_.samples.push_back(static_cast<double>(speed_.prefill * prefill_passes_) / prefill);
   energy_.Start();
   const double decode = Seconds([&] {
-    for (size_t pass = 0; pass < decode_passes_; ++pass) Decode();
+    for (size_t pass = 0; pass < decode_passes_; ++pass) Decode(1);
   });
   decode_joules_ += energy_.Stop().value_or(0);
   decode_.samples.push_back(static_cast<double>(speed_.decode * decode_passes_) / decode);
+  if (!together_) return;
+  const double together = Seconds([&] {
+    for (size_t pass = 0; pass < together_passes_; ++pass) Decode(speed_.sequences);
+  });
+  const size_t tokens = speed_.sequences * speed_.decode * together_passes_;
+  together_->samples.push_back(static_cast<double>(tokens) / together);
+}
+
+double ModelBench::DecodeLimit(double read_bytes_s, size_t sequences) const {
+  const size_t kv_bytes = engine_->kv().layout().bytes_per_token();
+  return static_cast<double>(sequences) * read_bytes_s /
+         DecodeBytes(*model_, kv_bytes, speed_.decode, sequences);
 }
 
 ModelBenchResult ModelBench::Result(const Limits& limits) const {
@@ -120,14 +156,15 @@ ModelBenchResult ModelBench::Result(const Limits& limits) const {
                           .load_seconds = load_seconds_,
                           .energy_reason = energy_.reason(),
                           .prefill = prefill_,
-                          .decode = decode_};
+                          .decode = decode_,
+                          .together = together_};
   if (limits.flops_s) {
     result.prefill.limit = *limits.flops_s * static_cast<double>(speed_.prefill) /
                            PrefillOperations(*model_, speed_.prefill);
   }
   if (limits.read_bytes_s) {
-    const size_t kv_bytes = engine_->kv().layout().bytes_per_token();
-    result.decode.limit = *limits.read_bytes_s / DecodeBytes(*model_, kv_bytes, speed_.decode);
+    result.decode.limit = DecodeLimit(*limits.read_bytes_s, 1);
+    if (together_) result.together->limit = DecodeLimit(*limits.read_bytes_s, speed_.sequences);
   }
   const size_t decoded = speed_.decode * decode_passes_ * decode_.samples.size();
   if (energy_.reason().empty() && decoded > 0) {
@@ -157,11 +194,12 @@ std::vector<ModelBenchResult> BenchModels(std::span<const std::filesystem::path>
   return results;
 }
 
-double DecodeBytes(const engine::Model& model, size_t kv_bytes_per_token, size_t tokens) {
+double DecodeBytes(const engine::Model& model, size_t kv_bytes_per_token, size_t tokens,
+                   size_t sequences) {
   // The token at depth i reads i + 1 cached tokens: (tokens + 1) / 2 on average.
   const double depth = (static_cast<double>(tokens) + 1) / 2;
   return static_cast<double>(model.bytes_per_token()) +
-         static_cast<double>(kv_bytes_per_token) * depth;
+         static_cast<double>(sequences * kv_bytes_per_token) * depth;
 }
 
 double PrefillOperations(const engine::Model& model, size_t tokens) {
@@ -181,7 +219,7 @@ nlohmann::json BenchJson(std::span<const ModelBenchResult> results) {
   };
   nlohmann::json rows = nlohmann::json::array();
   for (const ModelBenchResult& result : results) {
-    for (const SpeedResult* speed : {&result.prefill, &result.decode}) {
+    for (const SpeedResult* speed : result.speeds()) {
       const Summary summary = speed->summary();
       rows.push_back(
           {{"model", result.model},
@@ -191,6 +229,7 @@ nlohmann::json BenchJson(std::span<const ModelBenchResult> results) {
            {"file_bytes", result.file_bytes},
            {"test", speed->test},
            {"tokens", speed->tokens},
+           {"sequences", speed->sequences},
            {"tok_s", {{"median", summary.median}, {"min", summary.min}, {"max", summary.max}}},
            {"samples", speed->samples},
            {"limit", {{"kind", speed->limit_kind}, {"value", or_null(speed->limit)}}},
@@ -219,19 +258,20 @@ std::string BenchTable(std::span<const ModelBenchResult> results) {
                {"load ms"},
                {"J/token"}});
   for (const ModelBenchResult& result : results) {
-    for (const SpeedResult* speed : {&result.prefill, &result.decode}) {
+    for (const SpeedResult* speed : result.speeds()) {
       const Summary summary = speed->summary();
       const bool decode = speed->test == "decode";
       table.AddRow({std::filesystem::path(result.model).stem().string(), result.format,
                     fmt::format("{:.2f}", result.effective_bpw), Megabytes(result.file_bytes),
-                    fmt::format("{} {}", speed->test, speed->tokens), Significant(summary.median),
+                    TestName(*speed), Significant(summary.median),
                     Significant(summary.min) + "–" + Significant(summary.max),
                     speed->limit ? Significant(*speed->limit) : "n/a",
                     speed->limit ? Percent(*speed->fraction_of_limit()) : "n/a",
                     result.peak_rss_bytes ? Megabytes(*result.peak_rss_bytes) : "n/a",
                     fmt::format("{:.1f}", result.load_seconds * 1e3),
-                    decode && result.energy_j_per_token ? Significant(*result.energy_j_per_token)
-                                                        : std::string(decode ? "n/a" : "")});
+                    decode && speed->sequences == 1 && result.energy_j_per_token
+                        ? Significant(*result.energy_j_per_token)
+                        : std::string(decode ? "n/a" : "")});
     }
   }
   return table.Text();

@@ -24,11 +24,12 @@ namespace crossover::bench {
 /// One thing that was timed, with every repetition.
 struct SpeedResult {
   std::string test = {};             // "prefill", "decode"
-  size_t tokens = 0;                 // a repetition
+  size_t tokens = 0;                 // of each, a repetition
   std::vector<double> samples = {};  // tokens a second, in the order measured
 
   std::string limit_kind = {};       // "bandwidth", "arithmetic"
   std::optional<double> limit = {};  // tokens a second that the machine's limit allows
+  size_t sequences = 1;              // at a time
 
   Summary summary() const { return Summarise(samples); }
   /// The median's share of the limit.
@@ -47,28 +48,34 @@ struct ModelBenchResult {
   std::string energy_reason = {};                 // why there is none
   SpeedResult prefill = {};
   SpeedResult decode = {};
+  std::optional<SpeedResult> together = {};  // decode, of several sequences at a time
+
+  std::vector<const SpeedResult*> speeds() const;
 };
 
 /// One loaded model that can be timed again and again.
 ///
 /// Prefill: `prefill` random ids into an empty cache in passes of at most 512 tokens, logits of the
 /// last token only. Decode: `decode` random ids one at a time, from an empty cache on, logits each
-/// time; what a sampler would add is no part of it. A repetition of either runs it as often as
+/// time; what a sampler would add is no part of it. With more than one sequence, the same again
+/// with a token of each in a pass. A repetition of either runs it as often as
 /// takes some 50 ms: a single pass of a small model is over within a scheduler's tick.
 class ModelBench {
  public:
   ModelBench(const std::filesystem::path& path, const Settings& settings, const SpeedMetric& speed);
 
-  /// Both tests once, nothing kept: caches, page tables and the clock come up to speed.
+  /// All tests once, nothing kept: caches, page tables and the clock come up to speed.
   void WarmUp();
-  /// Both tests once, the samples kept.
+  /// All tests once, the samples kept.
   void Repeat();
   /// With the limits that follow from the machine's; peak_rss_bytes is left to the caller.
   ModelBenchResult Result(const Limits& limits) const;
 
  private:
   void Prefill();
-  void Decode();
+  void Decode(size_t sequences);
+  /// Tokens a second that reading allows `sequences` tokens a pass.
+  double DecodeLimit(double read_bytes_s, size_t sequences) const;
 
   SpeedMetric speed_;
   double load_seconds_ = 0;
@@ -81,6 +88,8 @@ class ModelBench {
   size_t decode_passes_ = 1;
   SpeedResult prefill_ = {};
   SpeedResult decode_ = {};
+  size_t together_passes_ = 1;
+  std::optional<SpeedResult> together_ = {};
 };
 
 /// Called with repetitions done and in all.
@@ -93,9 +102,10 @@ std::vector<ModelBenchResult> BenchModels(std::span<const std::filesystem::path>
                                           const Limits& limits,
                                           const BenchProgress& progress = nullptr);
 
-/// Bytes that decoding one token reads: the weights, and the cache at the mean depth of `tokens`
-/// tokens decoded from an empty one.
-double DecodeBytes(const engine::Model& model, size_t kv_bytes_per_token, size_t tokens);
+/// Bytes that decoding a token of each of `sequences` reads: the weights once, and each one's cache
+/// at the mean depth of `tokens` tokens decoded from an empty one.
+double DecodeBytes(const engine::Model& model, size_t kv_bytes_per_token, size_t tokens,
+                   size_t sequences = 1);
 
 /// Operations in the matrix products that a prompt of `tokens` needs, a multiplication and an
 /// addition each: 2 a weight and token; the output matrix for the last token only.

@@ -27,6 +27,7 @@ struct SpeedMetric {
   size_t prefill = 512;  // tokens
   size_t decode = 64;    // tokens
   size_t repetitions = 5;
+  size_t sequences = 1;  // more: also decoded that many at a time; `bench model` only
 };
 
 /// What is measured of every cell; an absent metric is not measured.

@@ -30,6 +30,7 @@ engine::EngineOptions Settings::engine_options() const {
   options.threads = threads;
   options.activations = ParseActivations(activations);
   options.kv_format = ParseKvFormat(kv_type);
+  options.deterministic = deterministic;
   return options;
 }
 
@@ -61,6 +62,7 @@ void to_json(nlohmann::json& json, const Settings& settings) {
   json = {
       {"threads", settings.threads}, {"isa", settings.isa},   {"activations", settings.activations},
       {"kv_type", settings.kv_type}, {"load", settings.load}, {"weights", settings.weights}};
+  if (settings.deterministic) json["deterministic"] = true;
 }
 
 void from_json(const nlohmann::json& json, Settings& settings) {
@@ -70,6 +72,7 @@ void from_json(const nlohmann::json& json, Settings& settings) {
   json.at("kv_type").get_to(settings.kv_type);
   json.at("load").get_to(settings.load);
   json.at("weights").get_to(settings.weights);
+  settings.deterministic = json.value("deterministic", false);
 }
 
 }  // namespace crossover::bench

@@ -17,6 +17,7 @@ struct Settings {
   std::string kv_type = "f16";       // f16, bf16, f32, q8_0, q4_0
   std::string load = "mmap";         // mmap, ram
   std::string weights = "packed";    // mapped, packed
+  bool deterministic = false;
 
   engine::LoadMode load_mode() const;
   engine::ModelOptions model_options() const;

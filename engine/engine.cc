@@ -57,6 +57,11 @@ size_t Capacity(const ModelConfig& config, const EngineOptions& options) {
   return options.kv_capacity == 0 ? config.context : options.kv_capacity;
 }
 
+kernels::Activations FixedActivations(const EngineOptions& options) {
+  const bool by_tokens = options.activations == kernels::Activations::kAuto;
+  return options.deterministic && by_tokens ? kernels::Activations::kQ8 : options.activations;
+}
+
 }  // namespace
 
 struct Engine::State {
@@ -186,7 +191,8 @@ Logits Engine::Forward(std::span<const Chunk> batch) {
         ErrorCode::kOutOfMemory,
         fmt::format("no memory for {} rows of {} logits; ask for fewer rows a pass", rows, vocab));
   }
-  RunForward(s.team, *model_, options_.activations, s.flat,
+  if (options_.deterministic) s.flat.min_tile_rows = 1;
+  RunForward(s.team, *model_, FixedActivations(options_), s.flat,
              {&s.kv.layout(), s.kv.pool(), s.context}, s.activity);
   for (const Chunk& chunk : batch) s.kv.Publish(chunk.sequence);
   return {s.activity.logits.data(), rows, vocab};

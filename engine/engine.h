@@ -30,6 +30,13 @@ struct EngineOptions {
   /// The longest a sequence will be; 0: kv_capacity. Models with long-RoPE (Phi-3 128k) rotate
   /// sequences otherwise where this exceeds the context of their first training.
   size_t context = 0;
+  /// A sequence's logits are the same bits whatever else is in the batch, however it is cut into
+  /// chunks, and whether it began with cached pages. Otherwise Activations::kAuto and attention
+  /// choose their kernels by the number of tokens, and logits move by what rounding activations to
+  /// 8 bits, or to bfloat16, moves them (docs/guide.md has figures). kAuto then is kQ8, which
+  /// prompts pay for; attention takes tile units for single tokens too. (The number of threads
+  /// changes no bit in any case.)
+  bool deterministic = false;
 };
 
 /// Consecutive tokens that extend one sequence.

@@ -73,24 +73,6 @@ TEST_CASE("logits do not depend on how a prompt is cut into passes") {
   CHECK(engine.kv().usage().free == engine.kv().pages());
 }
 
-TEST_CASE("the number of threads changes no bit") {
-  const auto ids = Ids(40, 2);
-  for (const auto activations : {kernels::Activations::kF32, kernels::Activations::kQ8}) {
-    EngineOptions options = Options();
-    options.activations = activations;
-    Engine one(Reference(), options);
-    const auto expected = Score(one, ids, 40);
-    const auto expected_decode = Score(one, ids, 1);
-    for (const size_t threads : {2, 3}) {
-      CAPTURE(threads);
-      options.threads = threads;
-      Engine many(Reference(), options);
-      CHECK(Score(many, ids, 40) == expected);
-      CHECK(Score(many, ids, 1) == expected_decode);
-    }
-  }
-}
-
 TEST_CASE("packed weights give the mapped ones' logits") {
   const test::TemporaryDirectory directory;
   const auto source = test::SourceRoot() / "models/reference-xs.gguf";

@@ -79,6 +79,7 @@ class Pass {
     args.spans = batch_.spans;
     // Products that round their operands make attention's rounding no worse.
     args.bf16_tiles = activations_ != kernels::Activations::kF32;
+    args.min_tile_rows = batch_.min_tile_rows;
     kernels::StoreKv(worker_, args, a_.k.data(), a_.v.data());
     worker_.Sync();
     kernels::Attention(worker_, args, a_.q.data(), a_.attention.data());

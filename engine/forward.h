@@ -39,6 +39,8 @@ struct FlatBatch {
   std::vector<size_t> positions;              // [tokens]
   std::vector<size_t> logit_rows;             // which tokens' logits are wanted, ascending
   std::vector<kernels::AttentionSpan> spans;  // one per chunk
+  /// From how many query rows on a span takes tile units (kernels::AttentionArgs).
+  size_t min_tile_rows = kernels::kMinTileRows;
 };
 
 /// Where K and V go.

@@ -21,15 +21,11 @@ engine::EngineOptions EvaluationEngineOptions(engine::EngineOptions base,
       std::clamp(kCacheBytes / std::max<size_t>(row_bytes, 1), kMinCacheTokens, kMaxCacheTokens);
   base.kv_capacity = std::max(affordable, context + 2 * base.page_tokens);
   base.context = context;
+  base.deterministic = true;
+  if (base.activations == kernels::Activations::kAuto) {
+    base.activations = kernels::Activations::kAutoMany;
+  }
   return base;
-}
-
-size_t FreeTokens(const engine::Engine& engine, size_t sequences) {
-  const engine::KvCache& kv = engine.kv();
-  const size_t page = kv.layout().page_tokens;
-  const size_t lost = sequences * (page - 1);
-  const size_t free = kv.available_pages() * page;
-  return free > lost ? free - lost : 0;
 }
 
 size_t MaxLogitRows(size_t vocab) {

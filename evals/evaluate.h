@@ -1,8 +1,7 @@
 // Accuracy of a model on a task.
 //
-// Items are scored many at a time. A pass never has fewer than kMinimumPassTokens tokens (fillers
-// make up the rest), so that with Activations::kAuto every pass takes the same kernels and an
-// item's result does not hang on how many others happened to share its pass.
+// Items are scored many at a time, by the scheduler. An engine with EvaluationEngineOptions makes
+// an item's result independent of which others share its passes, to the bit.
 #pragma once
 
 #include <cstddef>

@@ -7,8 +7,7 @@
 
 #include "base/error.h"
 #include "engine/log_softmax.h"
-#include "evals/capacity.h"
-#include "evals/pass_runner.h"
+#include "engine/scheduler.h"
 #include "evals/prompts.h"
 
 namespace crossover::evals {
@@ -19,12 +18,9 @@ using engine::RowExtremes;
 
 // An item on its way.
 struct Lane {
-  size_t item;
-  ScopedSequence sequence;
-  std::vector<TokenId> next;  // to be fed: the prompt, then one token at a time
-  std::string text;
-  size_t tokens_left;  // may still be generated
-  size_t footprint;    // cache tokens at most
+  std::string text = {};
+  size_t tokens_left = 0;            // may still be generated
+  std::optional<TokenId> best = {};  // of the last row
 };
 
 class Decoder {
@@ -35,39 +31,38 @@ class Decoder {
         tokenizer_(tokenizer),
         items_(items),
         options_(options),
-        runner_(engine),
-        capacity_(FreeTokens(engine, kGenerationLanes + 2)),
-        results_(count) {}
+        results_(count),
+        lanes_(count),
+        scheduler_(engine, {.max_sequences = kGenerationLanes}) {}
 
   std::vector<ItemResult> Run() {
-    size_t done = 0;
-    while (done < results_.size()) {
-      Refill();
-      Step();
-      const size_t finished = std::erase_if(lanes_, [&](Lane& lane) { return Finish(lane); });
-      done += finished;
-      if (finished > 0 && options_.progress) options_.progress(done, results_.size());
-    }
+    for (size_t i = 0; i < results_.size(); ++i) Submit(i);
+    scheduler_.Run();
     return std::move(results_);
   }
 
   size_t truncated() const { return truncated_; }
 
  private:
-  // Takes items in order while there is a lane and cache for the longest answer.
-  void Refill() {
-    while (lanes_.size() < kGenerationLanes && started_ < results_.size()) {
-      if (!prepared_) prepared_ = Prepare(started_);
-      size_t used = PassRunner::kReservedTokens + prepared_->footprint;
-      for (const Lane& lane : lanes_) used += lane.footprint;
-      if (used > capacity_) break;
-      lanes_.push_back(std::move(*prepared_));
-      prepared_.reset();
-      ++started_;
-    }
+  void Submit(size_t index) {
+    engine::Request request;
+    request.tokens = Prompt(index);
+    request.on_row = [this, index](size_t, std::span<const float> logits) {
+      const RowExtremes row = FindExtremes(logits);
+      lanes_[index].best = row.finite ? std::optional(row.argmax) : std::nullopt;
+    };
+    request.next = [this, index] { return Next(index); };
+    request.on_end = [this, index](engine::RequestEnd end) {
+      if (end != engine::RequestEnd::kFinished) {
+        throw Error(ErrorCode::kOutOfMemory,
+                    fmt::format("item {}: the KV cache has no room left", index + 1));
+      }
+      if (options_.progress) options_.progress(++done_, results_.size());
+    };
+    scheduler_.Submit(std::move(request));
   }
 
-  Lane Prepare(size_t index) {
+  std::vector<TokenId> Prompt(size_t index) {
     const GenerationItem& item = items_[index];
     const std::string prompt = FewshotPrefix(items_, index, options_.fewshot) + item.prompt;
     std::vector<TokenId> tokens = EncodePrompt(tokenizer_, prompt);
@@ -83,40 +78,26 @@ class Decoder {
     }
     if (TruncateLeft(tokens, context - new_tokens, tokenizer_.adds_bos())) ++truncated_;
     const size_t footprint = tokens.size() + new_tokens;
-    if (footprint + PassRunner::kReservedTokens > capacity_) {
+    if (footprint > engine_.kv().pages() * engine_.kv().layout().page_tokens) {
       throw Error(ErrorCode::kInvalidArgument,
                   fmt::format("item {} needs a KV cache of {} tokens, which is more than there is",
                               index + 1, footprint));
     }
-    return {index, ScopedSequence(engine_), std::move(tokens), {}, new_tokens, footprint};
+    lanes_[index].tokens_left = new_tokens;
+    return tokens;
   }
 
-  void Step() {
-    std::vector<Segment> segments;
-    for (const Lane& lane : lanes_) {
-      segments.push_back({lane.sequence.id(), lane.next, lane.next.size() - 1});
+  // The token to go on with, unless the item's outcome is known.
+  std::optional<TokenId> Next(size_t index) {
+    Lane& lane = lanes_[index];
+    if (!lane.best) {
+      throw Error(ErrorCode::kNonFinite,
+                  fmt::format("item {}: the model's logits are not finite: its file is damaged or "
+                              "its values overflow",
+                              index + 1));
     }
-    std::vector<std::optional<TokenId>> best(lanes_.size());
-    runner_.Run(segments, [&](size_t lane, size_t, std::span<const float> logits) {
-      const RowExtremes row = FindExtremes(logits);
-      if (row.finite) best[lane] = row.argmax;
-    });
-    for (size_t i = 0; i < lanes_.size(); ++i) {
-      if (!best[i]) {
-        throw Error(ErrorCode::kNonFinite,
-                    fmt::format("item {}: the model's logits are not finite: its file is damaged "
-                                "or its values overflow",
-                                lanes_[i].item + 1));
-      }
-      lanes_[i].next.assign(1, *best[i]);
-    }
-  }
-
-  // Takes the lane's new token; true once the item's outcome is known.
-  bool Finish(Lane& lane) {
-    ItemResult& result = results_[lane.item];
-    const std::string& answer = items_[lane.item].answer;
-    const TokenId token = lane.next[0];
+    const TokenId token = *lane.best;
+    const std::string& answer = items_[index].answer;
     bool ended = tokenizer_.IsEndOfGeneration(token) || --lane.tokens_left == 0;
     if (!tokenizer_.IsEndOfGeneration(token)) lane.text += tokenizer_.Decode(token);
     if (const size_t line = lane.text.find('\n'); line != std::string::npos) {
@@ -124,23 +105,21 @@ class Decoder {
       ended = true;
     }
     const bool hopeless = !options_.whole_answers && !CanStillMatch(lane.text, answer);
-    if (!ended && !hopeless) return false;
-    result.generated = Trim(lane.text);
-    result.correct = result.generated == Trim(answer);
-    return true;
+    if (!ended && !hopeless) return token;
+    results_[index].generated = Trim(lane.text);
+    results_[index].correct = results_[index].generated == Trim(answer);
+    return std::nullopt;
   }
 
   engine::Engine& engine_;
   const tokenizer::Tokenizer& tokenizer_;
   const std::vector<GenerationItem>& items_;
   const TaskOptions& options_;
-  PassRunner runner_;
-  size_t capacity_;
   std::vector<ItemResult> results_;
   std::vector<Lane> lanes_;
-  std::optional<Lane> prepared_;
-  size_t started_ = 0;
   size_t truncated_ = 0;
+  size_t done_ = 0;
+  engine::Scheduler scheduler_;
 };
 
 }  // namespace

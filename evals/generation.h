@@ -10,7 +10,7 @@
 
 namespace crossover::evals {
 
-/// Items decode in lockstep, kGenerationLanes at a time; a finished one makes room for the next.
+/// Up to kGenerationLanes items decode at a time; a finished one makes room for the next.
 /// `truncated` counts items whose prompt was cut.
 std::vector<ItemResult> ScoreGeneration(engine::Engine& engine,
                                         const tokenizer::Tokenizer& tokenizer,

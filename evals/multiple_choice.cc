@@ -8,8 +8,7 @@
 
 #include "base/error.h"
 #include "engine/log_softmax.h"
-#include "evals/capacity.h"
-#include "evals/pass_runner.h"
+#include "engine/scheduler.h"
 #include "evals/prompts.h"
 
 namespace crossover::evals {
@@ -17,8 +16,6 @@ namespace {
 
 using engine::Normalise;
 using engine::RowNormaliser;
-
-constexpr size_t kGroupItems = 64;
 
 size_t Longest(const EncodedChoices& item) {
   size_t longest = 0;
@@ -31,14 +28,13 @@ size_t Longest(const EncodedChoices& item) {
 // The last token of a continuation is predicted, never fed.
 size_t Footprint(const EncodedChoices& item) { return item.context.size() + Longest(item) - 1; }
 
-// Items that are in the cache together: each context is fed once, then all first choices, all
-// second ones, and so on.
-class Group {
+// Each context is a request; when it is done its choices are, and begin with its pages.
+class Scorer {
  public:
-  Group(engine::Engine& engine, std::span<const EncodedChoices> items, size_t first_index)
-      : engine_(engine), items_(items), first_index_(first_index) {
+  Scorer(engine::Engine& engine, std::span<const EncodedChoices> items,
+         const TaskProgress& progress)
+      : items_(items), progress_(progress), open_(items.size()), scheduler_(engine) {
     for (const EncodedChoices& item : items_) {
-      sequences_.emplace_back(engine);
       auto& scores = scores_.emplace_back();
       for (const auto& continuation : item.continuations) {
         scores.emplace_back(continuation.size());
@@ -46,11 +42,9 @@ class Group {
     }
   }
 
-  void Score(PassRunner& runner) {
-    ScoreFirstTokens(runner);
-    size_t most = 0;
-    for (const EncodedChoices& item : items_) most = std::max(most, item.continuations.size());
-    for (size_t k = 0; k < most; ++k) ScoreRest(runner, k);
+  void Run() {
+    for (size_t i = 0; i < items_.size(); ++i) SubmitContext(i);
+    scheduler_.Run();
   }
 
   /// Σ ln p of choice k's tokens.
@@ -61,7 +55,7 @@ class Group {
     throw Error(ErrorCode::kNonFinite,
                 fmt::format("item {}: the log-likelihood of choice {} is not finite: the model's "
                             "file is damaged or its values overflow",
-                            first_index_ + item + 1, k));
+                            item + 1, k));
   }
 
   /// Whether greedy decoding would say choice k.
@@ -82,44 +76,71 @@ class Group {
   }
 
   // The context's last row predicts the first token of every choice.
-  void ScoreFirstTokens(PassRunner& runner) {
-    std::vector<Segment> contexts;
-    for (size_t i = 0; i < items_.size(); ++i) {
-      const auto& context = items_[i].context;
-      contexts.push_back({sequences_[i].id(), context, context.size() - 1});
-    }
-    runner.Run(contexts, [&](size_t i, size_t, std::span<const float> logits) {
+  void SubmitContext(size_t i) {
+    const auto& [context, continuations] = items_[i];
+    open_[i] = 1;
+    engine::Request request;
+    request.tokens = context;
+    request.on_row = [this, i](size_t, std::span<const float> logits) {
       const RowNormaliser row = Normalise(logits);
       if (!row.finite) return;
       for (size_t k = 0; k < items_[i].continuations.size(); ++k) {
         scores_[i][k][0] = ScoreToken(row, logits, items_[i].continuations[k][0]);
       }
-    });
+    };
+    request.on_end = [this, i](engine::RequestEnd end) {
+      CheckEnd(i, end);
+      for (size_t k = 0; k < items_[i].continuations.size(); ++k) SubmitRest(i, k);
+      Close(i);
+    };
+    scheduler_.Submit(std::move(request));
   }
 
-  void ScoreRest(PassRunner& runner, size_t k) {
-    std::vector<Segment> segments;
-    std::vector<size_t> owners;
-    for (size_t i = 0; i < items_.size(); ++i) {
-      if (k >= items_[i].continuations.size() || items_[i].continuations[k].size() < 2) continue;
-      const std::span<const TokenId> tokens = items_[i].continuations[k];
-      segments.push_back({sequences_[i].id(), tokens.first(tokens.size() - 1), 0});
-      owners.push_back(i);
-    }
-    runner.Run(segments, [&](size_t s, size_t token, std::span<const float> logits) {
-      const size_t i = owners[s];
+  // Before further contexts: as long as this one's pages are there.
+  void SubmitRest(size_t i, size_t k) {
+    const auto& [context, continuations] = items_[i];
+    const std::vector<TokenId>& choice = continuations[k];
+    if (choice.size() < 2) return;
+    ++open_[i];
+    engine::Request request;
+    request.tokens = context;
+    request.tokens.insert(request.tokens.end(), choice.begin(), choice.end() - 1);
+    request.logits_from = context.size();
+    request.priority = 1;
+    request.on_row = [this, i, k](size_t position, std::span<const float> logits) {
       const RowNormaliser row = Normalise(logits);
       if (!row.finite) return;
-      scores_[i][k][token + 1] = ScoreToken(row, logits, items_[i].continuations[k][token + 1]);
-    });
-    for (const size_t i : owners) engine_.Truncate(sequences_[i].id(), items_[i].context.size());
+      const size_t next = position - items_[i].context.size() + 1;
+      scores_[i][k][next] = ScoreToken(row, logits, items_[i].continuations[k][next]);
+    };
+    request.on_end = [this, i](engine::RequestEnd end) {
+      CheckEnd(i, end);
+      Close(i);
+    };
+    scheduler_.Submit(std::move(request));
   }
 
-  engine::Engine& engine_;
+  void Close(size_t i) {
+    if (--open_[i] > 0) return;
+    // Now rather than at the end: a damaged model should not run for long.
+    for (size_t k = 0; k < scores_[i].size(); ++k) LogLikelihood(i, k);
+    ++done_;
+    if (progress_) progress_(done_, items_.size());
+  }
+
+  void CheckEnd(size_t i, engine::RequestEnd end) const {
+    if (end == engine::RequestEnd::kFinished) return;
+    throw Error(ErrorCode::kOutOfMemory,
+                fmt::format("item {}: the KV cache has no room left for its {} tokens", i + 1,
+                            Footprint(items_[i])));
+  }
+
   std::span<const EncodedChoices> items_;
-  size_t first_index_;
-  std::vector<ScopedSequence> sequences_;
+  const TaskProgress& progress_;
   std::vector<std::vector<std::vector<TokenScore>>> scores_;  // [item][choice][token]
+  std::vector<size_t> open_;                                  // requests of an item
+  size_t done_ = 0;
+  engine::Scheduler scheduler_;
 };
 
 std::vector<EncodedChoices> EncodeAll(const engine::Engine& engine,
@@ -144,21 +165,14 @@ std::vector<EncodedChoices> EncodeAll(const engine::Engine& engine,
   return encoded;
 }
 
-// How many items from `first` on fit the cache together.
-size_t GroupSize(const engine::Engine& engine, std::span<const EncodedChoices> items,
-                 size_t first) {
-  size_t count = 0;
-  size_t tokens = PassRunner::kReservedTokens;
-  while (count < kGroupItems && first + count < items.size()) {
-    tokens += Footprint(items[first + count]);
-    // One more for the fillers' sequence.
-    if (tokens > FreeTokens(engine, count + 2)) break;
-    ++count;
+void CheckRoom(const engine::Engine& engine, std::span<const EncodedChoices> items) {
+  const size_t room = engine.kv().pages() * engine.kv().layout().page_tokens;
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (Footprint(items[i]) <= room) continue;
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("item {} needs a KV cache of {} tokens, which is more than there is",
+                            i + 1, Footprint(items[i])));
   }
-  if (count > 0) return count;
-  throw Error(ErrorCode::kInvalidArgument,
-              fmt::format("item {} needs a KV cache of {} tokens, which is more than there is",
-                          first + 1, Footprint(items[first])));
 }
 
 }  // namespace
@@ -184,22 +198,16 @@ std::vector<ItemResult> ScoreMultipleChoice(engine::Engine& engine,
                                             const TaskOptions& options, size_t& truncated) {
   const size_t count = options.limit == 0 ? items.size() : std::min(options.limit, items.size());
   const auto encoded = EncodeAll(engine, tokenizer, items, count, options.fewshot, truncated);
+  CheckRoom(engine, encoded);
+  Scorer scorer(engine, encoded, options.progress);
+  scorer.Run();
   std::vector<ItemResult> results(count);
-  PassRunner runner(engine);
-  for (size_t first = 0; first < count;) {
-    const size_t size = GroupSize(engine, encoded, first);
-    Group group(engine, std::span(encoded).subspan(first, size), first);
-    group.Score(runner);
-    for (size_t i = 0; i < size; ++i) {
-      ItemResult& result = results[first + i];
-      for (size_t k = 0; k < items[first + i].choices.size(); ++k) {
-        result.log_likelihood.push_back(group.LogLikelihood(i, k));
-        result.greedy.push_back(group.Greedy(i, k));
-      }
-      Choose(items[first + i], result);
+  for (size_t i = 0; i < count; ++i) {
+    for (size_t k = 0; k < items[i].choices.size(); ++k) {
+      results[i].log_likelihood.push_back(scorer.LogLikelihood(i, k));
+      results[i].greedy.push_back(scorer.Greedy(i, k));
     }
-    first += size;
-    if (options.progress) options.progress(first, count);
+    Choose(items[i], results[i]);
   }
   return results;
 }

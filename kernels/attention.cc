@@ -48,7 +48,7 @@ class Plan {
     for (const AttentionSpan& span : args_.spans) {
       const size_t rows = span.rows * group;
       Part part{&FloatPath(), &float_, {&args_, &span, 0, 0, 0}};
-      if (tiles_ != nullptr && rows >= kMinTileRows) {
+      if (tiles_ != nullptr && rows >= args_.min_tile_rows) {
         part.path = tiles_;
         part.geometry = &tile_;
       }

@@ -54,6 +54,7 @@ struct AttentionArgs {
   float soft_cap = 0.0f;    // s ← cap · tanh(s / cap); 0: none
   size_t window = 0;        // attends to the last `window` positions only, itself included; 0: all
   bool bf16_tiles = false;  // operands may be rounded to bfloat16 for tile units; see Attention
+  size_t min_tile_rows = kMinTileRows;  // of a span, from which on; 1: always
   std::span<const AttentionSpan> spans;
 };
 
@@ -67,15 +68,16 @@ void StoreKv(const Worker& worker, const AttentionArgs& args, const float* k, co
 /// window are not touched.
 ///
 /// In float32 throughout, unless bf16_tiles is set, the CPU has tile units and the span has at
-/// least kMinTileRows rows: then q, k, v and the probabilities p are rounded to bfloat16, each by a
-/// factor within 1 ± 2^-9, and all sums and the softmax stay in float32. A score s = scale · q·k
+/// least min_tile_rows rows: then q, k, v and the probabilities p are rounded to bfloat16, each by
+/// a factor within 1 ± 2^-9, and all sums and the softmax stay in float32. A score s = scale · q·k
 /// then is off by |δ| ≤ 2^-8 scale Σ|q k| (by a third of 2^-9 scale √(Σ(q k)²) as a rule), and the
 /// result by Σ p (e^(2 max|δ|) - 1 + 2^-8) |v| at most.
 ///
 /// A token's result depends on its query and the stored keys and values alone, bit for bit: not on
 /// the number of workers, the page size, or the spans and batches that its sequence came in, except
-/// that with bf16_tiles set a shorter span may be computed in float32. One more exception with
-/// tiles: a NaN or infinity in V may reach tokens of the same span that come before it.
+/// that with bf16_tiles set a span of fewer than min_tile_rows rows is computed in float32. One
+/// more exception with tiles: a NaN or infinity in V may reach tokens of the same span that come
+/// before it.
 void Attention(const Worker& worker, const AttentionArgs& args, const float* q, float* out);
 
 }  // namespace crossover::kernels

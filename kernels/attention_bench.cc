@@ -2,7 +2,6 @@
 // a sequence. Decoding passes over as many layers as a model has, so that K and V come from where
 // they come from in a model; beside it stands a plain read of the same bytes by the same threads.
 #include <benchmark/benchmark.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <chrono>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "kernels/attention.h"
+#include "kernels/huge_pages.h"
 #include "kernels/isa.h"
 #include "kernels/probe.h"
 #include "quant/format.h"
@@ -32,25 +32,6 @@ constexpr Heads kHeads[] = {
 constexpr size_t kLayers = 28;
 constexpr size_t kMaxPoolBytes = size_t{3} << 29;
 
-/// A pool as the engine makes it: mapped, not yet touched.
-class Pool {
- public:
-  explicit Pool(size_t bytes)
-      : bytes_((bytes + 511) / 512 * 512),
-        data_(static_cast<std::byte*>(mmap(nullptr, bytes_, PROT_READ | PROT_WRITE,
-                                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))) {}
-  ~Pool() { munmap(data_, bytes_); }
-  Pool(const Pool&) = delete;
-  Pool& operator=(const Pool&) = delete;
-
-  std::byte* data() const { return data_; }
-  size_t bytes() const { return bytes_; }
-
- private:
-  size_t bytes_;
-  std::byte* data_;
-};
-
 std::vector<float> Ramp(size_t n) {
   std::vector<float> x(n);
   for (size_t i = 0; i < n; ++i) x[i] = static_cast<float>(i * 37 % 101) * 0.02f - 1.0f;
@@ -67,13 +48,14 @@ class Sequence {
                 .kv_heads = heads.kv_heads,
                 .head_dim = heads.head_dim},
         blocks_(length / layout_.page_tokens + 1),
-        pool_(blocks_.size() * layout_.page_bytes()),
+        pool_bytes_(blocks_.size() * layout_.page_bytes() / 512 * 512),
+        pool_(ReserveBytes(blocks_.size() * layout_.page_bytes())),
         q_(Ramp(rows * heads.heads * heads.head_dim)),
         out_(q_.size()),
         span_{blocks_.data(), 0, rows, length - rows} {
     std::iota(blocks_.begin(), blocks_.end(), 0u);
     args_.layout = &layout_;
-    args_.pool = pool_.data();
+    args_.pool = pool_.get();
     args_.heads = heads.heads;
     args_.scale = 1.0f / std::sqrt(static_cast<float>(heads.head_dim));
     Fill(team, length);
@@ -99,11 +81,11 @@ class Sequence {
     for (int i = 0; i < 7; ++i) {
       const auto start = std::chrono::steady_clock::now();
       team.Run([&](const Worker& worker) {
-        const Range mine = worker.Split(pool_.bytes(), 512);
-        ReadMemory(pool_.data() + mine.begin, mine.size(), 1, true);
+        const Range mine = worker.Split(pool_bytes_, 512);
+        ReadMemory(pool_.get() + mine.begin, mine.size(), 1, true);
       });
       const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-      best = std::max(best, static_cast<double>(pool_.bytes()) / seconds.count());
+      best = std::max(best, static_cast<double>(pool_bytes_) / seconds.count());
     }
     return best;
   }
@@ -123,7 +105,8 @@ class Sequence {
 
   KvLayout layout_;
   std::vector<uint32_t> blocks_;
-  Pool pool_;
+  size_t pool_bytes_;
+  ReservedBytes pool_;  // as the engine makes it
   std::vector<float> q_, out_;
   AttentionSpan span_;
   AttentionArgs args_;

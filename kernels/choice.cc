@@ -9,8 +9,10 @@ namespace crossover::kernels {
 namespace {
 
 std::string_view FloatReason(const Matrix& w, Activations activations, size_t tokens) {
-  if (activations != Activations::kAuto) return "activations as asked for";
-  if (tokens <= kMaxGemvTokens) {
+  if (activations != Activations::kAuto && activations != Activations::kAutoMany) {
+    return "activations as asked for";
+  }
+  if (activations == Activations::kAuto && tokens <= kMaxGemvTokens) {
     return quant::Info(w.format).quantized ? "no 8-bit kernel for the format"
                                            : "weights that are not quantised keep floats";
   }
@@ -33,12 +35,15 @@ KernelChoice ChooseMatMul(const Matrix& w, Activations activations, size_t token
               FloatReason(w, activations, tokens)};
     case Form::kQ8:
       return {packed ? "gemv_packed_q8" : "gemv_q8", "int8_dot",
-              tokens <= kMaxGemvTokens ? "few tokens: weights stream once, bytes decide"
-              : activations == Activations::kAuto
-                  ? "many tokens, no tile unit: bytes in one instruction beat floats"
-                  : "activations as asked for"};
+              activations == Activations::kQ8 ? "activations as asked for"
+              : activations == Activations::kAuto && tokens <= kMaxGemvTokens
+                  ? "few tokens: weights stream once, bytes decide"
+                  : "many tokens, no tile unit: bytes in one instruction beat floats"};
     case Form::kTiles:
-      return {"gemm_amx_bf16", "amx_bf16", "many tokens: tile units, weights decoded once a panel"};
+      return {"gemm_amx_bf16", "amx_bf16",
+              activations == Activations::kBF16
+                  ? "activations as asked for"
+                  : "many tokens: tile units, weights decoded once a panel"};
   }
   return {};
 }

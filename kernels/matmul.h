@@ -35,13 +35,16 @@ struct Matrix {
 ///   kF32   float32: isolates the weights' error from the activations'
 ///   kBF16  both operands rounded to bfloat16, sums in float32
 ///   kQ8    8-bit blocks as long as the weight format's, with a float32 scale; integer dot
-///   products.
+///          products.
 ///          Weights that no such kernel reads (F32, F16, BF16; G2 … G8 in Layout::kRows) are
 ///          taken as with kF32.
-///   kAuto  kQ8 for up to kMaxGemvTokens tokens; beyond, kBF16 where the tile units take the matrix
-///          (packed, AMX), else kQ8 where bytes are multiplied in one instruction (packed, VNNI or
-///          Arm's dot product), else kF32
-enum class Activations : uint8_t { kAuto, kF32, kBF16, kQ8 };
+///   kAutoMany  kBF16 where the tile units take the matrix (packed, AMX), else kQ8 where bytes are
+///          multiplied in one instruction (packed, VNNI or Arm's dot product), else kF32: what is
+///          fastest for many tokens
+///   kAuto  kQ8 for up to kMaxGemvTokens tokens; beyond, kAutoMany
+/// But for kAuto, which looks at their number, a token's result does not depend on the other tokens
+/// of a product, bit for bit.
+enum class Activations : uint8_t { kAuto, kF32, kBF16, kQ8, kAutoMany };
 
 /// Up to this many tokens weights stream once through the GEMV kernels; beyond, the GEMM ones
 /// decode a panel and reuse it.

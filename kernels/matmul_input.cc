@@ -101,11 +101,10 @@ void ConvertChunk(const MatMulInput::Rows::Plan& plan, const float* row, size_t 
 }  // namespace
 
 Form ResolveForm(Activations activations, const Matrix& w, size_t tokens) {
-  const auto q8_kernels = w.layout == Layout::kPacked ? GemvPackedTable() : GemvQ8Table();
-  const bool has_q8 = q8_kernels[FormatIndex(w.format)] != nullptr;
-  // Below 17 tokens a tile is half empty or worse, and weights are read once anyway.
-  const bool tiles = w.layout == Layout::kPacked && tokens > kMaxGemvTokens &&
-                     GemmTilesTable()[FormatIndex(w.format)] != nullptr;
+  const bool packed = w.layout == Layout::kPacked;
+  const bool has_q8 =
+      (packed ? GemvPackedTable() : GemvQ8Table())[FormatIndex(w.format)] != nullptr;
+  const bool tiles = packed && GemmTilesTable()[FormatIndex(w.format)] != nullptr;
   switch (activations) {
     case Activations::kF32:
       return Form::kF32;
@@ -114,11 +113,15 @@ Form ResolveForm(Activations activations, const Matrix& w, size_t tokens) {
     case Activations::kQ8:
       return has_q8 ? Form::kQ8 : Form::kF32;
     case Activations::kAuto:
+      // Below 17 tokens a tile is half empty or worse, and weights are read once anyway.
+      if (has_q8 && tokens <= kMaxGemvTokens) return Form::kQ8;
+      if (tokens <= kMaxGemvTokens) return Form::kF32;
+      [[fallthrough]];
+    case Activations::kAutoMany:
       break;
   }
-  if (has_q8 && tokens <= kMaxGemvTokens) return Form::kQ8;
-  if (has_q8 && !tiles && w.layout == Layout::kPacked && HasFastByteProducts()) return Form::kQ8;
-  return tiles ? Form::kTiles : Form::kF32;
+  if (tiles) return Form::kTiles;
+  return has_q8 && packed && HasFastByteProducts() ? Form::kQ8 : Form::kF32;
 }
 
 MatMulInput::MatMulInput() : rows_(std::make_unique<Rows>()) {}

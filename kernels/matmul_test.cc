@@ -149,22 +149,25 @@ bool HasQ8Kernel(quant::Format format, bool packed) {
   return (packed ? GemvPackedTable() : GemvQ8Table())[FormatIndex(format)] != nullptr;
 }
 
+bool TakesMany(const Product& product) {
+  return product.mode == Activations::kAutoMany ||
+         (product.mode == Activations::kAuto && product.tokens > kMaxGemvTokens);
+}
+
 bool OnTiles(const TestWeights& w, const Product& product) {
-  return product.packed && product.tokens > kMaxGemvTokens &&
+  return product.packed && (TakesMany(product) || product.mode == Activations::kBF16) &&
          GemmTilesTable()[FormatIndex(w.format)] != nullptr;
 }
 
 bool IsQ8(const TestWeights& w, const Product& product) {
   if (!HasQ8Kernel(w.format, product.packed)) return false;
   if (product.mode == Activations::kQ8) return true;
-  if (product.mode != Activations::kAuto) return false;
-  return product.tokens <= kMaxGemvTokens ||
-         (product.packed && !OnTiles(w, product) && HasFastByteProducts());
+  if (TakesMany(product)) return product.packed && !OnTiles(w, product) && HasFastByteProducts();
+  return product.mode == Activations::kAuto;
 }
 
 bool IsBF16(const TestWeights& w, const Product& product) {
-  return product.mode == Activations::kBF16 ||
-         (product.mode == Activations::kAuto && OnTiles(w, product));
+  return product.mode == Activations::kBF16 || OnTiles(w, product);
 }
 
 void Check(const TestWeights& w, const std::vector<float>& x, const Product& product,
@@ -230,7 +233,7 @@ TEST_CASE_TEMPLATE("matmul: every format and shape", Level, CROSSOVER_EVERY_LEVE
       };
       for (const size_t tokens : extents.tokens) {
         for (const size_t rows : extents.rows) {
-          Product product{tokens, rows, kModes[n % 4], 1, n % 5 == 0, n % 3 == 0};
+          Product product{tokens, rows, kModes[n % kModes.size()], 1, n % 5 == 0, n % 3 == 0};
           check(product);
           product.packed = HasPackedForm(info.format);
           if (product.packed) check(product);
@@ -246,7 +249,7 @@ TEST_CASE_TEMPLATE("matmul: every format and shape", Level, CROSSOVER_EVERY_LEVE
         }
       }
       // Teams are slow to call where other work fills the cores: a few times will do.
-      check({3, kMaxRows, kModes[n % 4], 2});
+      check({3, kMaxRows, kModes[n % kModes.size()], 2});
       check({17, kMaxRows, kModes[n % 3], 3});
     }
   }
@@ -324,6 +327,38 @@ TEST_CASE_TEMPLATE("matmul: the number of workers changes no bit", Level, CROSSO
         const auto y = Run(w, x, product);
         REQUIRE(std::ranges::equal(alone, y, {}, std::bit_cast<uint32_t, float>,
                                    std::bit_cast<uint32_t, float>));
+      }
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("matmul: the other tokens change no bit", Level, CROSSOVER_EVERY_LEVEL) {
+  const LevelScope<Level> scope;
+  if (!scope.available()) return;
+  constexpr size_t kAll = 34, kRowCount = 37;
+  for (const quant::FormatInfo& info : quant::Formats()) {
+    CAPTURE(info.name);
+    const size_t cols = info.block_weights > 32 ? 768 : 736;
+    const auto w = RandomWeights(info.format, kRowCount, cols, WeightKind::kRandom, 17);
+    const auto x = RandomActivations(kAll, cols, 1.0f, 18);
+    for (const Activations mode :
+         {Activations::kF32, Activations::kBF16, Activations::kQ8, Activations::kAutoMany}) {
+      CAPTURE(static_cast<int>(mode));
+      for (const bool packed : {false, HasPackedForm(info.format)}) {
+        CAPTURE(packed);
+        Product product{.tokens = kAll, .rows = kRowCount, .mode = mode, .packed = packed};
+        const auto together = Run(w, x, product);
+        for (const auto& [first, count] :
+             {std::pair<size_t, size_t>{0, 1}, {1, 7}, {8, 3}, {11, 17}}) {
+          CAPTURE(count);
+          product.tokens = count;
+          const std::vector<float> part(x.begin() + static_cast<ptrdiff_t>(first * cols),
+                                        x.begin() + static_cast<ptrdiff_t>((first + count) * cols));
+          const auto y = Run(w, part, product);
+          const auto same = std::span(together).subspan(first * (kRowCount + 3), y.size());
+          CHECK(std::ranges::equal(same, y, {}, std::bit_cast<uint32_t, float>,
+                                   std::bit_cast<uint32_t, float>));
+        }
       }
     }
   }

@@ -288,6 +288,32 @@ TEST_CASE("bench model says what the contract asks, a row a model and test") {
   CHECK(rows[1].at("test") == "decode");
 }
 
+TEST_CASE("bench model decodes several sequences, and shares what they begin with") {
+  const auto run = [](const std::vector<std::string>& flags) {
+    std::vector<std::string> words{"bench", "model", EmbeddedXs(), "-p",        "16", "-n",
+                                   "4",     "-r",    "1",          "--threads", "1",  "--json"};
+    words.insert(words.end(), flags.begin(), flags.end());
+    const ProcessResult result = RunCrossover(words);
+    INFO(result.err);
+    REQUIRE(result.ok());
+    return json::parse(result.out);
+  };
+  const json rows = run({"--sequences", "5"});
+  REQUIRE(rows.size() == 3);
+  CHECK(rows[2].at("test") == "decode");
+  CHECK(rows[2].at("sequences") == 5);
+  CHECK(rows[2].at("limit").at("value") > rows[1].at("limit").at("value"));
+  const json shared = run({"--sequences", "6", "--shared-prefix", "40"});
+  REQUIRE(shared.size() == 1);
+  // Pages of 16 tokens: two of the prefix that are full, and two of each sequence's own.
+  CHECK(shared[0].at("kv_pages_ideal") == 2 + 6 * 2);
+  CHECK(shared[0].at("shared").at("kv_pages") == 2 + 6 * 2);
+  CHECK(shared[0].at("apart").at("kv_pages") == 6 * 4);
+  CHECK(shared[0].at("apart").at("tokens") == 6 * 56);
+  // What lies behind the last full page is not shared while the first one runs.
+  CHECK(shared[0].at("shared").at("tokens").get<int>() <= 56 + 5 * 24);
+}
+
 TEST_CASE("bench kernels: names, JSON of Google Benchmark's schema, and CSV") {
   const std::vector<std::string> words{
       "bench",         "kernels", "--op",          "rms_norm,matmul",

@@ -13,6 +13,7 @@
 #include "bench/child.h"
 #include "bench/model.h"
 #include "bench/record.h"
+#include "bench/shared_prefix.h"
 #include "bench/system.h"
 #include "tools/cmd_bench.h"
 
@@ -22,7 +23,23 @@ namespace {
 struct BenchModelFlags {
   std::vector<std::string> models;
   bench::SpeedMetric speed;
+  size_t shared_prefix = 0;  // tokens; 0: not measured
 };
+
+void RunSharedPrefix(const BenchModelFlags& flags, const GlobalOptions& globals) {
+  const bench::SharedPrefixMetric metric{.sequences = flags.speed.sequences,
+                                         .prefix = flags.shared_prefix,
+                                         .repetitions = flags.speed.repetitions};
+  std::vector<bench::SharedPrefixResult> results;
+  for (const std::string& model : flags.models) {
+    results.push_back(bench::BenchSharedPrefix(model, globals.settings(), metric));
+  }
+  if (globals.json) {
+    fmt::print("{}\n", bench::SharedPrefixJson(results).dump(2));
+  } else {
+    fmt::print("{}", bench::SharedPrefixTable(results));
+  }
+}
 
 /// Several models share this process, so each one's peak size is taken in a process of its own, by
 /// the same passes.
@@ -40,6 +57,7 @@ std::optional<uint64_t> PeakRss(const std::filesystem::path& model, const bench:
 }
 
 void Run(const BenchModelFlags& flags, const GlobalOptions& globals) {
+  if (flags.shared_prefix > 0) return RunSharedPrefix(flags, globals);
   const std::vector<std::filesystem::path> paths(flags.models.begin(), flags.models.end());
   const bench::Settings settings = globals.settings();
   const bench::Limits limits = bench::MeasureLimits(settings.threads);
@@ -88,9 +106,23 @@ void AddBenchModel(CLI::App& bench, const GlobalOptions& globals) {
       ->check(CLI::Range(1, 10000))
       ->type_name("N")
       ->capture_default_str();
+  command
+      ->add_option("--sequences", flags->speed.sequences, "Also decode so many sequences at a time")
+      ->check(CLI::Range(1, 4096))
+      ->type_name("N")
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--shared-prefix", flags->shared_prefix,
+          "Instead: prompts of --sequences sequences that begin with the same N tokens and "
+          "have 16 of their own, with shared KV pages and without")
+      ->check(CLI::Range(1, 1 << 20))
+      ->type_name("N");
   SetExamples(*command,
               "  crossover bench model model-f16.gguf model-q4.gguf\n"
-              "  crossover bench model model.gguf -p 128 -n 32 -r 10 --json");
+              "  crossover bench model model.gguf -p 128 -n 32 -r 10 --json\n"
+              "  crossover bench model model.gguf --sequences 16\n"
+              "  crossover bench model model.gguf --sequences 64 --shared-prefix 256");
   command->callback([flags, &globals] { Run(*flags, globals); });
 }
 

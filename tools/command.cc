@@ -25,7 +25,8 @@ engine::ModelOptions GlobalOptions::model_options() const { return settings().mo
 
 engine::ModelOptions GlobalOptions::model_options(size_t passes) const {
   engine::ModelOptions options = model_options();
-  if (weights == "auto" && passes < kPassesWorthPacking) {
+  // What is deterministic should not depend on how much is generated.
+  if (weights == "auto" && !deterministic && passes < kPassesWorthPacking) {
     options.weights = engine::WeightLayout::kMapped;
   }
   return options;
@@ -43,7 +44,8 @@ bench::Settings GlobalOptions::settings() const {
           .activations = activations,
           .kv_type = kv_type,
           .load = load,
-          .weights = weights == "auto" ? "packed" : weights};
+          .weights = weights == "auto" ? "packed" : weights,
+          .deterministic = deterministic};
 }
 
 void AddGlobalOptions(CLI::App& app, GlobalOptions& globals) {
@@ -70,6 +72,10 @@ void AddGlobalOptions(CLI::App& app, GlobalOptions& globals) {
                  "but for a few generated tokens")
       ->transform(one_of({"auto", "mapped", "packed"}))
       ->capture_default_str();
+  app.add_flag(
+      "--deterministic", globals.deterministic,
+      "The same logits, bit for bit, whatever a sequence is batched with and however it is "
+      "chunked; prompts take longer");
   app.add_flag("--json", globals.json, "Print JSON instead of tables");
   app.add_flag("--quiet", globals.quiet, "No progress bars");
 }

@@ -10,7 +10,7 @@
 
 namespace crossover::tools {
 
-/// --threads --isa --activations --kv-type --load --weights --json --quiet.
+/// --threads --isa --activations --kv-type --load --weights --deterministic --json --quiet.
 struct GlobalOptions {
   size_t threads = 0;  // 0: physical cores
   std::string isa = "auto";
@@ -18,6 +18,7 @@ struct GlobalOptions {
   std::string kv_type = "f16";
   std::string load = "mmap";
   std::string weights = "auto";
+  bool deterministic = false;
   bool json = false;
   bool quiet = false;
 

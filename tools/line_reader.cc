@@ -40,7 +40,7 @@ std::optional<std::string> ReadLine(const std::string& prompt) {
   if (IsInteractive()) {
     // Nothing is under way that would have to be cleaned up.
     std::signal(SIGINT, SIG_DFL);
-    const std::optional<std::string> line = ReadEdited(prompt);
+    std::optional<std::string> line = ReadEdited(prompt);
     InstallInterruptHandlers();
     return line;
   }

@@ -213,10 +213,24 @@ class UnitDot {
         if (kStream == 1 && geometry_->block == kPackedChunk) {
           for (size_t t = 0; t < kTokens; ++t) dots_[1][t] = hn::Add(dots_[0][t], dots_[1][t]);
         }
-        AddBlock(kSlot * kSlotColumns >> geometry_->block_shift, dots_[kStream]);
+        AddBlockInOrder<kSlot, kStream>();
       } else if constexpr (kDual && kSlot + 1 == kChunkSlots / 2) {
         LowerSums<kSlotShift<kSpec, kSlot>, kStream>();  // the first half of a long block
       }
+    }
+  }
+
+  /// Of two streams, the second's first block waits for the end of the first: acc gets the blocks
+  /// in the order of their columns, for any number of tokens.
+  template <size_t kSlot, size_t kStream>
+  HWY_INLINE void AddBlockInOrder() {
+    if constexpr (kStream == 1 && kSlot + 1 < kChunkSlots) {
+      for (size_t t = 0; t < kTokens; ++t) held_[t] = dots_[1][t];
+    } else {
+      AddBlock(kSlot * kSlotColumns >> geometry_->block_shift, dots_[kStream]);
+    }
+    if constexpr (kDual && kStream == 0 && kSlot + 1 == kChunkSlots / 2) {
+      if (geometry_->block == kPackedChunk / 4) AddBlock(2, held_);
     }
   }
 
@@ -302,6 +316,7 @@ class UnitDot {
   VFloats* acc_;
   const PackedGeometry* geometry_ = nullptr;
   VInts dots_[kDual ? 2 : 1][kTokens];
+  VInts held_[kTokens];  // sums of a block
   VInts total_[kTokens];
   VInts bias_[kTokens];
   VInts mins_[kTokens];

@@ -163,7 +163,8 @@ Value Map(V value, A arguments) {
   for (const Value& element : Elements(value)) {
     if (attribute) {
       Value item = GetItem(element, *attribute);
-      out.push_back(item.is_undefined() && fallback ? *fallback : std::move(item));
+      if (item.is_undefined() && fallback) item = *fallback;
+      out.push_back(std::move(item));
     } else if (filter) {
       out.push_back(ApplyFilter(filter->text(), element, Behind(arguments, 1)));
     } else {

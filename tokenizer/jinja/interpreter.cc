@@ -209,8 +209,8 @@ class Interpreter {
   }
 
   Value Lookup(std::string_view name) const {
-    for (auto scope = scopes_.rbegin(); scope != scopes_.rend(); ++scope) {
-      if (const auto found = scope->find(name); found != scope->end()) return found->second;
+    for (size_t i = scopes_.size(); i-- > 0;) {
+      if (const auto found = scopes_[i].find(name); found != scopes_[i].end()) return found->second;
     }
     return Undefined{std::string(name)};
   }
@@ -272,16 +272,15 @@ class Interpreter {
   }
 
   Value EvaluateSlice(const Expression& node) {
-    std::optional<int64_t> bounds[3];
-    for (size_t i = 0; i < 3; ++i) {
-      const ExpressionPtr& bound = node.operands[i + 1];
-      if (!bound) continue;
-      const Value value = Evaluate(*bound);
-      if (!value.is_none()) bounds[i] = value.integer();
-    }
+    const auto bound = [&](size_t i) -> std::optional<int64_t> {
+      if (!node.operands[i]) return std::nullopt;
+      const Value value = Evaluate(*node.operands[i]);
+      if (value.is_none()) return std::nullopt;
+      return value.integer();
+    };
     const Value sliced = Evaluate(*node.operands[0]);
     Charge(sliced.weight());
-    return Slice(sliced, bounds[0], bounds[1], bounds[2]);
+    return Slice(sliced, bound(1), bound(2), bound(3));
   }
 
   Arguments EvaluateArguments(const Expression& node) {

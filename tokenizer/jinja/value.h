@@ -57,6 +57,7 @@ using Function = std::function<Value(const Arguments&)>;
 
 class Value {
  public:
+  // NOLINTBEGIN(google-explicit-constructor): what C++ has becomes what a template has.
   Value() : data_(Undefined{}) {}
   Value(Undefined undefined) : data_(std::move(undefined)) {}
   Value(std::nullptr_t) : data_(nullptr) {}
@@ -72,6 +73,7 @@ class Value {
   Value(Dict dict);
   Value(std::shared_ptr<Namespace> names) : data_(std::move(names)) {}
   Value(Function function) : data_(std::make_shared<const Function>(std::move(function))) {}
+  // NOLINTEND(google-explicit-constructor)
 
   bool is_undefined() const { return std::holds_alternative<Undefined>(data_); }
   bool is_none() const { return std::holds_alternative<std::nullptr_t>(data_); }
