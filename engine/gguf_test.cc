@@ -1,9 +1,14 @@
 #include "engine/gguf.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <limits>
 #include <string>
 #include <vector>
@@ -128,6 +133,25 @@ TEST_CASE("gguf: what is written is read back, mapped and in memory") {
     CHECK(file->file_bytes() == std::filesystem::file_size(directory / "x.gguf"));
     CheckSame(*file, metadata, tensors);
   }
+}
+
+TEST_CASE("gguf: what nobody may write to is read alike") {
+  const test::TemporaryDirectory directory;
+  const std::vector<GgufTensorInfo> tensors = {{"matrix", kQ4_0, {64, 3}}};
+  WriteGguf(directory / "x.gguf", AllTypes(), tensors);
+  std::ifstream in(directory / "x.gguf", std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(in)), {});
+  // A sealed file is as a read-only medium also to root: any writable mapping of it is refused.
+  const int fd = memfd_create("sealed.gguf", MFD_ALLOW_SEALING);
+  REQUIRE(fd >= 0);
+  REQUIRE(write(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
+  REQUIRE(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) == 0);
+  const std::string path = fmt::format("/proc/self/fd/{}", fd);
+  REQUIRE(mmap(nullptr, 1, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED);
+  for (const LoadMode mode : {LoadMode::kMmap, LoadMode::kRam}) {
+    CheckSame(*GgufFile::Open(path, mode), AllTypes(), tensors);
+  }
+  close(fd);
 }
 
 TEST_CASE("gguf: a file without tensors or metadata") {
