@@ -89,9 +89,7 @@ class Edited {
   std::vector<GgufTensor> tensors_;
 };
 
-bool Contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
+using test::Contains;
 
 const std::vector<std::string> kOneOfEach{"tiny-llama3",    "tiny-qwen2",  "tiny-qwen3",
                                           "tiny-phi3-long", "tiny-gemma2", "tiny-gemma3"};

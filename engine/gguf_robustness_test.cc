@@ -43,9 +43,7 @@ std::optional<std::string> Refusal(const std::string& bytes) {
   return message;
 }
 
-bool Contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
+using test::Contains;
 
 TEST_CASE("damaged gguf: cut short anywhere") {
   const test::GgufImage image = test::SampleGguf();

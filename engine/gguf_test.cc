@@ -17,6 +17,7 @@
 #include "base/output_file.h"
 #include "engine/gguf_writer.h"
 #include "tests/support/gguf_image.h"
+#include "tests/support/refusal.h"
 #include "tests/support/test_support.h"
 
 namespace crossover::engine {
@@ -72,20 +73,8 @@ void WriteGguf(const std::filesystem::path& path, const Metadata& metadata,
   writer.Commit();
 }
 
-// The message of the Error that `f` throws, or "" if it throws none.
-template <typename F>
-std::string MessageOf(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
-bool Contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
+using test::Contains;
+using test::RefusalOf;
 
 void CheckSame(const GgufFile& file, const Metadata& metadata,
                const std::vector<GgufTensorInfo>& tensors) {
@@ -198,13 +187,13 @@ TEST_CASE("gguf: look-ups name the key that is missing, mistyped or out of range
   CHECK_FALSE(file->FindFloat("absent").has_value());
   CHECK_FALSE(file->FindBool("absent").has_value());
   CHECK_FALSE(file->FindString("absent").has_value());
-  CHECK(Contains(MessageOf([&] { file->Uint("absent"); }), "'absent' is missing"));
-  CHECK(Contains(MessageOf([&] { file->String("absent"); }), "'absent' is missing"));
-  CHECK(Contains(MessageOf([&] { file->Uint("negative"); }), "'negative'"));
-  CHECK(Contains(MessageOf([&] { file->Uint("text"); }), "'text'"));
-  CHECK(Contains(MessageOf([&] { file->String("fits"); }), "'fits'"));
-  CHECK(Contains(MessageOf([&] { (void)file->FindBool("fits"); }), "'fits'"));
-  CHECK(Contains(MessageOf([&] { (void)file->FindFloat("infinite"); }), "'infinite'"));
+  CHECK(Contains(RefusalOf([&] { file->Uint("absent"); }), "'absent' is missing"));
+  CHECK(Contains(RefusalOf([&] { file->String("absent"); }), "'absent' is missing"));
+  CHECK(Contains(RefusalOf([&] { file->Uint("negative"); }), "'negative'"));
+  CHECK(Contains(RefusalOf([&] { file->Uint("text"); }), "'text'"));
+  CHECK(Contains(RefusalOf([&] { file->String("fits"); }), "'fits'"));
+  CHECK(Contains(RefusalOf([&] { (void)file->FindBool("fits"); }), "'fits'"));
+  CHECK(Contains(RefusalOf([&] { (void)file->FindFloat("infinite"); }), "'infinite'"));
 }
 
 TEST_CASE("gguf: effective bits count tensors of two and more dimensions") {
@@ -219,7 +208,7 @@ TEST_CASE("gguf: files that are none") {
   WriteFile(directory / "empty", "");
   WriteFile(directory / "text", "<html>404</html>");
   const auto open = [&](const std::filesystem::path& path) {
-    return MessageOf([&] { (void)GgufFile::Open(path); });
+    return RefusalOf([&] { (void)GgufFile::Open(path); });
   };
   CHECK(Contains(open(directory / "absent"), "no such file"));
   CHECK(Contains(open(directory / "empty"), "cut short"));
@@ -260,7 +249,7 @@ TEST_CASE("gguf: split models that are not whole") {
   const auto second = directory / "m-00002-of-00003.gguf";
   const auto third = directory / "m-00003-of-00003.gguf";
   const auto open = [&](const std::filesystem::path& path) {
-    return MessageOf([&] { (void)GgufFile::Open(path); });
+    return RefusalOf([&] { (void)GgufFile::Open(path); });
   };
   CHECK(Contains(open(second), "open the first: " + first.string()));
 
@@ -297,7 +286,7 @@ TEST_CASE("gguf: a file that was not finished leaves nothing") {
   const test::TemporaryDirectory directory;
   const std::vector<GgufTensorInfo> tensors = {{"a", kF32, {4}}};
   const auto write = [&](const std::vector<size_t>& pieces, const std::vector<GgufTensorInfo>& t) {
-    return MessageOf([&] {
+    return RefusalOf([&] {
       GgufWriter writer(directory / "x.gguf", {}, t);
       for (const size_t piece : pieces) writer.Append(Pattern(piece, 0));
       writer.Commit();

@@ -16,6 +16,7 @@
 #include "engine/hf_tokenizer.h"
 #include "engine/load_tokenizer.h"
 #include "engine/quantize_file.h"
+#include "tests/support/refusal.h"
 #include "tests/support/test_support.h"
 
 namespace crossover::engine {
@@ -26,19 +27,8 @@ using nlohmann::json;
 
 fs::path Data(const std::string& name) { return test::SourceRoot() / "tests/data" / name; }
 
-bool Contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
-std::string RefusalOf(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    CHECK_FALSE(Contains(error.what(), "\n"));
-    return error.what();
-  }
-  return "";
-}
+using test::Contains;
+using test::RefusalOf;
 
 /// A copy of a directory of tests/data whose files can be spoilt.
 struct Copy {

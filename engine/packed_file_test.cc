@@ -16,6 +16,7 @@
 #include "engine/quantize_file.h"
 #include "kernels/packed/pack.h"
 #include "quant/format_list.h"
+#include "tests/support/refusal.h"
 #include "tests/support/test_support.h"
 
 namespace crossover::engine {
@@ -23,20 +24,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool Contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
-template <class F>
-std::string RefusalOf(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    CHECK_FALSE(Contains(error.what(), "\n"));
-    return error.what();
-  }
-  return "";
-}
+using test::Contains;
+using test::RefusalOf;
 
 /// tests/data/NAME.gguf in a recipe, as rows and packed.
 struct Pair {

@@ -104,9 +104,7 @@ std::string MessageOf(F&& f, ErrorCode code) {
   return "";
 }
 
-inline bool Contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
+using test::Contains;
 
 struct Model {
   test::TemporaryDirectory directory;

@@ -45,9 +45,7 @@ std::string Refusal(const std::string& bytes) {
   }
 }
 
-bool Contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
+using test::Contains;
 
 constexpr std::string_view kTwo =
     R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},)"

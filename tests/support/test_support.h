@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace crossover::test {
 
@@ -18,6 +19,10 @@ std::filesystem::path SourceRoot();
 
 /// A file under ../shared, or nothing where that folder is not there.
 std::optional<std::filesystem::path> SharedFile(const std::string& relative);
+
+inline bool Contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
 
 /// A directory of its own that goes with the object.
 class TemporaryDirectory {
