@@ -1,5 +1,6 @@
-// For code that uses the tile units (AMX-BF16): the target attribute, and what brings bfloat16
-// into tiles. Compiled at the AVX3_DL level only; a CPU with tiles has all of that.
+// For code that uses the tile units (AMX-BF16): the target attribute, what brings bfloat16 into
+// tiles, and functions as exact as bfloat16 needs. Compiled at the AVX3_DL level only; a CPU with
+// tiles has all of that.
 #if defined(CROSSOVER_KERNELS_AMX_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef CROSSOVER_KERNELS_AMX_INL_H_
 #undef CROSSOVER_KERNELS_AMX_INL_H_
@@ -24,6 +25,9 @@
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {
 
+// GCC 12 takes the undefined operand of the forms without a mask for a mistake.
+constexpr __mmask16 kAllLanes = 0xffff;
+
 /// 32 floats, rounded to bfloat16: those of `low` first. 1 op.
 CROSSOVER_TILES HWY_INLINE __m512i BFloats(__m512 low, __m512 high) {
   return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
@@ -34,6 +38,24 @@ CROSSOVER_TILES HWY_INLINE __m512i Interleave(__m512i halves) {
   const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24,
                                          8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
   return _mm512_permutexvar_epi16(order, halves);
+}
+
+/// 2^x to 7e-6 of it, for what is rounded to bfloat16's 2e-3 next; below 2^-126 that (a denormal
+/// costs an assist), infinity where it overflows; NaN stays NaN. 2^f on [-1/2, 1/2] by
+/// interpolation at Chebyshev's nodes with 2^0 = 1 exactly; where |x| is too large to be split, the
+/// polynomial is still positive. 10 ops.
+CROSSOVER_TILES HWY_INLINE __m512 PowerOfTwo(__m512 x) {
+  const __m512 round = _mm512_set1_ps(0x1.8p23f);
+  // The second operand is what a comparison with NaN returns.
+  x = _mm512_maskz_max_ps(kAllLanes, _mm512_set1_ps(-126.0f), x);
+  const __m512 n = _mm512_sub_ps(_mm512_add_ps(x, round), round);
+  const __m512 f = _mm512_sub_ps(x, n);
+  __m512 p = _mm512_set1_ps(0.009656710f);
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.055838283f));
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.24022530f));
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.69313673f));
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.0f));
+  return _mm512_maskz_scalef_ps(kAllLanes, p, n);
 }
 
 /// r[i] lane j ↔ r[j] lane i. 64 ops.

@@ -152,23 +152,6 @@ CROSSOVER_TILES HWY_INLINE void TileSums(const ChunkTiles& chunk, size_t dim, si
   }
 }
 
-/// 2^x for x ≤ 0, to 7e-6 of it (p is rounded to 2e-3 next); below 2^-126 that (a denormal costs an
-/// assist); NaN stays NaN. 2^f on [-1/2, 1/2] by interpolation at Chebyshev's nodes with 2^0 = 1
-/// exactly. 10 ops.
-CROSSOVER_TILES HWY_INLINE __m512 PowerOfTwo(__m512 x) {
-  const __m512 round = _mm512_set1_ps(0x1.8p23f);
-  // The second operand is what a comparison with NaN returns.
-  x = _mm512_max_ps(_mm512_set1_ps(-126.0f), x);
-  const __m512 n = _mm512_sub_ps(_mm512_add_ps(x, round), round);
-  const __m512 f = _mm512_sub_ps(x, n);
-  __m512 p = _mm512_set1_ps(0.009656710f);
-  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.055838283f));
-  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.24022530f));
-  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.69313673f));
-  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.0f));
-  return _mm512_scalef_ps(p, n);
-}
-
 /// The largest score of each row; where `masked`, scores of positions that a row does not see
 /// become -∞ first.
 CROSSOVER_TILES HWY_INLINE __m512 RowMaxima(RowGroup& group, size_t begin, size_t end,
