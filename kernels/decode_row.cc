@@ -1,5 +1,5 @@
-#include <array>
 
+#include "kernels/format_table.h"
 #include "kernels/matmul_kernels.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -44,15 +44,11 @@ void DecodeBlocks(const void* blocks, size_t weights, float* out) {
   }
 }
 
-using Table = std::array<DecodeRowFn, quant::AllFormats::kSize>;
+using Table = FormatTable<DecodeRowFn>;
 
 const Table& DecodeTable() {
-  static constexpr Table kTable = [] {
-    Table table{};
-    size_t n = 0;
-    quant::ForEachFormat([&]<class F>() { table[n++] = DecodeBlocks<F>; });
-    return table;
-  }();
+  static constexpr Table kTable =
+      MakeFormatTable<DecodeRowFn>([]<class F>() -> DecodeRowFn { return DecodeBlocks<F>; });
   return kTable;
 }
 

@@ -1,9 +1,9 @@
 // Float rows to the formats that KV pages hold, the same bytes as quant's scalar encoders.
-#include <array>
 #include <cstring>
 #include <string>
 
 #include "base/error.h"
+#include "kernels/format_table.h"
 #include "kernels/matmul_kernels.h"
 #include "quant/format_list.h"
 
@@ -127,18 +127,13 @@ concept HasEncoder = requires(const float* row, typename F::Block* out) {
   Encoder<F>::Row(row, size_t{}, out);
 };
 
-using Table = std::array<EncodeRowFn, quant::AllFormats::kSize>;
+using Table = FormatTable<EncodeRowFn>;
 
 const Table& EncodeTable() {
-  static constexpr Table kTable = [] {
-    Table table{};
-    size_t n = 0;
-    quant::ForEachFormat([&]<class F>() {
-      if constexpr (HasEncoder<F>) table[n] = EncodeBlocks<F>;
-      ++n;
-    });
-    return table;
-  }();
+  static constexpr Table kTable = MakeFormatTable<EncodeRowFn>([]<class F>() -> EncodeRowFn {
+    if constexpr (HasEncoder<F>) return EncodeBlocks<F>;
+    return nullptr;
+  });
   return kTable;
 }
 

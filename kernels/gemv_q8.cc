@@ -5,10 +5,10 @@
 // Chunks are unpacked once, into L1, and used for all tokens. A lane holds the sum of four
 // neighbouring products, so a vector of N lanes covers 4N columns, of one group or of several.
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "kernels/dotprod.h"
+#include "kernels/format_table.h"
 #include "kernels/matmul_kernels.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -206,18 +206,13 @@ void Gemv(const MatMulShare& share, const Q8Rows& x) {
   }
 }
 
-using Table = std::array<GemvQ8Fn, quant::AllFormats::kSize>;
+using Table = FormatTable<GemvQ8Fn>;
 
 const Table& GemvTable() {
-  static constexpr Table kTable = [] {
-    Table table{};
-    size_t n = 0;
-    quant::ForEachFormat([&]<class F>() {
-      if constexpr (kDecodesToIntegers<F>) table[n] = Gemv<F>;
-      ++n;
-    });
-    return table;
-  }();
+  static constexpr Table kTable = MakeFormatTable<GemvQ8Fn>([]<class F>() -> GemvQ8Fn {
+    if constexpr (kDecodesToIntegers<F>) return Gemv<F>;
+    return nullptr;
+  });
   return kTable;
 }
 
@@ -228,7 +223,7 @@ HWY_AFTER_NAMESPACE();
 namespace crossover::kernels {
 #if CROSSOVER_HAS_DOTPROD
 namespace N_DOTPROD {
-const std::array<GemvQ8Fn, quant::AllFormats::kSize>& GemvTable();
+const FormatTable<GemvQ8Fn>& GemvTable();
 }
 #endif
 

@@ -10,8 +10,8 @@
 namespace crossover::kernels {
 
 struct IsaLevel {
-  // "scalar"; "sse4", "avx2", "avx2_vnni", "avx512", "avx512_vnni", "amx" (the same with tile units); "neon",
-  // "neon_dotprod"
+  // "scalar"; "sse4", "avx2", "avx2_vnni", "avx512", "avx512_vnni", "amx" (the same with tile
+  // units); "neon", "neon_dotprod"
   std::string_view name;
   bool available;  // this CPU has it
 };

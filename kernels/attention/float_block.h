@@ -1,11 +1,10 @@
 // What the float32 path (float_path.cc) and its arithmetic (float_tile-inl.h) share.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <limits>
 
-#include "quant/format_list.h"
+#include "kernels/format_table.h"
 
 namespace crossover::kernels {
 
@@ -48,7 +47,7 @@ using AttendBlockFn = void (*)(const FloatBlock& block, const KeyRange* visible,
 struct BlockFunctions {
   AttendBlockFn decoded;  // rows are floats
   size_t direct_rows;     // up to so many rows, K and V are best read as they are stored
-  std::array<AttendBlockFn, quant::AllFormats::kSize> stored;  // null where no page has the format
+  FormatTable<AttendBlockFn> stored;  // null where no page has the format
 };
 
 }  // namespace crossover::kernels

@@ -108,17 +108,14 @@ void AttendBlock(const FloatBlock& block, const KeyRange* visible, float soft_ca
 }
 
 const BlockFunctions& Blocks() {
-  static constexpr BlockFunctions kFunctions = [] {
-    BlockFunctions functions{AttendBlock<DecodedRow>, kMaxRows, {}};
+  static constexpr BlockFunctions kFunctions{
+      AttendBlock<DecodedRow>, kMaxRows,
+      MakeFormatTable<AttendBlockFn>([]<class F>() -> AttendBlockFn {
 #if HWY_TARGET != HWY_SCALAR  // which has no registers worth the name
-    size_t n = 0;
-    quant::ForEachFormat([&]<class F>() {
-      if constexpr (KvFormat<F>) functions.stored[n] = AttendBlock<StoredRow<F>>;
-      ++n;
-    });
+        if constexpr (KvFormat<F>) return AttendBlock<StoredRow<F>>;
 #endif
-    return functions;
-  }();
+        return nullptr;
+      })};
   return kFunctions;
 }
 

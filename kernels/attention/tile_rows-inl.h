@@ -7,11 +7,11 @@
 #endif
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "kernels/attention/path.h"
 #include "kernels/attention/tile_narrow-inl.h"
+#include "kernels/format_table.h"
 #include "kernels/matmul_kernels.h"
 
 #ifdef CROSSOVER_TILES
@@ -82,16 +82,10 @@ struct RowFunctions {
 template <class Row>
 constexpr RowFunctions kRowFunctions{TileRows<Row>, TilePairs<Row>};
 
-using RowFunctionTable = std::array<RowFunctions, quant::AllFormats::kSize>;
-constexpr RowFunctionTable kStoredRowFunctions = [] {
-  RowFunctionTable table{};
-  size_t n = 0;
-  quant::ForEachFormat([&]<class F>() {
-    if constexpr (KvFormat<F>) table[n] = kRowFunctions<StoredRow<F>>;
-    ++n;
-  });
-  return table;
-}();
+constexpr auto kStoredRowFunctions = MakeFormatTable<RowFunctions>([]<class F>() -> RowFunctions {
+  if constexpr (KvFormat<F>) return kRowFunctions<StoredRow<F>>;
+  return {};
+});
 
 // Zero in every format: for positions of a group of 32 that nobody sees, or that are not stored.
 alignas(64) constexpr std::byte kZeroRow[kMaxHeadDim * sizeof(float)] = {};

@@ -11,10 +11,10 @@
 // A row pair is 32 neighbouring rows, or 16 rows each of W_gate and W_up, whose sums then become
 // the tiles that W_down reads: f(gate) ⊙ up is never written as a matrix of floats.
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "kernels/amx.h"
+#include "kernels/format_table.h"
 #include "kernels/isa.h"
 #include "kernels/matmul_kernels.h"
 #include "kernels/rows.h"
@@ -270,8 +270,8 @@ CROSSOVER_TILES void GatedTiles(const MatMulShare& share, const Matrix& up, cons
   ForEachBlock<kSpec>(share, x, share.rows.size() / kPackedRows, pair_at, store);
 }
 
-using TileTable = std::array<GemmTilesFn, quant::AllFormats::kSize>;
-using GatedTable = std::array<GatedTilesFn, quant::AllFormats::kSize>;
+using TileTable = FormatTable<GemmTilesFn>;
+using GatedTable = FormatTable<GatedTilesFn>;
 
 const TileTable& GemmTileFunctions() {
   static constexpr TileTable kTable = PackedFunctions<GemmTilesFn>(
@@ -287,8 +287,8 @@ const GatedTable& GatedTileFunctions() {
 
 #else
 
-using TileTable = std::array<GemmTilesFn, quant::AllFormats::kSize>;
-using GatedTable = std::array<GatedTilesFn, quant::AllFormats::kSize>;
+using TileTable = FormatTable<GemmTilesFn>;
+using GatedTable = FormatTable<GatedTilesFn>;
 
 const TileTable& GemmTileFunctions() {
   static constexpr TileTable kNone{};
@@ -313,13 +313,13 @@ HWY_EXPORT(GatedTileFunctions);
 }  // namespace
 
 std::span<const GemmTilesFn> GemmTilesTable() {
-  static constexpr std::array<GemmTilesFn, quant::AllFormats::kSize> kNone{};
+  static constexpr FormatTable<GemmTilesFn> kNone{};
   if (!TilesSelected()) return kNone;
   return HWY_DYNAMIC_DISPATCH(GemmTileFunctions)();
 }
 
 std::span<const GatedTilesFn> GatedTilesTable() {
-  static constexpr std::array<GatedTilesFn, quant::AllFormats::kSize> kNone{};
+  static constexpr FormatTable<GatedTilesFn> kNone{};
   if (!TilesSelected()) return kNone;
   return HWY_DYNAMIC_DISPATCH(GatedTileFunctions)();
 }

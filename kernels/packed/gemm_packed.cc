@@ -10,6 +10,7 @@
 #include <cstring>
 #include <utility>
 
+#include "kernels/format_table.h"
 #include "kernels/matmul_kernels.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -187,7 +188,7 @@ void GemmPacked(const MatMulShare& share, const float* x, bool round) {
   }
 }
 
-using GemmPackedRow = std::array<GemmPackedFn, quant::AllFormats::kSize>;
+using GemmPackedRow = FormatTable<GemmPackedFn>;
 
 const GemmPackedRow& GemmPackedFunctions() {
   static constexpr GemmPackedRow kTable = PackedFunctions<GemmPackedFn>(

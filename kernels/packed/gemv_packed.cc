@@ -1,10 +1,10 @@
 // Integer products with the packed form: the decode path, and that of larger batches where integers
 // are the fastest unit. All tokens pass over a group of 16 rows while it is in the cache.
 #include <algorithm>
-#include <array>
 #include <bit>
 
 #include "kernels/dotprod.h"
+#include "kernels/format_table.h"
 #include "kernels/matmul_kernels.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -135,7 +135,7 @@ void GemvPacked(const MatMulShare& share, const Q8Rows& x) {
   }
 }
 
-using PackedTable = std::array<GemvQ8Fn, quant::AllFormats::kSize>;
+using PackedTable = FormatTable<GemvQ8Fn>;
 
 const PackedTable& GemvPackedFunctions() {
   static constexpr PackedTable kTable =
@@ -158,7 +158,7 @@ HWY_AFTER_NAMESPACE();
 namespace crossover::kernels {
 #if CROSSOVER_HAS_DOTPROD
 namespace N_DOTPROD {
-const std::array<GemvQ8Fn, quant::AllFormats::kSize>& GemvPackedFunctions();
+const FormatTable<GemvQ8Fn>& GemvPackedFunctions();
 }
 #endif
 

@@ -3,11 +3,11 @@
 #include "kernels/packed/pack.h"
 
 #include <algorithm>
-#include <array>
 #include <cassert>
 #include <cstring>
 #include <utility>
 
+#include "kernels/format_table.h"
 #include "kernels/matmul_kernels.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -223,18 +223,13 @@ void PackRows(const Matrix& w, Range rows, std::byte* out) {
   }
 }
 
-using PackTableOf = std::array<PackFn, quant::AllFormats::kSize>;
+using PackTableOf = FormatTable<PackFn>;
 
 const PackTableOf& PackFunctions() {
-  static constexpr PackTableOf kTable = [] {
-    PackTableOf table{};
-    size_t n = 0;
-    quant::ForEachFormat([&]<class F>() {
-      if constexpr (PackedSource<F>::kExists) table[n] = PackRows<F>;
-      ++n;
-    });
-    return table;
-  }();
+  static constexpr PackTableOf kTable = MakeFormatTable<PackFn>([]<class F>() -> PackFn {
+    if constexpr (PackedSource<F>::kExists) return PackRows<F>;
+    return nullptr;
+  });
   return kTable;
 }
 
