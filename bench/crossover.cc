@@ -6,20 +6,34 @@
 
 namespace crossover::bench {
 
+namespace {
+
+/// The median over repetitions of figure(a, b, c).
+template <class Figure>
+double MedianOf(const CrossoverCell& cell, const Figure& figure) {
+  const size_t n = std::min({cell.products_s.size(), cell.resident_s.size(), cell.stream_s.size()});
+  std::vector<double> figures;
+  for (size_t i = 0; i < n; ++i) {
+    figures.push_back(figure(cell.products_s[i], cell.resident_s[i], cell.stream_s[i]));
+  }
+  return Summarise(figures).median;
+}
+
+}  // namespace
+
 double CrossoverCell::ratio() const {
-  const double computation = resident().median;
-  return computation > 0 ? stream().median / computation : 0;
+  return MedianOf(*this, [](double, double b, double c) { return b > 0 ? c / b : 0; });
 }
 
 double CrossoverCell::overlap() const {
-  const double b = resident().median;
-  const double c = stream().median;
-  const double shorter = std::min(b, c);
-  return shorter > 0 ? (b + c - products().median) / shorter : 0;
+  return MedianOf(*this, [](double a, double b, double c) {
+    const double shorter = std::min(b, c);
+    return shorter > 0 ? (b + c - a) / shorter : 0;
+  });
 }
 
 double CrossoverCell::overhead_s() const {
-  return products().median - std::max(resident().median, stream().median);
+  return MedianOf(*this, [](double a, double b, double c) { return a - std::max(b, c); });
 }
 
 CrossoverCell::Shares CrossoverCell::shares() const {

@@ -44,7 +44,10 @@ struct CrossoverCell {
   Summary resident() const { return Summarise(resident_s); }
   Summary stream() const { return Summarise(stream_s); }
 
-  /// stream / resident, of the medians: above 1 communication bounds the pass.
+  // The next three are medians of what each repetition says by itself: what slows the machine down
+  // for a second slows down all of it.
+
+  /// stream / resident: above 1 communication bounds the pass.
   double ratio() const;
   bool bound_by_communication() const { return ratio() > 1; }
   /// (b + c - a) / min(b, c): 1 where the shorter one hides behind the longer one, 0 where they

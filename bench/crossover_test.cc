@@ -42,6 +42,15 @@ TEST_CASE("crossover: overlap, overhead, bound and shares of a cell") {
   CHECK(serial.shares().other == doctest::Approx(0.2));
 }
 
+TEST_CASE("crossover: what slows all of a repetition down moves neither ratio nor overlap") {
+  CrossoverCell cell = Cell(12, 10, 4, 10);
+  cell.products_s = {10, 20, 60};
+  cell.resident_s = {4, 8, 24};
+  cell.stream_s = {10, 20, 60};
+  CHECK(cell.ratio() == doctest::Approx(2.5));
+  CHECK(cell.overlap() == doctest::Approx(1));
+}
+
 TEST_CASE("crossover: shares are parts of one whole, also where noise puts a part above it") {
   const CrossoverCell noisy = Cell(9, 10, 4, 11);
   const CrossoverCell::Shares s = noisy.shares();

@@ -34,17 +34,6 @@ size_t PassesToFill(double seconds, double pass) {
   return static_cast<size_t>(std::ceil(std::min(seconds / std::max(pass, 1e-9), kMost)));
 }
 
-std::string DominantFormat(const engine::GgufFile& file) {
-  std::map<quant::Format, uint64_t> weights;
-  for (const engine::GgufTensor& tensor : file.tensors()) {
-    weights[tensor.format] += tensor.elements();
-  }
-  if (weights.empty()) return "none";
-  const auto most = std::max_element(weights.begin(), weights.end(),
-                                     [](auto& a, auto& b) { return a.second < b.second; });
-  return std::string(quant::Info(most->first).name);
-}
-
 std::string TestName(const SpeedResult& speed) {
   const std::string name = fmt::format("{} {}", speed.test, speed.tokens);
   return speed.sequences == 1 ? name : fmt::format("{} × {}", name, speed.sequences);
@@ -55,6 +44,17 @@ double Elements(const kernels::Matrix& matrix) {
 }
 
 }  // namespace
+
+std::string DominantFormat(const engine::GgufFile& file) {
+  std::map<quant::Format, uint64_t> weights;
+  for (const engine::GgufTensor& tensor : file.tensors()) {
+    weights[tensor.format] += tensor.elements();
+  }
+  if (weights.empty()) return "none";
+  const auto most = std::max_element(weights.begin(), weights.end(),
+                                     [](auto& a, auto& b) { return a.second < b.second; });
+  return std::string(quant::Info(most->first).name);
+}
 
 std::vector<const SpeedResult*> ModelBenchResult::speeds() const {
   std::vector<const SpeedResult*> all{&prefill, &decode};

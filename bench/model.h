@@ -102,6 +102,9 @@ std::vector<ModelBenchResult> BenchModels(std::span<const std::filesystem::path>
                                           const Limits& limits,
                                           const BenchProgress& progress = nullptr);
 
+/// Of most weights, by name; "none" for a file without tensors.
+std::string DominantFormat(const engine::GgufFile& file);
+
 /// Bytes that decoding a token of each of `sequences` reads: the weights once, and each one's cache
 /// at the mean depth of `tokens` tokens decoded from an empty one.
 double DecodeBytes(const engine::Model& model, size_t kv_bytes_per_token, size_t tokens,

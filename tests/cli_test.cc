@@ -235,9 +235,9 @@ TEST_CASE("--version and --help answer on the standard output") {
 }
 
 TEST_CASE("every subcommand's help has examples that call it") {
-  for (const char* command :
-       {"info", "tokenize", "generate", "chat", "logits", "quantize", "perplexity", "eval", "bench",
-        "bench kernels", "bench machine", "bench model", "study", "report", "synth"}) {
+  for (const char* command : {"info", "tokenize", "generate", "chat", "logits", "quantize",
+                              "perplexity", "eval", "bench", "bench kernels", "bench machine",
+                              "bench model", "bench crossover", "study", "report", "synth"}) {
     std::vector<std::string> words;
     std::istringstream split(command);
     for (std::string word; split >> word;) words.push_back(word);
@@ -312,6 +312,38 @@ TEST_CASE("bench model decodes several sequences, and shares what they begin wit
   CHECK(shared[0].at("apart").at("tokens") == 6 * 56);
   // What lies behind the last full page is not shared while the first one runs.
   CHECK(shared[0].at("shared").at("tokens").get<int>() <= 56 + 5 * 24);
+}
+
+TEST_CASE("bench crossover: a cell a number of tokens, as JSON, CSV and table") {
+  const auto run = [](const std::vector<std::string>& flags) {
+    std::vector<std::string> words{"bench", "crossover", EmbeddedXs(), "--tokens",  "8,1",
+                                   "-r",    "2",         "--quiet",    "--threads", "1"};
+    words.insert(words.end(), flags.begin(), flags.end());
+    return RunCrossover(words);
+  };
+  const ProcessResult result = run({"--json"});
+  INFO(result.err);
+  REQUIRE(result.ok());
+  const json models = json::parse(result.out).at("models");
+  REQUIRE(models.size() == 1);
+  CHECK(models[0].at("threads") == 1);
+  const json& cells = models[0].at("cells");
+  REQUIRE(cells.size() == 2);
+  CHECK(cells[0].at("tokens") == 1);  // ascending, however they were given
+  CHECK(cells[1].at("tokens") == 8);
+  for (const json& cell : cells) {
+    for (const char* figure : {"pass_s", "products_s", "resident_s", "stream_s"}) {
+      CHECK(cell.at(figure).at("samples").size() == 2);
+      CHECK(cell.at(figure).at("min").get<double>() > 0);
+    }
+    const double ratio = cell.at("ratio").get<double>();
+    CHECK(cell.at("bound") == (ratio > 1 ? "communication" : "computation"));
+  }
+  CHECK(Lines(run({"--csv"}).out) == 3);
+  const std::string table = run({}).out;
+  CHECK(Has(table, "at all of them") != Has(table, "the bound changes"));
+  CHECK(RunCrossover({"bench", "crossover", EmbeddedXs(), "--tokens", "0"}).exit_code == 2);
+  CHECK(RunCrossover({"bench", "crossover", "absent.gguf"}).exit_code == 1);
 }
 
 TEST_CASE("bench kernels: names, JSON of Google Benchmark's schema, and CSV") {

@@ -10,10 +10,12 @@ void AddBench(CLI::App& app, const GlobalOptions& globals) {
   AddBenchMachine(*bench, globals);
   AddBenchKernels(*bench, globals);
   AddBenchModel(*bench, globals);
+  AddBenchCrossover(*bench, globals);
   SetExamples(*bench,
               "  crossover bench machine\n"
               "  crossover bench kernels --op matmul --format Q4_K\n"
-              "  crossover bench model model.gguf -p 512 -n 64 -r 5");
+              "  crossover bench model model.gguf -p 512 -n 64 -r 5\n"
+              "  crossover bench crossover model-q8.gguf model-q4.gguf");
 }
 
 }  // namespace crossover::tools

@@ -5,6 +5,7 @@
 
 namespace crossover::tools {
 
+void AddBenchCrossover(CLI::App& bench, const GlobalOptions& globals);
 void AddBenchMachine(CLI::App& bench, const GlobalOptions& globals);
 void AddBenchKernels(CLI::App& bench, const GlobalOptions& globals);
 void AddBenchModel(CLI::App& bench, const GlobalOptions& globals);

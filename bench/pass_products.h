@@ -1,0 +1,45 @@
+// The matrix products of a forward pass without what lies between them, and the same bytes without
+// the products.
+#pragma once
+
+#include <cstddef>
+
+#include "engine/forward.h"
+#include "engine/model.h"
+#include "kernels/team.h"
+
+namespace crossover::bench {
+
+/// Runs the products of passes of one sequence in the order of engine/forward.h, on inputs that
+/// norms and attention might have left: each input is normed and converted as there, with the same
+/// barriers between. The output matrix meets the last token alone.
+class PassProducts {
+ public:
+  /// `model` outlives it. Error(kOutOfMemory).
+  PassProducts(const engine::Model& model, kernels::Activations activations, size_t max_tokens);
+
+  /// Inputs as at first: what passes add to the residual stream must not grow without end.
+  void Reset();
+  /// Called by all workers. `weights`: the model's, or the same on other data.
+  void Run(const kernels::Worker& worker, const engine::Weights& weights, size_t tokens);
+
+  /// [vocab], of the last Run.
+  const std::vector<float>& logits() const { return a_.logits; }
+
+ private:
+  void Layer(const kernels::Worker& worker, const engine::LayerWeights& layer, size_t tokens);
+
+  const engine::ModelConfig& config_;
+  kernels::Activations activations_;
+  engine::Activity a_;
+};
+
+/// Called by all workers: reads every matrix once with the widest loads, shared out as products
+/// share out rows. With `prefetch` as kernels::ReadMemory.
+void StreamWeights(const kernels::Worker& worker, const engine::Weights& weights, bool prefetch);
+
+/// Bytes that StreamWeights reads: all of the matrices but some 500 an alignment leaves at a
+/// share's ends.
+double StreamBytes(const engine::Weights& weights);
+
+}  // namespace crossover::bench

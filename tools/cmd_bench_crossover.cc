@@ -1,0 +1,90 @@
+// crossover bench crossover: where communication gives way to computation, measured.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/progress.h"
+#include "bench/crossover_run.h"
+#include "tools/cmd_bench.h"
+
+namespace crossover::tools {
+namespace {
+
+struct BenchCrossoverFlags {
+  std::vector<std::string> models;
+  bench::CrossoverMetric metric;
+  bool csv = false;
+};
+
+nlohmann::json Json(const std::vector<bench::CrossoverModel>& models) {
+  nlohmann::json across = nlohmann::json::array();
+  for (const bench::BoundAcross& bound : bench::BoundsAcross(models)) {
+    across.push_back({{"fixed", bound.what},
+                      {"variable", bound.variable},
+                      {"tokens", bound.tokens},
+                      {"change", bound.change ? nlohmann::json(*bound.change) : nullptr}});
+  }
+  return {{"models", models}, {"bounds_across", across}};
+}
+
+void Run(BenchCrossoverFlags& flags, const GlobalOptions& globals) {
+  std::ranges::sort(flags.metric.tokens);
+  const auto repeated = std::ranges::unique(flags.metric.tokens);
+  flags.metric.tokens.erase(repeated.begin(), repeated.end());
+  const size_t cells = flags.metric.tokens.size();
+  std::vector<bench::CrossoverModel> models;
+  {
+    Progress progress("crossover", flags.models.size() * cells, !globals.quiet);
+    for (const std::string& model : flags.models) {
+      models.push_back(bench::MeasureCrossover(
+          model, globals.settings(), flags.metric,
+          [&](size_t done, size_t) { progress.Update(models.size() * cells + done); }));
+    }
+  }
+  if (globals.json) {
+    fmt::print("{}\n", Json(models).dump(2));
+    return;
+  }
+  if (flags.csv) {
+    fmt::print("{}", bench::CrossoverCsv(models));
+    return;
+  }
+  fmt::print(
+      "{}\n(a) matrix products as they run, (b) with all weights in {}, (c) their bytes read "
+      "without\narithmetic; comm.: (c) of the whole pass; overlap: ((b) + (c) - (a)) / the smaller;"
+      "\nover: (a) - the larger. {} threads, kernels {}, weights {}; median of {} repetitions in "
+      "turn.\n",
+      bench::CrossoverTable(models), models.front().cache, globals.thread_count(),
+      models.front().isa, globals.settings().weights, flags.metric.repetitions);
+}
+
+}  // namespace
+
+void AddBenchCrossover(CLI::App& bench, const GlobalOptions& globals) {
+  auto flags = std::make_shared<BenchCrossoverFlags>();
+  CLI::App* command = bench.add_subcommand(
+      "crossover", "Where reading weights gives way to computing with them, measured");
+  command->add_option("models", flags->models, "GGUF files")->required()->type_name("MODEL...");
+  command->add_option("--tokens", flags->metric.tokens, "Tokens in a pass")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 65536))
+      ->type_name("N,N,...")
+      ->capture_default_str();
+  command->add_option("-r,--repetitions", flags->metric.repetitions, "Repetitions of each figure")
+      ->check(CLI::Range(1, 1000))
+      ->type_name("N")
+      ->capture_default_str();
+  command->add_flag("--csv", flags->csv, "One line a model and number of tokens");
+  SetExamples(
+      *command,
+      "  crossover bench crossover model.gguf\n"
+      "  crossover bench crossover model-q8.gguf model-q4.gguf model-q2.gguf --tokens 1,16\n"
+      "  crossover bench crossover model.gguf --isa avx2 --json");
+  command->callback([flags, &globals] { Run(*flags, globals); });
+}
+
+}  // namespace crossover::tools
