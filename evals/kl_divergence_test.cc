@@ -1,5 +1,6 @@
 #include "evals/kl_divergence.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -50,14 +51,15 @@ ChunkPlan SmallPlan() {
 }
 
 // A whole base file of random rows; the rows come back through `rows`.
-std::string WriteBase(const std::filesystem::path& path, std::vector<std::vector<float>>& rows) {
+std::string WriteBase(const std::filesystem::path& path, KlFormat format,
+                      std::vector<std::vector<float>>& rows) {
   std::mt19937 random(3);
   const ChunkPlan plan = SmallPlan();
   std::vector<TokenId> tokens;
   for (size_t i = 0; i < plan.context * plan.chunks; ++i) {
     tokens.push_back(static_cast<TokenId>(random() % kVocab));
   }
-  KlBaseWriter writer(path, plan, kVocab, tokens);
+  KlBaseWriter writer(path, format, plan, kVocab, tokens);
   for (size_t c = 0; c < plan.chunks; ++c) {
     writer.BeginRows(plan.scored_per_chunk());
     for (size_t i = 0; i < plan.scored_per_chunk(); ++i) {
@@ -132,7 +134,7 @@ TEST_CASE("kl: a row compared with a base, against double arithmetic") {
 TEST_CASE("kl: a base file comes back as it was written") {
   const test::TemporaryDirectory directory;
   std::vector<std::vector<float>> rows;
-  const std::string bytes = WriteBase(directory / "base.kld", rows);
+  const std::string bytes = WriteBase(directory / "base.kld", KlFormat::kLlamaCpp, rows);
   const ChunkPlan plan = SmallPlan();
   CHECK(bytes.size() == 20 + 4 * 16 + 2 * 3 * 2 * KlRecordWords(kVocab));
   const KlBaseFile file(directory / "base.kld");
@@ -149,11 +151,44 @@ TEST_CASE("kl: a base file comes back as it was written") {
   }
 }
 
+TEST_CASE("kl: a file of our own format keeps every bit") {
+  const test::TemporaryDirectory directory;
+  std::vector<std::vector<float>> rows;
+  const std::string bytes = WriteBase(directory / "base.kld", KlFormat::kExact, rows);
+  CHECK(bytes.size() == 20 + 4 * 16 + 2 * 3 * 4 * kVocab);
+  const KlBaseFile file(directory / "base.kld");
+  CHECK(file.format() == KlFormat::kExact);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto row = file.Row(i / 3, i % 3);
+    CHECK(std::equal(row.begin(), row.end(), rows[i].begin(), rows[i].end()));
+  }
+}
+
+TEST_CASE("kl: with the base's own logits every term counts, to double precision") {
+  std::mt19937 random(5);
+  const std::vector<float> p = RandomLogits(random, 8);  // many terms below e^-16
+  const std::vector<float> q = RandomLogits(random, 8);
+  const std::vector<double> log_p = LogProbabilities(p);
+  const std::vector<double> log_q = LogProbabilities(q);
+  double expected = 0;
+  for (size_t k = 0; k < kVocab; ++k) expected += std::exp(log_p[k]) * (log_p[k] - log_q[k]);
+  const KlRow row = CompareRow(q, Normalise(q), p, Normalise(p), 11);
+  CHECK(row.kld == doctest::Approx(expected).epsilon(1e-6));
+  CHECK(row.base_nll == doctest::Approx(-log_p[11]).epsilon(1e-6));
+  CHECK(CompareRow(p, Normalise(p), p, Normalise(p), 11).kld == 0);
+}
+
 ErrorCode OpenError(const test::TemporaryDirectory& directory, const std::string& bytes) {
   WriteFile(directory / "bad.kld", bytes);
   try {
     const KlBaseFile file(directory / "bad.kld");
-    for (size_t c = 0; c < file.chunks(); ++c) static_cast<void>(file.Record(c, 0));
+    for (size_t c = 0; c < file.chunks(); ++c) {
+      if (file.format() == KlFormat::kExact) {
+        static_cast<void>(file.Row(c, 0));
+      } else {
+        static_cast<void>(file.Record(c, 0));
+      }
+    }
   } catch (const Error& error) {
     CHECK(std::string(error.what()).find("bad.kld") != std::string::npos);
     CHECK(std::string(error.what()).find('\n') == std::string::npos);
@@ -166,7 +201,7 @@ ErrorCode OpenError(const test::TemporaryDirectory& directory, const std::string
 TEST_CASE("kl: truncated, mislabelled and contradictory base files are refused") {
   const test::TemporaryDirectory directory;
   std::vector<std::vector<float>> rows;
-  const std::string good = WriteBase(directory / "base.kld", rows);
+  const std::string good = WriteBase(directory / "base.kld", KlFormat::kLlamaCpp, rows);
   for (const size_t size : {size_t{0}, size_t{7}, size_t{19}, size_t{20}, size_t{84},
                             good.size() - 1, good.size() / 2}) {
     CHECK(OpenError(directory, good.substr(0, size)) == ErrorCode::kCorruptFile);
@@ -192,6 +227,18 @@ TEST_CASE("kl: truncated, mislabelled and contradictory base files are refused")
   CHECK(OpenError(directory, with(first_record, std::nanf(""))) == ErrorCode::kCorruptFile);
   CHECK(OpenError(directory, with(first_record, -1.0f)) == ErrorCode::kCorruptFile);
   CHECK(OpenError(directory, with(first_record + 4, 3.0f)) == ErrorCode::kCorruptFile);
+}
+
+TEST_CASE("kl: damaged base files of our own format are refused") {
+  const test::TemporaryDirectory directory;
+  std::vector<std::vector<float>> rows;
+  const std::string good = WriteBase(directory / "base.kld", KlFormat::kExact, rows);
+  CHECK(OpenError(directory, good.substr(0, good.size() - 4)) == ErrorCode::kCorruptFile);
+  CHECK(OpenError(directory, good + "xxxx") == ErrorCode::kCorruptFile);
+  const float bad = std::numeric_limits<float>::infinity();
+  std::string bytes = good;
+  std::memcpy(bytes.data() + 20 + 4 * 16 + 8, &bad, sizeof bad);
+  CHECK(OpenError(directory, bytes) == ErrorCode::kCorruptFile);
 }
 
 }  // namespace

@@ -12,7 +12,6 @@
 namespace crossover::evals {
 namespace {
 
-constexpr char kMagic[] = "_logits_";
 constexpr size_t kMagicBytes = 8;
 constexpr size_t kHeaderBytes = kMagicBytes + 3 * sizeof(int32_t);
 constexpr float kClamp = 16.0f;
@@ -20,6 +19,23 @@ constexpr float kSteps = 65535.0f;
 
 [[noreturn]] void Corrupt(const std::string& path, const std::string& what) {
   throw Error(ErrorCode::kCorruptFile, fmt::format("{}: {}", path, what));
+}
+
+constexpr std::string_view Magic(KlFormat format) {
+  return format == KlFormat::kExact ? "_lgtf32_" : "_logits_";
+}
+
+KlFormat ReadMagic(const engine::MappedFile& file) {
+  const std::span<const std::byte> bytes = file.bytes();
+  for (const KlFormat format : {KlFormat::kExact, KlFormat::kLlamaCpp}) {
+    if (bytes.size() < kHeaderBytes) break;
+    if (std::memcmp(bytes.data(), Magic(format).data(), kMagicBytes) == 0) return format;
+  }
+  Corrupt(
+      file.path(),
+      fmt::format("not a file of saved logits (it should begin with \"{}\" or \"{}\"); write one "
+                  "with perplexity --kl-save",
+                  Magic(KlFormat::kExact), Magic(KlFormat::kLlamaCpp)));
 }
 
 size_t ScoredPerChunk(size_t context) { return context - 1 - context / 2; }
@@ -41,31 +57,33 @@ void EncodeKlRecord(std::span<const float> logits, const RowNormaliser& row, uin
   if (logits.size() % 2 != 0) u[logits.size()] = 0;
 }
 
-KlBaseWriter::KlBaseWriter(const std::filesystem::path& path, const ChunkPlan& plan, size_t vocab,
-                           std::span<const TokenId> tokens)
-    : file_(path), words_(KlRecordWords(vocab)) {
+KlBaseWriter::KlBaseWriter(const std::filesystem::path& path, KlFormat format,
+                           const ChunkPlan& plan, size_t vocab, std::span<const TokenId> tokens)
+    : file_(path), format_(format), record_bytes_(KlRecordBytes(format, vocab)) {
   const int32_t sizes[] = {static_cast<int32_t>(plan.context), static_cast<int32_t>(vocab),
                            static_cast<int32_t>(plan.chunks)};
-  file_.Write(std::string_view(kMagic, kMagicBytes));
+  file_.Write(Magic(format));
   file_.Write(std::as_bytes(std::span(sizes)));
   file_.Write(std::as_bytes(tokens.first(plan.context * plan.chunks)));
 }
 
-void KlBaseWriter::BeginRows(size_t rows) { records_.resize(rows * words_); }
+void KlBaseWriter::BeginRows(size_t rows) { records_.resize(rows * record_bytes_); }
 
 void KlBaseWriter::SetRow(size_t i, std::span<const float> logits, const RowNormaliser& row) {
-  EncodeKlRecord(logits, row, records_.data() + i * words_);
+  std::byte* record = records_.data() + i * record_bytes_;
+  if (format_ == KlFormat::kExact) {
+    std::memcpy(record, logits.data(), record_bytes_);
+  } else {
+    // An even number of bytes each, from memory that is aligned for anything.
+    EncodeKlRecord(logits, row, reinterpret_cast<uint16_t*>(record));
+  }
 }
 
-void KlBaseWriter::WriteRows() { file_.Write(std::as_bytes(std::span(records_))); }
+void KlBaseWriter::WriteRows() { file_.Write(records_); }
 
 KlBaseFile::KlBaseFile(const std::filesystem::path& path) : file_(engine::MappedFile::Open(path)) {
   const std::span<const std::byte> bytes = file_->bytes();
-  if (bytes.size() < kHeaderBytes || std::memcmp(bytes.data(), kMagic, kMagicBytes) != 0) {
-    Corrupt(file_->path(),
-            "not a file of saved log-probabilities (it should begin with "
-            "\"_logits_\"); write one with perplexity --kl-save");
-  }
+  format_ = ReadMagic(*file_);
   int32_t sizes[3];
   std::memcpy(sizes, bytes.data() + kMagicBytes, sizeof sizes);
   if (sizes[0] < 4 || sizes[1] < 1 || sizes[2] < 1) {
@@ -80,7 +98,7 @@ KlBaseFile::KlBaseFile(const std::filesystem::path& path) : file_(engine::Mapped
   // Chunk by chunk: each product stays far below 2^64, and the number of chunks is then a quotient.
   const uint64_t chunk_bytes =
       context_ * sizeof(TokenId) +
-      static_cast<uint64_t>(ScoredPerChunk(context_)) * KlRecordWords(vocab_) * sizeof(uint16_t);
+      static_cast<uint64_t>(ScoredPerChunk(context_)) * KlRecordBytes(format_, vocab_);
   const uint64_t body = bytes.size() - kHeaderBytes;
   if (body / chunk_bytes != chunks_ || body % chunk_bytes != 0) {
     Corrupt(file_->path(),
@@ -99,10 +117,25 @@ KlBaseFile::KlBaseFile(const std::filesystem::path& path) : file_(engine::Mapped
   }
 }
 
+size_t KlBaseFile::Offset(size_t chunk, size_t i) const {
+  return records_offset_ + (chunk * ScoredPerChunk(context_) + i) * KlRecordBytes(format_, vocab_);
+}
+
+std::span<const float> KlBaseFile::Row(size_t chunk, size_t i) const {
+  const size_t offset = Offset(chunk, i);
+  // Header, tokens and records are whole words, and the mapping is page-aligned.
+  const std::span<const float> row = {
+      reinterpret_cast<const float*>(file_->bytes().data() + offset), vocab_};
+  for (size_t k = 0; k < vocab_; ++k) {
+    if (std::isfinite(row[k])) continue;
+    Corrupt(file_->path(),
+            fmt::format("offset {}: a logit is {}", offset + k * sizeof(float), row[k]));
+  }
+  return row;
+}
+
 KlRecord KlBaseFile::Record(size_t chunk, size_t i) const {
-  const size_t words = KlRecordWords(vocab_);
-  const size_t index = chunk * ScoredPerChunk(context_) + i;
-  const size_t offset = records_offset_ + index * words * sizeof(uint16_t);
+  const size_t offset = Offset(chunk, i);
   const std::byte* bytes = file_->bytes().data() + offset;
   KlRecord record;
   std::memcpy(&record.scale, bytes, sizeof record.scale);

@@ -68,18 +68,10 @@ void CheckVocabulary(const engine::Engine& engine, const tokenizer::Tokenizer& t
   }
 }
 
-double BlockStandardError(std::span<const double> chunk_means, double mean) {
-  const double n = static_cast<double>(chunk_means.size());
-  if (chunk_means.size() < 2) return std::numeric_limits<double>::quiet_NaN();
-  double squares = 0;
-  for (const double m : chunk_means) squares += (m - mean) * (m - mean);
-  return std::sqrt(squares / (n - 1) / n);
-}
-
 }  // namespace
 
 std::vector<TokenId> ChunkPlan::Input(std::span<const TokenId> tokens, size_t chunk) const {
-  const auto part = tokens.subspan(chunk * context, context - 1);
+  const auto part = tokens.subspan(start(chunk), context - 1);
   std::vector<TokenId> input(part.begin(), part.end());
   if (replace_by_bos) input[0] = bos;
   return input;
@@ -96,26 +88,47 @@ std::vector<TokenId> TokenizeForPerplexity(const tokenizer::Tokenizer& tokenizer
   return tokenizer.Encode(text, {.add_special = true, .parse_special = false});
 }
 
-ChunkPlan PlanChunks(const tokenizer::Tokenizer& tokenizer, size_t tokens, size_t context,
-                     size_t max_chunks) {
-  if (context < 4) {
-    throw Error(
-        ErrorCode::kInvalidArgument,
-        fmt::format("a context of {} tokens leaves nothing to score; use at least 4", context));
-  }
-  if (tokens / 2 < context) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("the text has {} tokens, but a context of {} needs at least {} (two "
-                            "chunks); use a longer text or a smaller context",
-                            tokens, context, 2 * context));
-  }
+ChunkPlan PlainChunks(const tokenizer::Tokenizer& tokenizer, size_t context, size_t chunks) {
   ChunkPlan plan;
   plan.context = context;
-  plan.chunks = tokens / context;
-  if (max_chunks != 0) plan.chunks = std::min(plan.chunks, max_chunks);
+  plan.chunks = chunks;
   plan.first = context / 2;
+  plan.stride = context;
   plan.replace_by_bos = tokenizer.adds_bos();
   if (plan.replace_by_bos) plan.bos = tokenizer.vocabulary().bos.value();
+  return plan;
+}
+
+ChunkPlan PlanChunks(const tokenizer::Tokenizer& tokenizer, size_t tokens,
+                     const PerplexityOptions& options) {
+  const size_t stride = options.stride;
+  const auto fail = [](const std::string& what) { throw Error(ErrorCode::kInvalidArgument, what); };
+  if (options.context < 4) {
+    fail(fmt::format("a context of {} tokens leaves nothing to score; use at least 4",
+                     options.context));
+  }
+  ChunkPlan plan = PlainChunks(tokenizer, ChunkTokens(options.context, stride), 0);
+  if (tokens / 2 < plan.context) {
+    fail(
+        fmt::format("the text has {} tokens, but {} need at least {}; use a longer text or a "
+                    "smaller context",
+                    tokens,
+                    stride == 0 ? fmt::format("two chunks of {}", plan.context)
+                                : fmt::format("windows of {}", plan.context),
+                    2 * plan.context));
+  }
+  plan.chunks = tokens / plan.context;
+  if (stride != 0) {
+    if (stride >= options.context) {
+      fail(fmt::format("a stride of {} tokens is not below the context of {}", stride,
+                       options.context));
+    }
+    plan.stride = stride;
+    plan.chunks = (tokens - plan.context + stride - 1) / stride;
+    plan.first = plan.context - stride - 1;
+    plan.replace_by_bos = false;
+  }
+  if (options.chunks != 0) plan.chunks = std::min(plan.chunks, options.chunks);
   return plan;
 }
 
@@ -124,35 +137,57 @@ PerplexityResult SummarisePerplexity(std::span<const double> nll, const ChunkPla
   PerplexityResult result;
   result.chunks = nll.size() / scored;
   result.context = plan.context;
+  result.stride = plan.stride;
   result.first = plan.first;
   result.bos = plan.replace_by_bos;
   Moments all;
-  std::vector<double> chunk_means;
   for (size_t c = 0; c < result.chunks; ++c) {
-    Moments chunk;
-    for (const double v : nll.subspan(c * scored, scored)) {
-      all.Add(v);
-      chunk.Add(v);
-    }
-    chunk_means.push_back(chunk.mean());
+    for (const double v : nll.subspan(c * scored, scored)) all.Add(v);
     result.running.push_back(std::exp(all.mean()));
   }
   const Estimate ppl = ExpOfMean(all);
   result.ppl = ppl.value;
   result.ppl_stderr = ppl.standard_error;
-  result.ppl_block_stderr = ppl.value * BlockStandardError(chunk_means, all.mean());
+  result.ppl_block_stderr = ppl.value * BlockStandardError(nll, scored);
+  result.chunk_autocorrelation = BlockAutocorrelation(nll, scored);
   result.tokens = all.count();
+  result.nll.assign(nll.begin(), nll.end());
   return result;
+}
+
+PairedPerplexity ComparePerplexity(const PerplexityResult& result, const PerplexityResult& base) {
+  PairedMoments pairs;
+  std::vector<double> differences;
+  for (size_t i = 0; i < result.nll.size(); ++i) {
+    pairs.Add(result.nll[i], base.nll[i]);
+    differences.push_back(result.nll[i] - base.nll[i]);
+  }
+  PairedPerplexity paired;
+  paired.correlation = pairs.correlation();
+  paired.ln_ratio = pairs.difference();
+  paired.ln_ratio_block_stderr = BlockStandardError(differences, result.nll.size() / result.chunks);
+  const double ratio = std::exp(paired.ln_ratio.value);
+  paired.ratio = {ratio, ratio * paired.ln_ratio.standard_error};
+  // exp(x̄) - exp(ȳ) to first order.
+  const double covariance = result.ppl * base.ppl * pairs.covariance();
+  const double variance =
+      result.ppl_stderr * result.ppl_stderr + base.ppl_stderr * base.ppl_stderr - 2 * covariance;
+  paired.difference = {result.ppl - base.ppl, std::sqrt(std::max(variance, 0.0))};
+  return paired;
 }
 
 PerplexityResult Perplexity(engine::Engine& engine, const tokenizer::Tokenizer& tokenizer,
                             std::string_view text, const PerplexityOptions& options) {
   CheckVocabulary(engine, tokenizer);
   const std::vector<TokenId> tokens = TokenizeForPerplexity(tokenizer, text);
-  const ChunkPlan plan = PlanChunks(tokenizer, tokens.size(), options.context, options.chunks);
+  const ChunkPlan plan = PlanChunks(tokenizer, tokens.size(), options);
   std::optional<KlBaseWriter> writer;
   if (!options.kl_save.empty()) {
-    writer.emplace(options.kl_save, plan, engine.model().config().vocab, tokens);
+    if (options.stride != 0) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  "a base file holds plain chunks; leave out the stride or the base file");
+    }
+    writer.emplace(options.kl_save, options.kl_format, plan, engine.model().config().vocab, tokens);
   }
   NllSink sink(tokens, plan, engine.options().threads);
   Moments so_far;

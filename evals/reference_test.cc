@@ -96,7 +96,7 @@ TEST_CASE("reference: too short a text is refused with the counts") {
   Subject subject(EmbeddedModel("xs"));
   CHECK_THROWS_WITH_AS(
       Perplexity(*subject.engine, *subject.tokenizer, "Once upon a time", {.context = 512}),
-      doctest::Contains("needs at least 1024"), Error);
+      doctest::Contains("need at least 1024"), Error);
   CHECK_THROWS_AS(Perplexity(*subject.engine, *subject.tokenizer, "", {.context = 512}), Error);
   CHECK_THROWS_AS(HeldoutPerplexity(subject, {.context = 3}), Error);
   CHECK_THROWS_WITH_AS(HeldoutPerplexity(subject, {.context = 30000}),
@@ -108,11 +108,12 @@ TEST_CASE(
   const test::TemporaryDirectory directory;
   const auto base = directory / "base.kld";
   Subject subject(EmbeddedModel("xs"));
-  const PerplexityResult saved = HeldoutPerplexity(subject, {.chunks = 4, .kl_save = base});
+  const PerplexityResult saved =
+      HeldoutPerplexity(subject, {.chunks = 4, .kl_save = base, .kl_format = KlFormat::kLlamaCpp});
   const KlDivergenceResult self = KlDivergence(*subject.engine, *subject.tokenizer, base);
   CHECK(self.tokens == 4 * 255);
   CHECK(self.perplexity.ppl == doctest::Approx(saved.ppl).epsilon(1e-9));
-  CHECK(self.base_ppl.value == doctest::Approx(saved.ppl).epsilon(1e-4));
+  CHECK(self.base.ppl == doctest::Approx(saved.ppl).epsilon(1e-4));
   CHECK(std::abs(self.kld.value) < 1e-5);
   CHECK(self.kld_max < 1e-3);
   CHECK(self.same_top.value > 0.995);
@@ -127,8 +128,67 @@ TEST_CASE(
   CHECK(result.kld_max == doctest::Approx(golden["max"][0].get<double>()).epsilon(0.1));
   CHECK(std::abs(100 * result.same_top.value - golden["same_top"][0].get<double>()) <= 0.5);
   CHECK(result.perplexity.ppl == doctest::Approx(golden["ppl_q"][0].get<double>()).epsilon(3e-3));
-  CHECK(result.base_ppl.value ==
-        doctest::Approx(golden["ppl_base"][0].get<double>()).epsilon(1e-3));
+  CHECK(result.base.ppl == doctest::Approx(golden["ppl_base"][0].get<double>()).epsilon(1e-3));
+}
+
+TEST_CASE("reference: a base of our own format gives what both models together give, to the bit") {
+  const test::TemporaryDirectory directory;
+  const auto quantized = directory / "q4_0.gguf";
+  engine::QuantizeFile(EmbeddedModel("xs"), quantized, quant::FindRecipe("Q4_0"), {});
+  Subject base(EmbeddedModel("xs"));
+  Subject under_test(quantized, 2, 100);  // the base's chunks then come in pieces too
+  const PerplexityOptions options = {.context = 128, .chunks = 3};
+  const std::string text = ReadFile(EmbeddedHeldout());
+  const KlDivergenceResult together =
+      KlDivergence(*under_test.engine, *base.engine, *under_test.tokenizer, text, options);
+
+  const auto file = directory / "base.kld";
+  PerplexityOptions saving = options;
+  saving.kl_save = file;
+  const PerplexityResult alone = HeldoutPerplexity(base, saving);
+  const KlDivergenceResult stored = KlDivergence(*under_test.engine, *under_test.tokenizer, file);
+  CHECK(together.base.ppl == alone.ppl);
+  CHECK(together.base.nll == alone.nll);
+  CHECK(stored.base.nll == alone.nll);
+  CHECK(stored.perplexity.nll == together.perplexity.nll);
+  CHECK(stored.kld.value == together.kld.value);
+  CHECK(stored.kld_max == together.kld_max);
+  CHECK(stored.same_top.value == together.same_top.value);
+  CHECK(together.tokens == 3 * 63);
+  CHECK(together.kld.value > 1e-4);
+  CHECK(together.kld_percentiles.back().value > 0);
+  CHECK(together.kld.value < together.kld_max);
+  CHECK(together.paired.correlation > 0.9);
+  CHECK(together.paired.ln_ratio.value ==
+        doctest::Approx(std::log(together.perplexity.ppl / together.base.ppl)));
+
+  const KlDivergenceResult self =
+      KlDivergence(*base.engine, *base.engine, *base.tokenizer, text, options);
+  CHECK(self.kld_max == 0);
+  CHECK(self.delta_p_rms.value == 0);
+  CHECK(self.same_top.value == 1);
+  CHECK(self.paired.ln_ratio.standard_error == 0);
+}
+
+TEST_CASE("reference: strided windows as llama-perplexity has them") {
+  for (const std::string_view member : EmbeddedMembers()) {
+    CAPTURE(member);
+    Subject subject(EmbeddedModel(member));
+    const PerplexityResult result =
+        HeldoutPerplexity(subject, {.context = 384, .chunks = 4, .stride = 256});
+    CHECK(result.context == 512);
+    CHECK(result.first == 255);
+    CHECK(result.tokens == 4 * 256);
+    CHECK_FALSE(result.bos);
+    const auto golden = FourChunks(member)["stride_256"];
+    REQUIRE(golden.size() == 4);
+    for (size_t c = 0; c < 4; ++c) {
+      CHECK(result.running[c] == doctest::Approx(golden[c].get<double>()).epsilon(5e-4));
+    }
+  }
+  Subject subject(EmbeddedModel("xs"));
+  CHECK_THROWS_WITH_AS(HeldoutPerplexity(subject, {.stride = 512}),
+                       doctest::Contains("not below the context"), Error);
 }
 
 TEST_CASE("reference: a base file of another vocabulary is refused") {
@@ -139,14 +199,14 @@ TEST_CASE("reference: a base file of another vocabulary is refused") {
   plan.first = 2;
   const std::vector<TokenId> tokens = {0, 1, 2, 3};
   const std::vector<float> logits = {0, 1, 2, 3, 4};
-  KlBaseWriter writer(directory / "other.kld", plan, logits.size(), tokens);
+  KlBaseWriter writer(directory / "other.kld", KlFormat::kLlamaCpp, plan, logits.size(), tokens);
   writer.BeginRows(1);
   writer.SetRow(0, logits, Normalise(logits));
   writer.WriteRows();
   writer.Commit();
   Subject subject(EmbeddedModel("xs"));
   CHECK_THROWS_WITH_AS(KlDivergence(*subject.engine, *subject.tokenizer, directory / "other.kld"),
-                       doctest::Contains("5 tokens in its vocabulary"), Error);
+                       doctest::Contains("has 5 tokens in its vocabulary"), Error);
 }
 
 // First 100 items; one item may fall the other way where two choices or tokens nearly tie.

@@ -1,145 +1,150 @@
 // crossover perplexity: how well a model predicts a text, and how far it strays from a base model.
 #include <fmt/format.h>
 
-#include <cmath>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "base/error.h"
 #include "base/output_file.h"
 #include "base/progress.h"
-#include "base/table.h"
 #include "engine/load_tokenizer.h"
 #include "evals/capacity.h"
 #include "evals/kl_divergence.h"
 #include "evals/kl_file.h"
 #include "evals/perplexity.h"
 #include "tools/command.h"
+#include "tools/perplexity_print.h"
 
 namespace crossover::tools {
 namespace {
 
 struct PerplexityFlags {
-  std::string model;
+  std::vector<std::string> models;
   std::string text_file;
   size_t context = 512;
   size_t chunks = 0;
+  size_t stride = 0;
   std::string kl_save;
+  std::string kl_format = "exact";
   std::string kl_base;
+  std::string kl_model;
 };
-
-nlohmann::json ToJson(const evals::PerplexityResult& result) {
-  return {{"ppl", result.ppl},
-          {"ppl_stderr", result.ppl_stderr},
-          {"ppl_block_stderr", result.ppl_block_stderr},
-          {"tokens", result.tokens},
-          {"chunks", result.chunks},
-          {"context", result.context},
-          {"first_scored", result.first},
-          {"bos", result.bos}};
-}
-
-nlohmann::json ToJson(const evals::KlDivergenceResult& result) {
-  nlohmann::json json = ToJson(result.perplexity);
-  json["ppl_base"] = result.base_ppl.value;
-  json["ppl_base_stderr"] = result.base_ppl.standard_error;
-  json["kld_mean"] = result.kld.value;
-  json["kld_stderr"] = result.kld.standard_error;
-  json["kld_max"] = result.kld_max;
-  json["same_top"] = 100 * result.same_top.value;
-  json["same_top_stderr"] = 100 * result.same_top.standard_error;
-  return json;
-}
-
-std::string OrNotAvailable(double value, int digits, const char* reason) {
-  return std::isfinite(value) ? fmt::format("{:.{}f}", value, digits)
-                              : fmt::format("n/a ({})", reason);
-}
-
-Table NewTable() { return Table({{"measure", Table::Align::kLeft}, {"value"}, {"±"}}); }
-
-void AddRows(Table& table, const evals::PerplexityResult& result) {
-  table.AddRow({"perplexity", fmt::format("{:.4f}", result.ppl),
-                OrNotAvailable(result.ppl_stderr, 5, "one token")});
-  table.AddRow({"  ± over chunks", "", OrNotAvailable(result.ppl_block_stderr, 5, "one chunk")});
-}
-
-void AddRows(Table& table, const evals::KlDivergenceResult& result) {
-  AddRows(table, result.perplexity);
-  const auto add = [&](const char* name, const evals::Estimate& estimate, double unit, int digits) {
-    table.AddRow({name, fmt::format("{:.{}f}", unit * estimate.value, digits),
-                  OrNotAvailable(unit * estimate.standard_error, digits, "one token")});
-  };
-  add("perplexity of the base", result.base_ppl, 1, 4);
-  add("KL divergence, mean [nats]", result.kld, 1, 6);
-  table.AddRow({"KL divergence, maximum [nats]", fmt::format("{:.6f}", result.kld_max), ""});
-  add("same top token [%]", result.same_top, 100, 3);
-}
-
-template <class Result>
-void Print(const Result& result, const evals::PerplexityResult& perplexity, bool json) {
-  if (json) {
-    fmt::print("{}\n", ToJson(result).dump(2));
-    return;
-  }
-  Table table = NewTable();
-  AddRows(table, result);
-  fmt::print("{}", table.Text());
-  fmt::print("{} tokens scored in {} chunks of {}, from position {} on{}\n", perplexity.tokens,
-             perplexity.chunks, perplexity.context, perplexity.first + 1,
-             perplexity.bos ? "; each chunk begins with BOS" : "");
-}
 
 // A bar for all chunks; their number is known only once the text is tokenised.
 class ChunkProgress {
  public:
-  explicit ChunkProgress(bool enabled) : enabled_(enabled) {}
+  ChunkProgress(std::string title, bool enabled) : title_(std::move(title)), enabled_(enabled) {}
   void operator()(size_t done, size_t total, double ppl) {
-    if (!bar_) bar_.emplace("perplexity", total, enabled_);
+    if (!bar_) bar_.emplace(title_, total, enabled_);
     bar_->Note(fmt::format("{:.4f}", ppl));
     bar_->Update(done);
   }
 
  private:
+  std::string title_;
   bool enabled_;
   std::optional<Progress> bar_;
 };
+
+// A model ready to be run over chunks of `context` tokens.
+struct Subject {
+  Subject(const std::string& path, size_t context, const GlobalOptions& globals)
+      : model(engine::Model::Load(path, globals.model_options())),
+        tokenizer(engine::LoadTokenizer(model->file())),
+        engine(model,
+               evals::EvaluationEngineOptions(globals.engine_options(), model->config(), context)) {
+  }
+
+  std::shared_ptr<const engine::Model> model;
+  std::unique_ptr<const tokenizer::Tokenizer> tokenizer;
+  engine::Engine engine;
+};
+
+evals::PerplexityOptions Options(const PerplexityFlags& flags) {
+  return {.context = flags.context,
+          .chunks = flags.chunks,
+          .stride = flags.stride,
+          .kl_save = flags.kl_save,
+          .kl_format =
+              flags.kl_format == "exact" ? evals::KlFormat::kExact : evals::KlFormat::kLlamaCpp};
+}
 
 void Check(const PerplexityFlags& flags) {
   if (flags.kl_base.empty() == flags.text_file.empty()) {
     throw CLI::ValidationError(
         "give either a text (-f) or a base file that carries its tokens (--kl-base)");
   }
+  const bool divergence = !flags.kl_base.empty() || !flags.kl_model.empty();
+  if (flags.models.size() > 1 && (divergence || !flags.kl_save.empty())) {
+    throw CLI::ValidationError("KL divergence and --kl-save take one model");
+  }
+}
+
+void RunKlDivergence(const PerplexityFlags& flags, const GlobalOptions& globals) {
+  evals::PerplexityOptions options = Options(flags);
+  const bool from_file = !flags.kl_base.empty();
+  const size_t context = from_file ? evals::KlBaseFile(flags.kl_base).context()
+                                   : evals::ChunkTokens(flags.context, flags.stride);
+  Subject subject(flags.models[0], context, globals);
+  ChunkProgress progress("perplexity", !globals.quiet);
+  options.progress = std::ref(progress);
+  evals::KlDivergenceResult result;
+  if (from_file) {
+    result = evals::KlDivergence(subject.engine, *subject.tokenizer, flags.kl_base,
+                                 {.chunks = flags.chunks, .progress = options.progress});
+  } else {
+    Subject base(flags.kl_model, context, globals);
+    const std::string text = ReadFile(flags.text_file);
+    if (evals::TokenizeForPerplexity(*subject.tokenizer, text) !=
+        evals::TokenizeForPerplexity(*base.tokenizer, text)) {
+      throw Error(
+          ErrorCode::kInvalidArgument,
+          fmt::format("{} and {} cut the text into different tokens; a divergence needs the "
+                      "same vocabulary",
+                      flags.models[0], flags.kl_model));
+    }
+    result = evals::KlDivergence(subject.engine, base.engine, *subject.tokenizer, text, options);
+  }
+  PrintKlDivergence(result, globals.json);
+}
+
+void RunPerplexity(const PerplexityFlags& flags, const GlobalOptions& globals) {
+  const std::string text = ReadFile(flags.text_file);
+  std::vector<ModelPerplexity> results;
+  std::vector<tokenizer::TokenId> tokens;
+  for (const std::string& path : flags.models) {
+    Subject subject(path, evals::ChunkTokens(flags.context, flags.stride), globals);
+    if (flags.models.size() > 1) {
+      auto own = evals::TokenizeForPerplexity(*subject.tokenizer, text);
+      if (!results.empty() && own != tokens) {
+        throw Error(ErrorCode::kInvalidArgument,
+                    fmt::format("{} and {} cut the text into different tokens, so their "
+                                "perplexities do not compare",
+                                flags.models[0], path));
+      }
+      tokens = std::move(own);
+    }
+    ChunkProgress progress("perplexity", !globals.quiet);
+    evals::PerplexityOptions options = Options(flags);
+    options.progress = std::ref(progress);
+    results.push_back({path, evals::Perplexity(subject.engine, *subject.tokenizer, text, options)});
+  }
+  if (results.size() == 1) {
+    PrintPerplexity(results[0].result, globals.json);
+  } else {
+    PrintPerplexities(results, globals.json);
+  }
 }
 
 void Run(const PerplexityFlags& flags, const GlobalOptions& globals) {
   Check(flags);
-  const auto model = engine::Model::Load(flags.model, globals.model_options());
-  const auto tokenizer = engine::LoadTokenizer(model->file());
-  auto progress = std::make_shared<ChunkProgress>(!globals.quiet);
-  const auto report = [progress](size_t done, size_t total, double ppl) {
-    (*progress)(done, total, ppl);
-  };
-  if (!flags.kl_base.empty()) {
-    const size_t context = evals::KlBaseFile(flags.kl_base).context();
-    engine::Engine engine(
-        model, evals::EvaluationEngineOptions(globals.engine_options(), model->config(), context));
-    const auto result = evals::KlDivergence(engine, *tokenizer, flags.kl_base,
-                                            {.chunks = flags.chunks, .progress = report});
-    progress.reset();
-    Print(result, result.perplexity, globals.json);
-    return;
+  if (!flags.kl_base.empty() || !flags.kl_model.empty()) {
+    RunKlDivergence(flags, globals);
+  } else {
+    RunPerplexity(flags, globals);
   }
-  const std::string text = ReadFile(flags.text_file);
-  engine::Engine engine(model, evals::EvaluationEngineOptions(globals.engine_options(),
-                                                              model->config(), flags.context));
-  const auto result = evals::Perplexity(engine, *tokenizer, text,
-                                        {.context = flags.context,
-                                         .chunks = flags.chunks,
-                                         .kl_save = flags.kl_save,
-                                         .progress = report});
-  Print(result, result, globals.json);
 }
 
 }  // namespace
@@ -148,7 +153,10 @@ void AddPerplexity(CLI::App& app, const GlobalOptions& globals) {
   auto flags = std::make_shared<PerplexityFlags>();
   CLI::App* command = app.add_subcommand(
       "perplexity", "Perplexity of a text by llama-perplexity's protocol, and KL divergence");
-  command->add_option("model", flags->model, "GGUF file")->required();
+  command
+      ->add_option("model", flags->models,
+                   "GGUF file; of several, each is compared with the first, token by token")
+      ->required();
   command->add_option("-f,--file", flags->text_file, "Text file");
   command->add_option("-c,--ctx-size", flags->context, "Tokens a chunk; its second half is scored")
       ->check(CLI::Range(size_t{4}, size_t{1} << 24))
@@ -157,14 +165,35 @@ void AddPerplexity(CLI::App& app, const GlobalOptions& globals) {
   command->add_option("--chunks", flags->chunks, "At most so many chunks (default: all)")
       ->check(CLI::Range(size_t{1}, size_t{1} << 30))
       ->type_name("N");
+  auto* stride = command
+                     ->add_option("--ppl-stride", flags->stride,
+                                  "Windows of ctx-size + S/2 tokens, S apart, the last S scored")
+                     ->check(CLI::Range(size_t{1}, size_t{1} << 24))
+                     ->type_name("S");
+  auto* base_model = command->add_option(
+      "--kl-model", flags->kl_model,
+      "Run this model beside, as the base of a KL divergence: no file of logits needed");
   auto* save = command->add_option("--kl-save", flags->kl_save,
-                                   "Also save log-probabilities, the base of a KL divergence");
+                                   "Also save logits, the base of a KL divergence");
+  command
+      ->add_option("--kl-format", flags->kl_format,
+                   "Of --kl-save: float32, or llama-perplexity's 16 bits, clamped")
+      ->check(CLI::IsMember({"exact", "llama.cpp"}))
+      ->capture_default_str()
+      ->needs(save);
   command
       ->add_option("--kl-base", flags->kl_base,
-                   "Compare with log-probabilities saved from another model, over their text")
-      ->excludes(save);
+                   "Compare with logits saved from another model (also by llama-perplexity), over "
+                   "their text")
+      ->excludes(save)
+      ->excludes(base_model)
+      ->excludes(stride);
+  save->excludes(base_model)->excludes(stride);
   SetExamples(*command,
               "  crossover perplexity model.gguf -f text.txt --chunks 60\n"
+              "  crossover perplexity model.gguf -f text.txt --ppl-stride 256\n"
+              "  crossover perplexity model-f16.gguf model-q4.gguf model-q2.gguf -f text.txt\n"
+              "  crossover perplexity model-q4.gguf --kl-model model-f16.gguf -f text.txt\n"
               "  crossover perplexity model-f16.gguf -f text.txt --kl-save base.kld\n"
               "  crossover perplexity model-q4.gguf --kl-base base.kld");
   command->callback([flags, &globals] { Run(*flags, globals); });
