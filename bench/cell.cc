@@ -1,5 +1,7 @@
 #include "bench/cell.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -12,6 +14,7 @@
 #include "bench/system.h"
 #include "engine/load_tokenizer.h"
 #include "engine/quantize_file.h"
+#include "engine/synth.h"
 #include "evals/capacity.h"
 #include "evals/evaluate.h"
 #include "evals/perplexity.h"
@@ -45,6 +48,15 @@ json Quantize(const json& step) {
       std::count_if(report.tensors.begin(), report.tensors.end(),
                     [](const engine::QuantizedTensor& t) { return t.format != t.wanted; });
   return {{"seconds", report.seconds}, {"fallbacks", fallbacks}};
+}
+
+json Synthesize(const json& step) {
+  engine::SynthShape shape = engine::FindSynthShape(step.at("shape").get<std::string>());
+  if (const auto layers = step.at("layers").get<uint32_t>()) shape.layers = layers;
+  const auto report = engine::SynthesizeFile(shape,
+                                             quant::FindRecipe(step.at("recipe").get<std::string>()),
+                                             step.at("file").get<std::string>(), {});
+  return {{"seconds", report.seconds}, {"fallbacks", 0}};
 }
 
 ModelBenchResult MeasureSpeed(const std::string& file, const Settings& settings,
@@ -114,38 +126,49 @@ json Measure(const json& step) {
   return measurement;
 }
 
+std::string Argument(const char* name, const Settings& settings, json step) {
+  step["step"] = name;
+  step["settings"] = settings;
+  step["parent"] = getpid();
+  return step.dump();
+}
+
 }  // namespace
 
 std::string CellArgument(const LimitsStep& step) {
-  return json{{"step", "limits"}, {"settings", step.settings}}.dump();
+  return Argument("limits", step.settings, json::object());
 }
 
 std::string CellArgument(const QuantizeStep& step) {
-  return json{{"step", "quantize"},
-              {"source", step.source.string()},
-              {"file", step.file.string()},
-              {"recipe", step.recipe},
-              {"settings", step.settings}}
-      .dump();
+  return Argument("quantize", step.settings,
+                  {{"source", step.source.string()},
+                   {"file", step.file.string()},
+                   {"recipe", step.recipe}});
+}
+
+std::string CellArgument(const SynthStep& step) {
+  return Argument("synth", step.settings,
+                  {{"shape", step.shape},
+                   {"layers", step.layers},
+                   {"file", step.file.string()},
+                   {"recipe", step.recipe}});
 }
 
 std::string CellArgument(const MeasureStep& step) {
-  return json{{"step", "measure"},
-              {"file", step.file.string()},
-              {"settings", step.settings},
-              {"metrics", step.metrics},
-              {"limits", step.limits}}
-      .dump();
+  return Argument(
+      "measure", step.settings,
+      {{"file", step.file.string()}, {"metrics", step.metrics}, {"limits", step.limits}});
 }
 
 json RunCellStep(const std::string& argument) {
-  DieWithParent();
   try {
     const json step = json::parse(argument);
+    DieWithParent(step.at("parent").get<int>());
     kernels::SelectIsa(step.at("settings").at("isa").get<std::string>());
     const auto name = step.at("step").get<std::string>();
     if (name == "limits") return MeasureLimits(step.at("settings").at("threads").get<size_t>());
     if (name == "quantize") return Quantize(step);
+    if (name == "synth") return Synthesize(step);
     if (name == "measure") return Measure(step);
     throw Error(ErrorCode::kInvalidArgument, "unknown step '" + name + "'");
   } catch (const json::exception& error) {

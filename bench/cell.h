@@ -1,5 +1,5 @@
 // The steps of a study that need the engine, each done by a child process of its own: measure the
-// machine's limits, make a cell's file, measure the file. What goes in and what comes out is JSON.
+// machine's limits, make a cell's file (from real weights or from a shape), measure the file. What goes in and what comes out is JSON.
 #pragma once
 
 #include <filesystem>
@@ -23,6 +23,14 @@ struct QuantizeStep {
   Settings settings = {};
 };
 
+struct SynthStep {
+  std::string shape = {};
+  uint32_t layers = 0;  // 0: the shape's
+  std::filesystem::path file = {};
+  std::string recipe = {};
+  Settings settings = {};
+};
+
 struct MeasureStep {
   std::filesystem::path file = {};
   Settings settings = {};
@@ -34,12 +42,14 @@ struct MeasureStep {
 inline constexpr const char* kCellCommand = "study-cell";
 std::string CellArgument(const LimitsStep& step);
 std::string CellArgument(const QuantizeStep& step);
+std::string CellArgument(const SynthStep& step);
 std::string CellArgument(const MeasureStep& step);
 
-/// In the child: does what the argument says and returns the result:
+/// In the child, which dies with its parent: does what the argument says and returns the result:
 ///   limits: Limits
 ///   quantize: {"seconds", "fallbacks"}; or {"in_recipe": true} and no file, if every weight matrix
 ///   of the source has the recipe's format already and that is not a quantised one
+///   synth: {"seconds", "fallbacks"}
 ///   measure: Measurement (record.h). Speed comes first, in a process that has done nothing else,
 ///   so that the peak resident size is inference's own.
 /// Errors: those of loading, quantising, evaluating; kInvalidArgument for an argument that

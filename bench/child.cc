@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <string_view>
 #include <utility>
 
@@ -62,8 +63,14 @@ pid_t Spawn(const std::filesystem::path& executable, const std::vector<std::stri
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, out.write_end(), STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, err.write_end(), STDERR_FILENO);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  posix_spawnattr_setpgroup(&attributes, 0);  // led by the child
   pid_t pid = 0;
-  const int failed = posix_spawn(&pid, executable.c_str(), &actions, nullptr, argv.data(), environ);
+  const int failed =
+      posix_spawn(&pid, executable.c_str(), &actions, &attributes, argv.data(), environ);
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (failed != 0) {
     throw Error(ErrorCode::kIo,
@@ -81,7 +88,14 @@ bool Drain(int fd, std::string& text) {
   return n > 0;
 }
 
-/// Reads both streams until the child has closed them.
+bool Ended(pid_t pid) {
+  siginfo_t info{};
+  return waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == pid;
+}
+
+/// Reads both streams until the child has closed them. What it started may hold them open behind
+/// its back: that goes with it.
 void ReadStreams(pid_t pid, const Pipe& out, const Pipe& err, const std::function<void()>& tick,
                  ChildResult& result) {
   std::array<pollfd, 2> polled{pollfd{out.read_end(), POLLIN, 0},
@@ -97,7 +111,8 @@ void ReadStreams(pid_t pid, const Pipe& out, const Pipe& err, const std::functio
     if (result.error_tail.size() > kErrorTailBytes) {
       result.error_tail.erase(0, result.error_tail.size() - kErrorTailBytes);
     }
-    if (Interrupted() && !std::exchange(told, true)) kill(pid, SIGTERM);
+    if (Interrupted() && !std::exchange(told, true)) kill(-pid, SIGTERM);
+    if (Ended(pid)) kill(-pid, SIGKILL);
     if (tick) tick();
   }
 }
@@ -138,6 +153,10 @@ ChildResult RunChild(const std::filesystem::path& executable,
   return result;
 }
 
-void DieWithParent() { prctl(PR_SET_PDEATHSIG, SIGKILL); }
+void DieWithParent(int parent_pid) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent_pid) raise(SIGKILL);
+  std::ofstream("/proc/self/oom_score_adj") << 1000;  // raising it is anyone's right
+}
 
 }  // namespace crossover::bench

@@ -19,14 +19,15 @@ struct ChildResult {
   std::string Failure() const;
 };
 
-/// Runs `executable` with `arguments` and waits. `tick` is called a few times a second. After
-/// Ctrl-C the child gets SIGTERM and Error(kInterrupted) is thrown once it is gone. Error(kIo) if
-/// it cannot be started.
+/// Runs `executable` with `arguments` in a process group of its own and waits; what it leaves of
+/// that group is killed. `tick` is called a few times a second. After Ctrl-C the group gets SIGTERM
+/// and Error(kInterrupted) is thrown once the child is gone. Error(kIo) if it cannot be started.
 ChildResult RunChild(const std::filesystem::path& executable,
                      const std::vector<std::string>& arguments,
                      const std::function<void()>& tick = nullptr);
 
-/// In the child: to be killed when the parent dies, however it dies.
-void DieWithParent();
+/// In the child: to be killed when the parent dies, however it dies, also if it is dead already; and
+/// where memory runs out, to be killed before it.
+void DieWithParent(int parent_pid);
 
 }  // namespace crossover::bench

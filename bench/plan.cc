@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "base/error.h"
 #include "base/output_file.h"
 #include "bench/system.h"
+#include "engine/synth_shapes.h"
 #include "evals/embedded.h"
 #include "quant/recipe.h"
 
@@ -18,6 +20,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+
+constexpr size_t kMostLayers = 10000;
 
 /// A JSON object with its place in the plan, so that every complaint can say where.
 class Node {
@@ -106,16 +110,38 @@ fs::path EmbeddedModelPath(const std::string& member) {
   return evals::EmbeddedModel(member);
 }
 
+/// A look-up of a name by its own rules; what it says of an unknown one gets its place in the plan.
+template <class Find>
+std::string KnownName(const Node& node, const Find& find) {
+  try {
+    return std::string(find(node.Text()).name);
+  } catch (const Error& error) {
+    node.Fail(error.what());
+  }
+}
+
+void ParseShape(const Node& node, PlanModel& model) {
+  node.CheckKeys({"name", "synth", "layers"});
+  model.shape = KnownName(node.At("synth"), engine::FindSynthShape);
+  model.name = model.shape;
+  if (const auto layers = node.Find("layers")) {
+    model.layers = static_cast<uint32_t>(std::min(layers->Count(1), kMostLayers));
+  }
+}
+
 PlanModel ParseModel(const Node& node) {
   PlanModel model;
-  if (node.value().is_object()) {
-    node.CheckKeys({"name", "path"});
-    model.name = node.At("name").Text();
-    model.path = node.At("path").Path(EmbeddedModelPath);
-  } else {
+  if (!node.value().is_object()) {
     model.path = node.Path(EmbeddedModelPath);
     model.name = model.path.stem().string();
+  } else if (node.Find("synth")) {
+    ParseShape(node, model);
+  } else {
+    node.CheckKeys({"name", "path"});
+    model.path = node.At("path").Path(EmbeddedModelPath);
+    model.name = model.path.stem().string();
   }
+  if (node.value().is_object() && node.Find("name")) model.name = node.At("name").Text();
   // The name becomes part of file names.
   if (model.name.find('/') != std::string::npos) node.Fail("a name must not contain '/'");
   return model;
@@ -167,16 +193,8 @@ Metrics ParseMetrics(const Node& node) {
   return metrics;
 }
 
-std::string ParseRecipe(const Node& node) {
-  try {
-    return std::string(quant::FindRecipe(node.Text()).name);
-  } catch (const Error& error) {
-    node.Fail(error.what());
-  }
-}
-
-template <class T, class Name>
-void CheckDistinct(const Node& node, const std::vector<T>& all, const Name& name) {
+template <class T, class Name = std::identity>
+void CheckDistinct(const Node& node, const std::vector<T>& all, const Name& name = {}) {
   for (size_t i = 0; i < all.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
       if (name(all[i]) == name(all[j])) node.Fail(fmt::format("'{}' comes twice", name(all[i])));
@@ -195,32 +213,90 @@ Plan ParsePlan(std::string_view text, const fs::path& source) {
                 fmt::format("{}: no JSON: {}", source.string(), error.what()));
   }
   const Node root(value, source, "");
-  root.CheckKeys({"name", "models", "recipes", "metrics", "keep_files"});
+  root.CheckKeys({"name", "about", "models", "recipes", "threads", "metrics", "keep_files"});
   Plan plan;
   plan.name = root.At("name").Text();
+  if (const auto about = root.Find("about")) plan.about = about->Text();
   const Node models = root.At("models");
   for (const Node& model : models.Elements()) plan.models.push_back(ParseModel(model));
   CheckDistinct(models, plan.models, [](const PlanModel& model) { return model.name; });
   const Node recipes = root.At("recipes");
-  for (const Node& recipe : recipes.Elements()) plan.recipes.push_back(ParseRecipe(recipe));
-  CheckDistinct(recipes, plan.recipes, [](const std::string& recipe) { return recipe; });
+  for (const Node& recipe : recipes.Elements()) {
+    plan.recipes.push_back(KnownName(recipe, quant::FindRecipe));
+  }
+  CheckDistinct(recipes, plan.recipes);
+  if (const auto threads = root.Find("threads")) {
+    for (const Node& count : threads->Elements()) plan.threads.push_back(count.Count(1));
+    CheckDistinct(*threads, plan.threads);
+  }
   plan.metrics = ParseMetrics(root.At("metrics"));
   if (const auto keep = root.Find("keep_files")) plan.keep_files = keep->Flag();
   return plan;
 }
 
+namespace {
+
+/// Of the ready plans, by name.
+std::vector<fs::path> ReadyPlanFiles() {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(DataPath("bench/plans"))) {
+    if (entry.path().extension() == ".json") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+}  // namespace
+
 Plan LoadPlan(const std::string& file_or_name) {
   if (fs::is_regular_file(file_or_name)) return ParsePlan(ReadFile(file_or_name), file_or_name);
-  const fs::path ready = DataPath("bench/plans");
-  const fs::path path = ready / (file_or_name + ".json");
-  if (fs::is_regular_file(path)) return ParsePlan(ReadFile(path), path);
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(ready)) {
-    if (entry.path().extension() == ".json") names.push_back(entry.path().stem().string());
+  for (const fs::path& path : ReadyPlanFiles()) {
+    names.push_back(path.stem().string());
+    if (names.back() == file_or_name) return ParsePlan(ReadFile(path), path);
   }
-  std::sort(names.begin(), names.end());
   throw Error(ErrorCode::kNotFound, fmt::format("{} is neither a plan file nor a ready plan ({})",
                                                 file_or_name, fmt::join(names, ", ")));
+}
+
+std::vector<ReadyPlan> ReadyPlans() {
+  std::vector<ReadyPlan> plans;
+  for (const fs::path& path : ReadyPlanFiles()) {
+    const Plan plan = ParsePlan(ReadFile(path), path);
+    plans.push_back({path.stem().string(), plan.about, CountCells(plan)});
+  }
+  return plans;
+}
+
+void AddModelFiles(const std::vector<std::string>& words, Plan& plan) {
+  for (const std::string& word : words) {
+    const size_t equals = word.find('=');
+    const bool named = equals != std::string::npos;
+    const fs::path path = named ? word.substr(equals + 1) : word;
+    if (!fs::exists(path)) {
+      throw Error(ErrorCode::kNotFound, fmt::format("--model {}: {} is not there", word,
+                                                    path.string()));
+    }
+    const std::string name = named ? word.substr(0, equals) : path.stem().string();
+    const auto found = std::find_if(plan.models.begin(), plan.models.end(),
+                                    [&](const PlanModel& model) { return model.name == name; });
+    if ((found != plan.models.end()) != named) {
+      std::vector<std::string> names;
+      for (const PlanModel& model : plan.models) names.push_back(model.name);
+      throw Error(ErrorCode::kInvalidArgument,
+                  fmt::format("--model {}: the plan has {} model '{}'; its models: {}", word,
+                              named ? "no" : "already a", name, fmt::join(names, ", ")));
+    }
+    if (named) {
+      *found = {.name = name, .path = path};
+    } else {
+      plan.models.push_back({.name = name, .path = path});
+    }
+  }
+}
+
+size_t CountCells(const Plan& plan) {
+  return plan.models.size() * plan.recipes.size() * std::max<size_t>(plan.threads.size(), 1);
 }
 
 void to_json(json& json, const Metrics& metrics) {

@@ -37,23 +37,30 @@ struct Metrics {
   std::optional<SpeedMetric> speed = {};
 };
 
+/// A file with real weights, or a shape that gets random ones: then quality is not measured.
 struct PlanModel {
-  std::string name = {};  // of the file, without extension, unless the plan names it
-  std::filesystem::path path = {};
+  std::string name = {};  // of the file, without extension, or of the shape, unless the plan says
+  std::filesystem::path path = {};  // empty for a shape
+  std::string shape = {};           // as `crossover synth --list` names it
+  uint32_t layers = 0;              // of a shape; 0: its own
 };
 
 struct Plan {
   std::string name = {};
+  std::string about = {};  // one line for the list of ready plans
   std::vector<PlanModel> models = {};
   std::vector<std::string> recipes = {};  // "F16" of an F16 file is the file itself
+  std::vector<size_t> threads = {};       // each a cell of its own; empty: the caller's number
   Metrics metrics = {};
   bool keep_files = false;  // keep the quantised files after their cells are measured
 };
 
 /// A plan file:
-///   {"name": "demo",
-///    "models": ["embedded:m", "../big.gguf", {"name": "mine", "path": "x.gguf"}],
+///   {"name": "demo", "about": "what it is for",
+///    "models": ["embedded:m", "../big.gguf", {"name": "mine", "path": "x.gguf"},
+///               {"synth": "qwen2.5-7b"}, {"name": "short", "synth": "qwen2.5-7b", "layers": 4}],
 ///    "recipes": ["F16", "Q4_K_M"],
+///    "threads": [1, 2],
 ///    "metrics": {"perplexity": {"text": "embedded:heldout", "context": 512, "chunks": 20},
 ///                "tasks": {"directory": "embedded:tasks", "names": ["facts"], "limit": 100},
 ///                "speed": {"prefill": 512, "decode": 64, "repetitions": 5}},
@@ -64,6 +71,22 @@ Plan ParsePlan(std::string_view text, const std::filesystem::path& source);
 
 /// Reads a plan file, or the ready plan of that name. Error(kNotFound) lists the ready ones.
 Plan LoadPlan(const std::string& file_or_name);
+
+struct ReadyPlan {
+  std::string name = {};
+  std::string about = {};
+  size_t cells = 0;
+};
+/// The plans that come with the program, by name.
+std::vector<ReadyPlan> ReadyPlans();
+
+/// Takes files with real weights into a plan. "NAME=FILE" gives the plan's model of that name these
+/// weights, so that its quality is measured too; "FILE" adds a model. Error(kInvalidArgument,
+/// kNotFound).
+void AddModelFiles(const std::vector<std::string>& words, Plan& plan);
+
+/// The models times the recipes times the thread counts.
+size_t CountCells(const Plan& plan);
 
 void to_json(nlohmann::json& json, const Metrics& metrics);
 void from_json(const nlohmann::json& json, Metrics& metrics);

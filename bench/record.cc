@@ -122,6 +122,7 @@ void from_json(const json& in, Measurement& m) {
 void to_json(json& out, const CellRecord& r) {
   out = {{"cell", r.cell},
          {"key", r.key},
+         {"run", r.run},
          {"study", r.study},
          {"model", r.model},
          {"recipe", r.recipe},
@@ -129,11 +130,13 @@ void to_json(json& out, const CellRecord& r) {
          {"quantize_seconds", OrNull(r.quantize_seconds)},
          {"fallbacks", r.fallbacks},
          {"machine",
-          {{"cpu", r.machine.cpu},
+          {{"host", r.machine.host},
+           {"cpu", r.machine.cpu},
            {"cores", r.machine.cores},
            {"memory_bytes", r.machine.memory_bytes},
            {"cache_bytes", r.machine.cache_bytes},
-           {"limits", r.machine.limits}}},
+           {"limits", r.machine.limits},
+           {"sharers", r.machine.sharers}}},
          {"settings", r.settings},
          {"version", r.version},
          {"date", r.date},
@@ -155,6 +158,9 @@ void from_json(const json& in, CellRecord& r) {
   r.quantize_seconds = Optional<double>(in, "quantize_seconds");
   in.at("fallbacks").get_to(r.fallbacks);
   const json& machine = in.at("machine");
+  r.machine.host = machine.value("host", "");  // records before there were ranks lack these three
+  r.machine.sharers = machine.value("sharers", size_t{1});
+  r.run = in.value("run", "");
   machine.at("cpu").get_to(r.machine.cpu);
   machine.at("cores").get_to(r.machine.cores);
   machine.at("memory_bytes").get_to(r.machine.memory_bytes);

@@ -1,8 +1,11 @@
 // A study's results: one record a cell, one line of JSON a record.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -43,17 +46,20 @@ struct Measurement {
 };
 
 struct MachineRecord {
+  std::string host = {};
   std::string cpu = {};
   size_t cores = 0;
   uint64_t memory_bytes = 0;
   uint64_t cache_bytes = 0;  // of the largest cache; 0 if unknown
   Limits limits = {};
+  size_t sharers = 1;  // ranks of the study that measured on this host at the same time
 };
 
 struct CellRecord {
   std::string cell = {};  // "reference-m/Q4_K_M": its place in the study
   std::string key =
       {};  // of everything that could change its figures; equal keys are one measurement
+  std::string run = {};    // one call's, of all its ranks: a failure is not retried within it
   std::string study = {};  // the plan's name
   std::string model = {};  // the plan's name for it
   std::string recipe = {};
@@ -76,25 +82,45 @@ void to_json(nlohmann::json& json, const CellRecord& record);
 /// nlohmann::json::exception names the key.
 void from_json(const nlohmann::json& json, CellRecord& record);
 
-/// DIR/results.jsonl, open for appending by this process alone.
+/// DIR/results.jsonl, open for appending. Its locks are OFD byte ranges far beyond its end: the
+/// kernel takes them back from a process that dies, and NFS hands them to other hosts.
 class ResultsFile {
  public:
+  enum class Access {
+    kAlone,   // nobody else may have it open
+    kShared,  // with others that say so too: the ranks of one study
+  };
+
   /// Creates or opens it; what a crash left of a last line is cut off. Error(kIo), also if another
   /// study is writing it; Error(kCorruptFile) names a line before the last that is no record.
-  explicit ResultsFile(const std::filesystem::path& path);
+  /// `first` is called while nobody else has it open, if that is so: for clearing up.
+  explicit ResultsFile(const std::filesystem::path& path, Access access = Access::kAlone,
+                       const std::function<void()>& first = nullptr);
   ~ResultsFile();
   ResultsFile(const ResultsFile&) = delete;
   ResultsFile& operator=(const ResultsFile&) = delete;
 
+  /// As far as this process has read and written them.
   const std::vector<CellRecord>& records() const { return records_; }
   /// Whether a measurement under this key is there. A failure does not count: it is tried again.
   bool Finished(const std::string& key) const;
-  /// One write of one whole line, on the disk when it returns.
+  /// Takes up what others have appended.
+  void Refresh();
+  /// One write of one whole line, on the disk when it returns; one process at a time.
   void Append(const CellRecord& record);
 
+  /// The right to measure the plan's cell of that number; false if another process has it. It ends
+  /// with Release or with the process.
+  bool Claim(size_t cell);
+  void Release(size_t cell);
+
  private:
+  bool Lock(short type, off_t place, bool wait);
+  void Open(Access access, const std::function<void()>& first);
+
   std::filesystem::path path_ = {};
   int fd_ = -1;
+  size_t read_bytes_ = 0;  // up to where lines are in records_
   std::vector<CellRecord> records_ = {};
 };
 

@@ -1,13 +1,16 @@
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string_view>
+#include <thread>
+#include <utility>
 
 #include "base/error.h"
 #include "base/output_file.h"
@@ -27,10 +30,11 @@ struct Parsed {
   size_t whole_bytes = 0;  // up to where every line is a record
 };
 
-/// A line without its newline at the end of the file is what a crash left, whatever it says.
-Parsed ParseLines(std::string_view text, const std::filesystem::path& path) {
+/// A line without its newline at the end of the file is what a crash left, or another process has
+/// not written yet, whatever it says. `number`: the first line's.
+Parsed ParseLines(std::string_view text, const std::filesystem::path& path, size_t number = 1) {
   Parsed parsed;
-  for (size_t number = 1; parsed.whole_bytes < text.size(); ++number) {
+  for (; parsed.whole_bytes < text.size(); ++number) {
     const size_t newline = text.find('\n', parsed.whole_bytes);
     if (newline == std::string_view::npos) break;
     const std::string_view line = text.substr(parsed.whole_bytes, newline - parsed.whole_bytes);
@@ -46,20 +50,53 @@ Parsed ParseLines(std::string_view text, const std::filesystem::path& path) {
   return parsed;
 }
 
+// Of locks: bytes that no results file will reach.
+constexpr off_t kLocks = off_t{1} << 61;
+constexpr off_t kStudyLock = kLocks;      // held by every process that has the file open
+constexpr off_t kWriteLock = kLocks + 1;  // while a line is appended
+constexpr off_t kFirstCell = kLocks + 2;
+
+constexpr auto kClearingUp = std::chrono::seconds(10);  // that the first of the ranks may take
+
 }  // namespace
 
-ResultsFile::ResultsFile(const std::filesystem::path& path) : path_(path) {
+bool ResultsFile::Lock(short type, off_t place, bool wait) {
+  struct flock lock {};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = place;
+  lock.l_len = 1;
+  while (fcntl(fd_, wait ? F_OFD_SETLKW : F_OFD_SETLK, &lock) != 0) {
+    if (errno == EINTR) continue;
+    if (!wait && (errno == EAGAIN || errno == EACCES)) return false;
+    ThrowErrno("lock", path_);
+  }
+  return true;
+}
+
+void ResultsFile::Open(Access access, const std::function<void()>& first) {
+  if (Lock(F_WRLCK, kStudyLock, false)) {
+    if (first) first();
+    if (access == Access::kShared) Lock(F_RDLCK, kStudyLock, false);
+    return;
+  }
+  const auto give_up = std::chrono::steady_clock::now() + kClearingUp;
+  while (access == Access::kShared && std::chrono::steady_clock::now() < give_up) {
+    if (Lock(F_RDLCK, kStudyLock, false)) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  throw Error(ErrorCode::kIo,
+              fmt::format("{} is being written by another study", path_.string()));
+}
+
+ResultsFile::ResultsFile(const std::filesystem::path& path, Access access,
+                         const std::function<void()>& first)
+    : path_(path) {
   fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (fd_ < 0) ThrowErrno("open", path);
   try {
-    if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
-      if (errno != EWOULDBLOCK) ThrowErrno("lock", path);
-      throw Error(ErrorCode::kIo,
-                  fmt::format("{} is being written by another study", path.string()));
-    }
-    Parsed parsed = ParseLines(ReadFile(path), path);
-    if (ftruncate(fd_, static_cast<off_t>(parsed.whole_bytes)) != 0) ThrowErrno("truncate", path);
-    records_ = std::move(parsed.records);
+    Open(access, first);
+    Refresh();
   } catch (...) {
     close(fd_);
     throw;
@@ -73,17 +110,44 @@ bool ResultsFile::Finished(const std::string& key) const {
                      [&](const CellRecord& record) { return record.ok() && record.key == key; });
 }
 
+void ResultsFile::Refresh() {
+  const std::string text = ReadFile(path_);
+  if (text.size() <= read_bytes_) return;
+  const std::string_view old = std::string_view(text).substr(0, read_bytes_);
+  const auto lines = static_cast<size_t>(std::count(old.begin(), old.end(), '\n'));
+  Parsed parsed = ParseLines(std::string_view(text).substr(read_bytes_), path_, lines + 1);
+  read_bytes_ += parsed.whole_bytes;
+  std::move(parsed.records.begin(), parsed.records.end(), std::back_inserter(records_));
+}
+
 void ResultsFile::Append(const CellRecord& record) {
   // A child's last words may be cut inside a character.
   const std::string line =
       nlohmann::json(record).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
+  Lock(F_WRLCK, kWriteLock, true);
+  Refresh();
+  const auto end = static_cast<off_t>(read_bytes_);
+  if (ftruncate(fd_, end) != 0) ThrowErrno("truncate", path_);  // what a writer that died left
   const ssize_t written = write(fd_, line.data(), line.size());
-  if (written < 0) ThrowErrno("write", path_);
-  if (static_cast<size_t>(written) != line.size()) {
-    throw Error(ErrorCode::kIo, fmt::format("cannot write {}: no space left", path_.string()));
+  if (written >= 0 && static_cast<size_t>(written) != line.size()) errno = ENOSPC;
+  if (written < 0 || static_cast<size_t>(written) != line.size()) {
+    const int code = errno;
+    (void)!ftruncate(fd_, end);
+    errno = code;
+    ThrowErrno("write", path_);
   }
   if (fdatasync(fd_) != 0 && errno != EINVAL) ThrowErrno("sync", path_);
+  Lock(F_UNLCK, kWriteLock, false);
+  read_bytes_ += line.size();
   records_.push_back(record);
+}
+
+bool ResultsFile::Claim(size_t cell) {
+  return Lock(F_WRLCK, kFirstCell + static_cast<off_t>(cell), false);
+}
+
+void ResultsFile::Release(size_t cell) {
+  Lock(F_UNLCK, kFirstCell + static_cast<off_t>(cell), false);
 }
 
 std::vector<CellRecord> ReadRecords(const std::filesystem::path& path) {

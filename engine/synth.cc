@@ -59,6 +59,11 @@ uint64_t SynthParameters(const SynthShape& shape) {
   return parameters;
 }
 
+uint64_t SynthBytes(const SynthShape& shape, const quant::Recipe& recipe,
+                    const quant::RecipeOptions& options) {
+  return Bytes(Plan(shape, recipe, SynthTensors(shape), options));
+}
+
 SynthReport SynthesizeFile(const SynthShape& shape, const quant::Recipe& recipe,
                            const std::filesystem::path& out, const SynthOptions& options) {
   const auto start = std::chrono::steady_clock::now();

@@ -32,6 +32,10 @@ struct SynthReport {
 SynthReport SynthesizeFile(const SynthShape& shape, const quant::Recipe& recipe,
                            const std::filesystem::path& out, const SynthOptions& options);
 
+/// Bytes of all tensors as SynthesizeFile would write them, and so about those of the file.
+uint64_t SynthBytes(const SynthShape& shape, const quant::Recipe& recipe,
+                    const quant::RecipeOptions& options = {});
+
 /// Weights of all tensors; RoPE's factors are constants and do not count.
 uint64_t SynthParameters(const SynthShape& shape);
 
