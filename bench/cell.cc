@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/output_file.h"
 #include "bench/child.h"
+#include "bench/crossover_run.h"
 #include "bench/model.h"
 #include "bench/record.h"
 #include "bench/system.h"
@@ -53,9 +54,9 @@ json Quantize(const json& step) {
 json Synthesize(const json& step) {
   engine::SynthShape shape = engine::FindSynthShape(step.at("shape").get<std::string>());
   if (const auto layers = step.at("layers").get<uint32_t>()) shape.layers = layers;
-  const auto report = engine::SynthesizeFile(shape,
-                                             quant::FindRecipe(step.at("recipe").get<std::string>()),
-                                             step.at("file").get<std::string>(), {});
+  const auto report =
+      engine::SynthesizeFile(shape, quant::FindRecipe(step.at("recipe").get<std::string>()),
+                             step.at("file").get<std::string>(), {});
   return {{"seconds", report.seconds}, {"fallbacks", 0}};
 }
 
@@ -107,13 +108,20 @@ json Measure(const json& step) {
     measurement.speed =
         MeasureSpeed(file, settings, *metrics.speed, step.at("limits").get<Limits>());
   }
-  const auto model = engine::Model::Load(file, settings.model_options());
+  if (metrics.crossover) {
+    measurement.crossover = MeasureCrossover(file, settings, *metrics.crossover, nullptr);
+  }
+  const bool quality = metrics.perplexity || metrics.tasks;
+  engine::ModelOptions options = settings.model_options();
+  // To look into the file it need not be packed once more.
+  if (!quality) options.weights = engine::WeightLayout::kMapped;
+  const auto model = engine::Model::Load(file, options);
   measurement.architecture = model->config().architecture;
   measurement.parameters = model->parameters();
   measurement.file_bytes = model->file().file_bytes();
   measurement.effective_bpw = engine::EffectiveBpw(model->file());
   measurement.isa = kernels::ExecutedIsa();
-  if (metrics.perplexity || metrics.tasks) {
+  if (quality) {
     const auto tokenizer = engine::LoadTokenizer(model->file());
     const size_t context = metrics.perplexity ? metrics.perplexity->context : size_t{512};
     engine::Engine engine(
@@ -140,10 +148,9 @@ std::string CellArgument(const LimitsStep& step) {
 }
 
 std::string CellArgument(const QuantizeStep& step) {
-  return Argument("quantize", step.settings,
-                  {{"source", step.source.string()},
-                   {"file", step.file.string()},
-                   {"recipe", step.recipe}});
+  return Argument(
+      "quantize", step.settings,
+      {{"source", step.source.string()}, {"file", step.file.string()}, {"recipe", step.recipe}});
 }
 
 std::string CellArgument(const SynthStep& step) {

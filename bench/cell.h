@@ -1,5 +1,6 @@
 // The steps of a study that need the engine, each done by a child process of its own: measure the
-// machine's limits, make a cell's file (from real weights or from a shape), measure the file. What goes in and what comes out is JSON.
+// machine's limits, make a cell's file (from real weights or from a shape), measure the file. What
+// goes in and what comes out is JSON.
 #pragma once
 
 #include <filesystem>

@@ -26,8 +26,8 @@ ChildResult RunChild(const std::filesystem::path& executable,
                      const std::vector<std::string>& arguments,
                      const std::function<void()>& tick = nullptr);
 
-/// In the child: to be killed when the parent dies, however it dies, also if it is dead already; and
-/// where memory runs out, to be killed before it.
+/// In the child: to be killed when the parent dies, however it dies, also if it is dead already;
+/// and where memory runs out, to be killed before it.
 void DieWithParent(int parent_pid);
 
 }  // namespace crossover::bench

@@ -1,5 +1,7 @@
 #include "bench/child.h"
 
+#include <unistd.h>
+
 #include <csignal>
 #include <string>
 
@@ -40,6 +42,21 @@ TEST_CASE("a signal is told apart from an exit") {
   CHECK_FALSE(result.ok());
   CHECK(result.signal == SIGSEGV);
   CHECK(result.Failure().find("signal 11") != std::string::npos);
+}
+
+TEST_CASE("what a child leaves behind goes with it") {
+  // It holds the streams open: were it not killed, this would wait for it.
+  const ChildResult result = Shell("sleep 100 & echo $!");
+  CHECK(result.ok());
+  const int left = std::stoi(result.output);
+  for (int tries = 0; tries < 1000 && kill(left, 0) == 0; ++tries) usleep(10'000);
+  CHECK(kill(left, 0) != 0);
+}
+
+TEST_CASE("a child has a process group of its own") {
+  const ChildResult result = Shell("cut -d' ' -f5 /proc/$$/stat; echo $$");
+  const size_t newline = result.output.find('\n');
+  CHECK(std::stoi(result.output) == std::stoi(result.output.substr(newline)));
 }
 
 TEST_CASE("what is no program is an error of the parent") {

@@ -183,13 +183,29 @@ SpeedMetric ParseSpeed(const Node& node) {
   return metric;
 }
 
+CrossoverMetric ParseCrossover(const Node& node) {
+  node.CheckKeys({"tokens", "repetitions"});
+  CrossoverMetric metric;
+  if (const auto tokens = node.Find("tokens")) {
+    metric.tokens.clear();
+    for (const Node& count : tokens->Elements()) {
+      metric.tokens.push_back(count.Count(metric.tokens.empty() ? 1 : metric.tokens.back() + 1));
+    }
+  }
+  ReadCount(node, "repetitions", 1, metric.repetitions);
+  return metric;
+}
+
 Metrics ParseMetrics(const Node& node) {
-  node.CheckKeys({"perplexity", "tasks", "speed"});
+  node.CheckKeys({"perplexity", "tasks", "speed", "crossover"});
   Metrics metrics;
   if (const auto found = node.Find("perplexity")) metrics.perplexity = ParsePerplexity(*found);
   if (const auto found = node.Find("tasks")) metrics.tasks = ParseTasks(*found);
   if (const auto found = node.Find("speed")) metrics.speed = ParseSpeed(*found);
-  if (!metrics.perplexity && !metrics.tasks && !metrics.speed) node.Fail("nothing to measure");
+  if (const auto found = node.Find("crossover")) metrics.crossover = ParseCrossover(*found);
+  if (!metrics.perplexity && !metrics.tasks && !metrics.speed && !metrics.crossover) {
+    node.Fail("nothing to measure");
+  }
   return metrics;
 }
 
@@ -274,8 +290,8 @@ void AddModelFiles(const std::vector<std::string>& words, Plan& plan) {
     const bool named = equals != std::string::npos;
     const fs::path path = named ? word.substr(equals + 1) : word;
     if (!fs::exists(path)) {
-      throw Error(ErrorCode::kNotFound, fmt::format("--model {}: {} is not there", word,
-                                                    path.string()));
+      throw Error(ErrorCode::kNotFound,
+                  fmt::format("--model {}: {} is not there", word, path.string()));
     }
     const std::string name = named ? word.substr(0, equals) : path.stem().string();
     const auto found = std::find_if(plan.models.begin(), plan.models.end(),
@@ -313,6 +329,7 @@ void to_json(json& json, const Metrics& metrics) {
     json["speed"] = {
         {"prefill", m->prefill}, {"decode", m->decode}, {"repetitions", m->repetitions}};
   }
+  if (metrics.crossover) json["crossover"] = *metrics.crossover;
 }
 
 void from_json(const json& json, Metrics& metrics) {
@@ -330,6 +347,9 @@ void from_json(const json& json, Metrics& metrics) {
   if (const auto it = json.find("speed"); it != json.end()) {
     metrics.speed = SpeedMetric{it->at("prefill").get<size_t>(), it->at("decode").get<size_t>(),
                                 it->at("repetitions").get<size_t>()};
+  }
+  if (const auto it = json.find("crossover"); it != json.end()) {
+    metrics.crossover = it->get<CrossoverMetric>();
   }
 }
 

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/crossover.h"
+
 namespace crossover::bench {
 
 struct PerplexityMetric {
@@ -35,6 +37,7 @@ struct Metrics {
   std::optional<PerplexityMetric> perplexity = {};
   std::optional<TasksMetric> tasks = {};
   std::optional<SpeedMetric> speed = {};
+  std::optional<CrossoverMetric> crossover = {};
 };
 
 /// A file with real weights, or a shape that gets random ones: then quality is not measured.
@@ -63,7 +66,8 @@ struct Plan {
 ///    "threads": [1, 2],
 ///    "metrics": {"perplexity": {"text": "embedded:heldout", "context": 512, "chunks": 20},
 ///                "tasks": {"directory": "embedded:tasks", "names": ["facts"], "limit": 100},
-///                "speed": {"prefill": 512, "decode": 64, "repetitions": 5}},
+///                "speed": {"prefill": 512, "decode": 64, "repetitions": 5},
+///                "crossover": {"tokens": [1, 8, 64], "repetitions": 5}},
 ///    "keep_files": false}
 /// Relative paths start at the plan's folder. Error(kInvalidArgument) names `source`, the key and
 /// what was expected; unknown keys are errors too, for a misspelt one would silently not count.

@@ -131,7 +131,71 @@ TEST_CASE("metrics survive the way through JSON") {
   CHECK(first.size() == 3);
 }
 
-TEST_CASE("the ready plan parses, and an unknown name lists it") {
+TEST_CASE("a shape is a model without a file") {
+  PlanTest t;
+  t.plan["models"] = {{{"synth", "qwen2.5-7B"}},
+                      {{"name", "short"}, {"synth", "qwen2.5-7b"}, {"layers", 4}}};
+  const Plan plan = t.Parse();
+  CHECK(plan.models[0].name == "qwen2.5-7b");
+  CHECK(plan.models[0].shape == "qwen2.5-7b");
+  CHECK(plan.models[0].path.empty());
+  CHECK(plan.models[1].name == "short");
+  CHECK(plan.models[1].layers == 4);
+  t.plan["models"][0]["synth"] = "qwen9";
+  CHECK(t.Names("models[0].synth: "));
+  t.plan["models"][0] = {{"synth", "qwen2.5-7b"}, {"path", "tiny.gguf"}};
+  CHECK(t.Names("models[0]: unknown key 'path'"));
+}
+
+TEST_CASE("cells are counted with their threads, of which none comes twice") {
+  PlanTest t;
+  CHECK(CountCells(t.Parse()) == 2);
+  t.plan["threads"] = {1, 2, 4};
+  CHECK(t.Parse().threads == std::vector<size_t>{1, 2, 4});
+  CHECK(CountCells(t.Parse()) == 6);
+  t.plan["threads"] = {2, 2};
+  CHECK(t.Names("threads: '2' comes twice"));
+  t.plan["threads"] = {0};
+  CHECK(t.Names("threads[0]: "));
+}
+
+TEST_CASE("tokens of the crossover must rise") {
+  PlanTest t;
+  t.plan["metrics"] = {{"crossover", {{"tokens", {1, 8, 64}}, {"repetitions", 2}}}};
+  CHECK(t.Parse().metrics.crossover->tokens == std::vector<size_t>{1, 8, 64});
+  CHECK(t.Parse().metrics.crossover->repetitions == 2);
+  t.plan["metrics"]["crossover"]["tokens"] = {8, 8};
+  CHECK(t.Names("metrics.crossover.tokens[1]: "));
+}
+
+TEST_CASE("files take the place of a plan's shapes, or come in addition") {
+  PlanTest t;
+  t.plan["models"] = {{{"synth", "qwen2.5-7b"}}};
+  Plan plan = t.Parse();
+  const std::string file = t.path("tiny.gguf").string();
+  AddModelFiles({"qwen2.5-7b=" + file, file}, plan);
+  REQUIRE(plan.models.size() == 2);
+  CHECK(plan.models[0].name == "qwen2.5-7b");
+  CHECK(plan.models[0].path == file);
+  CHECK(plan.models[0].shape.empty());
+  CHECK(plan.models[1].name == "tiny");
+  for (const std::string& word : {"other=" + file, file, file + "x"}) {
+    CAPTURE(word);
+    CHECK_THROWS_AS(AddModelFiles({word}, plan), Error);
+  }
+}
+
+TEST_CASE("the ready plans parse, and an unknown name lists them") {
+  std::vector<std::string> names;
+  for (const ReadyPlan& plan : ReadyPlans()) {
+    names.push_back(plan.name);
+    CHECK_FALSE(plan.about.empty());
+    CHECK(plan.cells == CountCells(LoadPlan(plan.name)));
+    CHECK(LoadPlan(plan.name).name == plan.name);
+  }
+  CHECK(names == std::vector<std::string>{"bits", "demo", "paper"});
+  CHECK(CountCells(LoadPlan("paper")) == 5 * 7);
+  CHECK(LoadPlan("bits").recipes.size() == 7);
   CHECK(LoadPlan("demo").recipes.size() == 8);
   CHECK(LoadPlan("demo").models.size() == 3);
   try {

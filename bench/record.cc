@@ -71,6 +71,7 @@ void to_json(json& out, const Measurement& m) {
                             {"stderr", task.standard_error},
                             {"n", task.n}});
   }
+  if (m.crossover) out["crossover"] = *m.crossover;
   if (const auto& s = m.speed) {
     out["format"] = s->format;
     out["load_seconds"] = s->load_seconds;
@@ -104,6 +105,7 @@ void from_json(const json& in, Measurement& m) {
                        .standard_error = Number(task, "stderr"),
                        .n = task.at("n").get<size_t>()});
   }
+  m.crossover = Optional<CrossoverModel>(in, "crossover");
   if (in.contains("decode")) {
     ModelBenchResult& s = m.speed.emplace();
     in.at("format").get_to(s.format);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "bench/ceilings.h"
+#include "bench/crossover.h"
 #include "bench/model.h"
 #include "bench/settings.h"
 
@@ -43,6 +44,7 @@ struct Measurement {
   std::optional<ModelBenchResult> speed = {};  // its peak RSS is loading, prefill and decode alone
   std::optional<PerplexityRecord> perplexity = {};
   std::vector<TaskRecord> tasks = {};
+  std::optional<CrossoverModel> crossover = {};
 };
 
 struct MachineRecord {

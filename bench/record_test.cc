@@ -83,6 +83,41 @@ TEST_CASE("two studies cannot write one file") {
   CHECK_THROWS_AS(ResultsFile(directory / "results.jsonl"), Error);
 }
 
+TEST_CASE("processes that share a file see each other's records and claims") {
+  const test::TemporaryDirectory directory;
+  const auto path = directory / "results.jsonl";
+  using enum ResultsFile::Access;
+  size_t alone = 0;
+  ResultsFile first(path, kShared, [&] { ++alone; });
+  ResultsFile second(path, kShared, [&] { ++alone; });
+  CHECK(alone == 1);
+  CHECK_THROWS_AS(ResultsFile(path, kAlone), Error);
+  CHECK(first.Claim(0));
+  CHECK_FALSE(second.Claim(0));
+  CHECK(second.Claim(1));
+  first.Append(MakeRecord({.recipe = "Q8_0"}));
+  CHECK_FALSE(second.Finished("key-of-small/Q8_0"));
+  second.Append(MakeRecord({.recipe = "Q2_K"}));
+  CHECK(second.Finished("key-of-small/Q8_0"));
+  first.Refresh();
+  CHECK(first.records().size() == 2);
+  CHECK(ReadRecords(path).size() == 2);
+  first.Release(0);
+  CHECK(second.Claim(0));
+}
+
+TEST_CASE("a claim falls free when its holder goes") {
+  const test::TemporaryDirectory directory;
+  const auto path = directory / "results.jsonl";
+  ResultsFile stays(path, ResultsFile::Access::kShared);
+  {
+    ResultsFile goes(path, ResultsFile::Access::kShared);
+    CHECK(goes.Claim(7));
+    CHECK_FALSE(stays.Claim(7));
+  }
+  CHECK(stays.Claim(7));
+}
+
 TEST_CASE("a retried cell counts once, by its last record, in its first place") {
   std::vector<CellRecord> records{MakeFailure("small", "Q2_K", "crashed"),
                                   MakeRecord({.recipe = "Q8_0"}), MakeRecord({.recipe = "Q2_K"})};

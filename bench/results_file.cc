@@ -85,8 +85,7 @@ void ResultsFile::Open(Access access, const std::function<void()>& first) {
     if (Lock(F_RDLCK, kStudyLock, false)) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  throw Error(ErrorCode::kIo,
-              fmt::format("{} is being written by another study", path_.string()));
+  throw Error(ErrorCode::kIo, fmt::format("{} is being written by another study", path_.string()));
 }
 
 ResultsFile::ResultsFile(const std::filesystem::path& path, Access access,

@@ -1,26 +1,24 @@
 #include "bench/study.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "base/interrupt.h"
-#include "base/output_file.h"
-#include "base/progress.h"
 #include "bench/cell.h"
 #include "bench/child.h"
 #include "bench/machine_info.h"
 #include "bench/record.h"
+#include "bench/study_cells.h"
+#include "bench/study_table.h"
 #include "bench/system.h"
-#include "bench/text.h"
 
 namespace crossover::bench {
 namespace {
@@ -28,104 +26,97 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-/// Starting processes and loading cost as much as measuring this many bytes: for the ETA.
-constexpr uint64_t kCellOverheadBytes = 16u << 20;
-
-struct Cell {
-  PlanModel model;
-  std::string recipe = {};
-  std::string name = {};  // "model/recipe"
-  std::string key = {};
-  fs::path file = {};  // what is measured
-  bool own = false;    // `file` is made for the cell
-  uint64_t work = 0;   // for the ETA
-};
-
-/// Names a file's content without reading it all: path, size and time of the last change.
-json FileIdentity(const fs::path& path) {
-  return {fs::absolute(path).lexically_normal().string(), fs::file_size(path),
-          fs::last_write_time(path).time_since_epoch().count()};
-}
-
-/// All that could change a cell's figures.
-std::string CellKey(const Plan& plan, const Cell& cell, const StudyOptions& options,
-                    const std::string& program) {
-  json inputs = json::array({FileIdentity(cell.model.path)});
-  if (const auto& metric = plan.metrics.perplexity) inputs.push_back(FileIdentity(metric->text));
-  if (const auto& metric = plan.metrics.tasks) {
-    for (const std::string& name : metric->names) {
-      inputs.push_back(FileIdentity(metric->directory / (name + ".jsonl")));
-    }
-  }
-  return Fingerprint(json{cell.name, inputs, plan.metrics, options.settings, program}.dump());
-}
-
-std::vector<Cell> Cells(const Plan& plan, const StudyOptions& options) {
-  const std::string program = Fingerprint(ReadFile(options.executable));
-  std::vector<Cell> cells = {};
-  for (const PlanModel& model : plan.models) {
-    for (const std::string& recipe : plan.recipes) {
-      Cell cell{.model = model, .recipe = recipe, .name = model.name + "/" + recipe};
-      cell.key = CellKey(plan, cell, options, program);
-      cell.work = fs::file_size(model.path) + kCellOverheadBytes;
-      // The key in the name: a file made from another source or by another build is not reused.
-      cell.file =
-          options.directory / "models" / fmt::format("{}-{}-{}.gguf", model.name, recipe, cell.key);
-      cells.push_back(std::move(cell));
-    }
-  }
-  return cells;
-}
+/// How often a process looks whether what others hold is done.
+constexpr auto kLookAgain = std::chrono::milliseconds(200);
 
 class Study {
  public:
   Study(const Plan& plan, const StudyOptions& options)
-      : plan_(plan), options_(options), results_(ResultsPath(options.directory)) {
-    RemoveLeftovers();
-    for (Cell& cell : Cells(plan, options)) {
-      total_work_ += cell.work;
-      cells_.push_back(std::move(cell));
-    }
+      : plan_(plan),
+        options_(options),
+        results_(ResultsPath(options.directory),
+                 options.ranks.alone() ? ResultsFile::Access::kAlone : ResultsFile::Access::kShared,
+                 [this] { RemoveFiles(""); }),
+        cells_(StudyCells(plan, options.settings, options.directory, options.executable)),
+        table_(plan.name, Unfinished(), options.quiet) {
+    fs::create_directories(CellFiles(options.directory));
   }
 
   StudySummary Run() {
     summary_.cells = cells_.size();
-    Progress progress(plan_.name, total_work_, !options_.quiet);
-    uint64_t done = 0;
-    size_t number = 0;
-    for (Cell& cell : cells_) {
-      ++number;
-      if (results_.Finished(cell.key)) {
-        ++summary_.skipped;
-      } else {
-        progress.Note(fmt::format("{}/{} {}", number, cells_.size(), cell.name));
-        RunCell(cell, [&] { progress.Update(done); });
-        Say(number, results_.records().back());
+    summary_.skipped = cells_.size() - Unfinished().size();
+    std::vector<bool> done(cells_.size());
+    for (size_t i = 0; i < cells_.size(); ++i) done[i] = results_.Finished(cells_[i].key);
+    for (;;) {
+      bool held = false;  // by others
+      for (size_t i = 0; i < cells_.size(); ++i) {
+        if (!done[i]) done[i] = TakeOrLeave(i);
+        held = held || !done[i];
       }
-      done += cell.work;
+      if (!held) break;
+      ThrowIfInterrupted();
+      std::this_thread::sleep_for(kLookAgain);
     }
     std::error_code ignored;
-    fs::remove(options_.directory / "models", ignored);  // if empty
+    fs::remove(CellFiles(options_.directory), ignored);  // if empty
     return summary_;
   }
 
  private:
-  using Tick = std::function<void()>;
+  std::vector<StudyCell> Unfinished() const {
+    std::vector<StudyCell> cells;
+    for (const StudyCell& cell : cells_) {
+      if (!results_.Finished(cell.key)) cells.push_back(cell);
+    }
+    return cells;
+  }
 
-  /// What a killed quantisation left. The results file's lock says that nobody writes them now.
-  void RemoveLeftovers() {
-    fs::create_directories(options_.directory / "models");
-    for (const auto& entry : fs::directory_iterator(options_.directory / "models")) {
-      if (entry.path().filename().string().find(".tmp-") != std::string::npos) {
-        fs::remove(entry.path());
-      }
+  /// Files that were made for cells, or were about to be, by a process that died: whoever calls
+  /// this has a claim that says so. Of those with `key` in their name; all for an empty one.
+  void RemoveFiles(const std::string& key) const {
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(CellFiles(options_.directory), none)) {
+      const std::string name = entry.path().filename().string();
+      if (name.find(key) == std::string::npos) continue;
+      if (plan_.keep_files && name.find(".tmp-") == std::string::npos) continue;
+      std::error_code ignored;
+      fs::remove(entry.path(), ignored);
     }
   }
 
+  /// Measured, by whom ever, or failed in another process of this run.
+  bool Done(const StudyCell& cell) const {
+    if (options_.ranks.alone()) return results_.Finished(cell.key);
+    const auto& records = results_.records();
+    return std::any_of(records.begin(), records.end(), [&](const CellRecord& record) {
+      return record.key == cell.key && (record.ok() || record.run == options_.ranks.run);
+    });
+  }
+
+  /// Whether the cell is done now; if not, another process has it.
+  bool TakeOrLeave(size_t number) {
+    const StudyCell& cell = cells_[number];
+    if (!results_.Claim(number)) return false;
+    results_.Refresh();
+    if (Done(cell)) {
+      ++summary_.others;
+      table_.Skip(cell);
+    } else {
+      RemoveFiles(cell.key);
+      table_.Start(cell);
+      RunCell(cell);
+      table_.Finish(cell, results_.records().back());
+    }
+    results_.Release(number);
+    return true;
+  }
+
   /// The child's result, or its failure into `record.error`.
-  std::optional<json> Step(const std::string& what, const std::string& argument, const Tick& tick,
+  std::optional<json> Step(const std::string& what, const std::string& argument,
                            CellRecord& record) {
-    const ChildResult child = RunChild(options_.executable, {kCellCommand, argument}, tick);
+    table_.Step(what);
+    const ChildResult child =
+        RunChild(options_.executable, {kCellCommand, argument}, [this] { table_.Tick(); });
     if (!child.ok()) {
       record.error = fmt::format("{}: {}", what, child.Failure());
       return std::nullopt;
@@ -136,29 +127,47 @@ class Study {
     return std::nullopt;
   }
 
-  bool Prepare(Cell& cell, const Tick& tick, CellRecord& record) {
-    const QuantizeStep step{.source = cell.model.path,
-                            .file = cell.file,
-                            .recipe = cell.recipe,
-                            .settings = options_.settings};
-    const auto result = Step("quantising", CellArgument(step), tick, record);
-    if (!result) return false;
-    if (result->value("in_recipe", false)) {
-      cell.file = cell.model.path;
-      return true;
+  std::optional<json> MakeFile(const StudyCell& cell, CellRecord& record) {
+    if (cell.model.shape.empty()) {
+      const QuantizeStep step{.source = cell.model.path,
+                              .file = cell.file,
+                              .recipe = cell.recipe,
+                              .settings = cell.settings};
+      return Step("quantising", CellArgument(step), record);
     }
-    cell.own = true;
-    record.quantize_seconds = result->at("seconds").get<double>();
-    record.fallbacks = result->at("fallbacks").get<size_t>();
-    return true;
+    record.error = LackOfRoom(cell.file_bytes, false, CellFiles(options_.directory));
+    if (!record.error.empty()) return std::nullopt;
+    const SynthStep step{.shape = cell.model.shape,
+                         .layers = cell.model.layers,
+                         .file = cell.file,
+                         .recipe = cell.recipe,
+                         .settings = cell.settings};
+    return Step("writing random weights", CellArgument(step), record);
   }
 
-  void Measure(const Cell& cell, const Tick& tick, CellRecord& record) {
-    const MeasureStep step{.file = cell.file,
-                           .settings = options_.settings,
-                           .metrics = plan_.metrics,
+  /// The file to measure; nothing if there is none, for which `record.error` has the reason.
+  fs::path Prepare(const StudyCell& cell, CellRecord& record) {
+    const auto result = MakeFile(cell, record);
+    if (!result) return {};
+    const bool made = !result->value("in_recipe", false);
+    if (made) {
+      record.quantize_seconds = result->at("seconds").get<double>();
+      record.fallbacks = result->at("fallbacks").get<size_t>();
+    }
+    const fs::path file = made ? cell.file : cell.model.path;
+    if (fs::is_regular_file(file)) {
+      const auto bytes = static_cast<double>(fs::file_size(file));
+      record.error = LackOfRoom(bytes, true, CellFiles(options_.directory));
+    }
+    return record.error.empty() ? file : fs::path();
+  }
+
+  void Measure(const StudyCell& cell, const fs::path& file, CellRecord& record) {
+    const MeasureStep step{.file = file,
+                           .settings = cell.settings,
+                           .metrics = cell.metrics,
                            .limits = record.machine.limits};
-    const auto result = Step("measuring", CellArgument(step), tick, record);
+    const auto result = Step("measuring", CellArgument(step), record);
     if (!result) return;
     try {
       record.measurement = result->get<Measurement>();
@@ -167,80 +176,67 @@ class Study {
     }
   }
 
-  void RunCell(Cell& cell, const Tick& tick) {
+  void RunCell(const StudyCell& cell) {
     const auto start = std::chrono::steady_clock::now();
     CellRecord record{.cell = cell.name,
                       .key = cell.key,
+                      .run = options_.ranks.run,
                       .study = plan_.name,
                       .model = cell.model.name,
                       .recipe = cell.recipe,
-                      .machine = Machine(tick),
-                      .settings = options_.settings,
+                      .machine = Machine(cell.settings),
+                      .settings = cell.settings,
                       .version = options_.version,
                       .date = UtcTimestamp()};
     try {
-      if (Prepare(cell, tick, record)) Measure(cell, tick, record);
+      const fs::path file = Prepare(cell, record);
+      if (!file.empty()) Measure(cell, file, record);
     } catch (...) {
-      Remove(cell);
+      if (!plan_.keep_files) RemoveFiles(cell.key);
       throw;
     }
-    Remove(cell);
+    if (!plan_.keep_files) RemoveFiles(cell.key);
     record.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     ++(record.ok() ? summary_.measured : summary_.failed);
     results_.Append(record);
   }
 
-  void Remove(const Cell& cell) const {
-    if (!cell.own || plan_.keep_files) return;
-    std::error_code ignored;
-    fs::remove(cell.file, ignored);
-  }
-
-  const MachineRecord& Machine(const Tick& tick) {
-    if (machine_) return *machine_;
-    const MachineInfo info = ReadMachineInfo();
-    machine_ =
-        MachineRecord{.cpu = info.cpu, .cores = info.cores, .memory_bytes = info.memory_bytes};
-    for (const CacheInfo& cache : info.caches) {
-      machine_->cache_bytes = std::max(machine_->cache_bytes, cache.bytes);
-    }
-    CellRecord scratch;
-    const LimitsStep step{.settings = options_.settings};
-    if (const auto result = Step("limits", CellArgument(step), tick, scratch)) {
-      machine_->limits = result->get<Limits>();
-    } else {
-      machine_->limits.reason = scratch.error;
-    }
-    return *machine_;
-  }
-
-  void Say(size_t number, const CellRecord& record) const {
-    if (options_.quiet) return;
-    std::string text = fmt::format("[{:>2}/{}] {:<24} ", number, cells_.size(), record.cell);
-    if (!record.ok()) {
-      text += "FAILED " + record.error;
-    } else {
-      const Measurement& m = *record.measurement;
-      text += fmt::format("{:5.2f} BPW", m.effective_bpw);
-      if (m.perplexity) text += fmt::format("  ppl {:8.4f}", m.perplexity->ppl);
-      if (m.speed) {
-        text += fmt::format("  prefill {:>6} tok/s  decode {:>6} tok/s",
-                            Significant(m.speed->prefill.summary().median),
-                            Significant(m.speed->decode.summary().median));
+  /// With the limits that hold for these threads on this host, measured once a study: all of its
+  /// cells are held against the same.
+  MachineRecord Machine(const Settings& settings) {
+    for (const CellRecord& record : results_.records()) {
+      if (record.machine.host == HostName() && record.settings.threads == settings.threads &&
+          record.settings.isa == settings.isa && record.machine.limits.read_bytes_s &&
+          record.machine.sharers == options_.ranks.sharers) {
+        return record.machine;
       }
     }
-    // The progress bar may stand on the line.
-    const char* clear = isatty(STDERR_FILENO) == 1 ? "\r\x1b[K" : "";
-    fmt::print(stderr, "{}{}  ({:.1f} s)\n", clear, text, record.seconds);
+    MachineRecord machine;
+    const MachineInfo info = ReadMachineInfo();
+    machine = {.host = HostName(),
+               .cpu = info.cpu,
+               .cores = info.cores,
+               .memory_bytes = info.memory_bytes,
+               .sharers = options_.ranks.sharers};
+    for (const CacheInfo& cache : info.caches) {
+      machine.cache_bytes = std::max(machine.cache_bytes, cache.bytes);
+    }
+    CellRecord scratch;
+    const LimitsStep step{.settings = settings};
+    if (const auto result = Step("the machine's limits", CellArgument(step), scratch)) {
+      machine.limits = result->get<Limits>();
+    } else {
+      machine.limits.reason = scratch.error;
+    }
+    return machine;
   }
 
   const Plan& plan_;
   const StudyOptions& options_;
   ResultsFile results_;
-  std::vector<Cell> cells_ = {};
-  uint64_t total_work_ = 0;
-  std::optional<MachineRecord> machine_ = {};
+  std::vector<StudyCell> cells_ = {};
+  StudyTable table_;
   StudySummary summary_;
 };
 
@@ -249,13 +245,17 @@ class Study {
 fs::path ResultsPath(const fs::path& directory) { return directory / "results.jsonl"; }
 
 StudySummary RunStudy(const Plan& plan, const StudyOptions& options) {
+  CreateStudyFolder(options.directory);
+  return Study(plan, options).Run();
+}
+
+void CreateStudyFolder(const fs::path& directory) {
   std::error_code failed;
-  fs::create_directories(options.directory, failed);
+  fs::create_directories(directory, failed);
   if (failed) {
     throw Error(ErrorCode::kIo,
-                fmt::format("cannot create {}: {}", options.directory.string(), failed.message()));
+                fmt::format("cannot create {}: {}", directory.string(), failed.message()));
   }
-  return Study(plan, options).Run();
 }
 
 }  // namespace crossover::bench

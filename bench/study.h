@@ -1,5 +1,8 @@
 // Runs a plan cell by cell. Each step of a cell is a child process: a crash, or the kernel killing
 // it for memory, loses that cell and is recorded as such. A finished cell is never measured again.
+//
+// Several processes may run one study (ranks.h): each takes the next cell that nobody has claimed,
+// and waits at the end for what others hold, for a claim falls free when its process dies.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +10,7 @@
 #include <string>
 
 #include "bench/plan.h"
+#include "bench/ranks.h"
 #include "bench/settings.h"
 
 namespace crossover::bench {
@@ -16,18 +20,23 @@ struct StudyOptions {
   Settings settings;
   std::filesystem::path executable;  // runs `study-cell`; ExecutablePath() outside tests
   std::string version;
+  Ranks ranks = {};
   bool quiet = false;  // no lines and no progress bar on stderr
 };
 
 struct StudySummary {
   size_t cells = 0;
-  size_t measured = 0;  // now
+  size_t measured = 0;  // now, by this process; so are those that failed
   size_t skipped = 0;   // were there already
   size_t failed = 0;
+  size_t others = 0;  // taken by other processes of this run
 };
 
 /// The results file of a study's folder.
 std::filesystem::path ResultsPath(const std::filesystem::path& directory);
+
+/// Error(kIo).
+void CreateStudyFolder(const std::filesystem::path& directory);
 
 /// Error(kIo) for a folder that cannot be written or that another study writes; Error(kInterrupted)
 /// after Ctrl-C, with all finished cells kept.

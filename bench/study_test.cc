@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "base/error.h"
 #include "base/output_file.h"
@@ -30,7 +32,7 @@ class StudyTest {
               nlohmann::json(*MakeRecord({}).measurement).dump() + "\n");
     SetScript("");
     plan.name = "tiny";
-    plan.models = {{"model", directory_ / "model.gguf"}};
+    plan.models = {{.name = "model", .path = directory_ / "model.gguf"}};
     plan.recipes = {"Q8_0", "Q4_0", "Q2_K"};
     plan.metrics.speed = SpeedMetric{};
     options.directory = directory_ / "out";
@@ -46,7 +48,8 @@ class StudyTest {
         "*'\"step\":\"limits\"'*) echo "
         "'{{\"read_bytes_s\":1e9,\"flops_s\":null,\"flops_unit\":\"\","
         "\"reason\":\"made\"}}';;\n"
-        "*'\"step\":\"quantize\"'*) file=${{2#*\\\"file\\\":\\\"}}; : > \"${{file%%\\\"*}}\"\n"
+        "*'\"step\":\"quantize\"'*|*'\"step\":\"synth\"'*) file=${{2#*\\\"file\\\":\\\"}}; : > "
+        "\"${{file%%\\\"*}}\"\n"
         "  echo '{{\"seconds\":1,\"fallbacks\":2}}';;\n"
         "*) {1}\n cat {0}/measurement.json;;\nesac\n",
         here, on_measure.empty() ? ":" : on_measure);
@@ -164,6 +167,78 @@ TEST_CASE("what a killed quantisation left is cleared away, and files are kept i
   REQUIRE(files.size() == 1);
   CHECK(files[0].find("model-Q8_0-") == 0);
   CHECK(files[0].find(".tmp-") == std::string::npos);
+}
+
+TEST_CASE("a shape's file is written for each cell, and its quality is not asked for") {
+  StudyTest t;
+  t.plan.models.push_back({.name = "shape", .shape = "qwen2.5-0.5b", .layers = 1});
+  t.plan.recipes = {"Q8_0", "Q4_0"};
+  WriteFile(t.path("text.txt"), "words");
+  t.plan.metrics.perplexity = PerplexityMetric{.text = t.path("text.txt")};
+  t.Run();
+  CHECK(t.Calls("\"step\":\"synth\"") == 2);
+  CHECK(t.Calls("\"step\":\"quantize\"") == 2);
+  CHECK(t.Calls("\"perplexity\"") == 2);
+  std::vector<std::string> order;
+  for (const CellRecord& record : t.Records()) order.push_back(record.cell);
+  CHECK(order == std::vector<std::string>{"model/Q8_0", "shape/Q8_0", "model/Q4_0", "shape/Q4_0"});
+  CHECK_FALSE(fs::exists(t.options.directory / "models"));
+}
+
+TEST_CASE("a cell that does not fit is refused with the reason, and the others are measured") {
+  StudyTest t;
+  t.plan.models.push_back({.name = "huge", .shape = "qwen2.5-14b", .layers = 10000});
+  t.plan.recipes = {"Q8_0"};
+  const StudySummary summary = t.Run();
+  CHECK(summary.measured == 1);
+  CHECK(summary.failed == 1);
+  CHECK(t.Calls("\"step\":\"synth\"") == 0);
+  CHECK(t.Records()[1].error.find("needs some 2") == 0);
+  CHECK(t.Records()[1].error.find("GiB of memory") != std::string::npos);
+}
+
+TEST_CASE("each number of threads is a cell with limits of its own") {
+  StudyTest t;
+  t.plan.recipes = {"Q8_0"};
+  t.plan.threads = {1, 2};
+  t.Run();
+  CHECK(t.Calls("\"step\":\"limits\"") == 2);
+  const auto records = t.Records();
+  REQUIRE(records.size() == 2);
+  CHECK(records[0].cell == "model/Q8_0/1 threads");
+  CHECK(records[0].settings.threads == 1);
+  CHECK(records[1].settings.threads == 2);
+  CHECK(records[0].key != records[1].key);
+}
+
+TEST_CASE("two processes share the cells and leave none out") {
+  StudyTest t;
+  t.SetScript("sleep 0.05");
+  t.options.ranks = {.rank = 0, .size = 2, .sharers = 2, .run = "one"};
+  StudyOptions second = t.options;
+  second.ranks.rank = 1;
+  StudySummary summary;
+  std::thread other([&] { summary = RunStudy(t.plan, second); });
+  const StudySummary mine = t.Run();
+  other.join();
+  CHECK(mine.measured + summary.measured == 3);
+  CHECK(mine.others + mine.measured + mine.skipped == 3);
+  CHECK(summary.others + summary.measured + summary.skipped == 3);
+  CHECK(t.Calls("\"step\":\"measure\"") == 3);
+  REQUIRE(t.Records().size() == 3);
+  CHECK(t.Records()[0].machine.sharers == 2);
+}
+
+TEST_CASE("what fails in one process is not tried again by another of the same run") {
+  StudyTest t;
+  t.plan.recipes = {"Q8_0"};
+  t.SetScript("exit 1");
+  t.options.ranks = {.rank = 0, .size = 2, .sharers = 1, .run = "one"};
+  CHECK(t.Run().failed == 1);
+  CHECK(t.Run().others == 1);
+  t.options.ranks.run = "two";
+  CHECK(t.Run().failed == 1);
+  CHECK(t.Calls("\"step\":\"measure\"") == 2);
 }
 
 TEST_CASE("a folder that cannot be made is an error") {

@@ -20,6 +20,9 @@ size_t CountCores(const std::filesystem::path& root, size_t cpus);
 /// "model name" of /proc/cpuinfo, or "unknown".
 std::string CpuName();
 
+/// This machine's name; empty if it has none.
+std::string HostName();
+
 /// Bytes of RAM; 0 if unknown.
 uint64_t MemoryBytes();
 

@@ -473,6 +473,13 @@ TEST_CASE("a study measures, resumes and is reported") {
   CHECK(Lines(ReadFile(study.out() / "results.csv")) == 4);
 }
 
+TEST_CASE("study --list shows the ready plans") {
+  const ProcessResult list = RunCrossover({"study", "--list"});
+  REQUIRE(list.ok());
+  for (const char* plan : {"demo", "paper", "bits"}) CHECK(Has(list.out, plan));
+  CHECK(json::parse(RunCrossover({"study", "--list", "--json"}).out).size() == 3);
+}
+
 TEST_CASE("a study killed at any moment goes on where it was") {
   const TinyStudy study;
   std::vector<std::string> words = study.words();

@@ -4,9 +4,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
+#include "base/table.h"
 #include "bench/cell.h"
+#include "bench/ranks.h"
 #include "bench/study.h"
 #include "bench/system.h"
 #include "tools/command.h"
@@ -17,29 +20,53 @@ namespace {
 struct StudyFlags {
   std::string plan;
   std::string directory;
+  std::vector<std::string> models;
+  bool list = false;
 };
 
+void List(bool as_json) {
+  nlohmann::json json = nlohmann::json::array();
+  Table table(
+      {{"plan", Table::Align::kLeft}, {"cells"}, {"what it measures", Table::Align::kLeft}});
+  for (const bench::ReadyPlan& plan : bench::ReadyPlans()) {
+    table.AddRow({plan.name, std::to_string(plan.cells), plan.about});
+    json.push_back({{"plan", plan.name}, {"cells", plan.cells}, {"about", plan.about}});
+  }
+  fmt::print("{}", as_json ? json.dump(2) + "\n" : table.Text());
+}
+
+void Print(const bench::StudySummary& summary, const bench::Ranks& ranks,
+           const std::string& results, bool as_json) {
+  if (as_json) {
+    const nlohmann::json json{{"cells", summary.cells},     {"measured", summary.measured},
+                              {"skipped", summary.skipped}, {"failed", summary.failed},
+                              {"others", summary.others},   {"rank", ranks.rank},
+                              {"ranks", ranks.size},        {"results", results}};
+    fmt::print("{}\n", json.dump(2));
+    return;
+  }
+  const std::string others = ranks.alone()
+                                 ? ""
+                                 : fmt::format(", {} by other ranks (this is {} of {})",
+                                               summary.others, ranks.rank + 1, ranks.size);
+  fmt::print("{}: {} cells: {} measured now, {} were there already, {} failed{}\n", results,
+             summary.cells, summary.measured, summary.skipped, summary.failed, others);
+}
+
 void Run(const StudyFlags& flags, const GlobalOptions& globals) {
-  const bench::Plan plan = bench::LoadPlan(flags.plan);
-  bench::StudyOptions options;
-  options.directory = flags.directory;
-  options.settings = globals.settings();
-  options.executable = bench::ExecutablePath();
-  options.version = CROSSOVER_VERSION;
-  options.quiet = globals.quiet;
+  if (flags.list) return List(globals.json);
+  bench::Plan plan = bench::LoadPlan(flags.plan);
+  bench::AddModelFiles(flags.models, plan);
+  bench::CreateStudyFolder(flags.directory);
+  const bench::StudyOptions options{.directory = flags.directory,
+                                    .settings = globals.settings(),
+                                    .executable = bench::ExecutablePath(),
+                                    .version = CROSSOVER_VERSION,
+                                    .ranks = bench::JoinRanks(flags.directory),
+                                    .quiet = globals.quiet};
   const bench::StudySummary summary = bench::RunStudy(plan, options);
   const std::string results = bench::ResultsPath(flags.directory).string();
-  if (globals.json) {
-    const nlohmann::json json{{"cells", summary.cells},
-                              {"measured", summary.measured},
-                              {"skipped", summary.skipped},
-                              {"failed", summary.failed},
-                              {"results", results}};
-    fmt::print("{}\n", json.dump(2));
-  } else {
-    fmt::print("{}: {} cells: {} measured now, {} were there already, {} failed\n", results,
-               summary.cells, summary.measured, summary.skipped, summary.failed);
-  }
+  Print(summary, options.ranks, results, globals.json);
   if (summary.failed == 0) return;
   throw Error(ErrorCode::kIo,
               fmt::format("{} of {} cells failed; {} says why; the same call tries them again",
@@ -64,17 +91,29 @@ void AddStudy(CLI::App& app, const GlobalOptions& globals) {
   auto flags = std::make_shared<StudyFlags>();
   CLI::App* command = app.add_subcommand(
       "study", "Measure models × recipes cell by cell; resumes where it stopped");
-  command->add_option("plan", flags->plan, "A plan file (JSON), or a ready plan: demo")
-      ->required()
+  command->add_option("plan", flags->plan, "A plan file (JSON), or a ready plan that --list names")
       ->type_name("PLAN");
-  command->add_option("--out", flags->directory, "Folder for results.jsonl")
-      ->required()
-      ->type_name("DIR");
+  command->add_option("--out", flags->directory, "Folder for results.jsonl")->type_name("DIR");
+  command
+      ->add_option("--model", flags->models,
+                   "Real weights for the plan's model NAME, so that its quality is measured too; "
+                   "without NAME= one model more")
+      ->type_name("[NAME=]FILE");
+  command->add_flag("--list", flags->list, "Show the ready plans");
   SetExamples(*command,
+              "  crossover study --list\n"
               "  crossover study demo --out out/demo\n"
+              "  crossover study paper --out out/paper --model qwen2.5-0.5b=qwen-f16.gguf\n"
               "  crossover study my-plan.json --out out/mine --threads 4\n"
+              "  mpirun --enable-recovery --map-by ppr:1:node --bind-to none \\\n"
+              "    crossover study paper --out /shared/paper\n"
               "  crossover report out/demo");
-  command->callback([flags, &globals] { Run(*flags, globals); });
+  command->callback([flags, &globals] {
+    if (!flags->list && (flags->plan.empty() || flags->directory.empty())) {
+      throw CLI::RequiredError("study: PLAN --out DIR, or --list");
+    }
+    Run(*flags, globals);
+  });
   AddStudyCell(app);
 }
 

@@ -40,6 +40,7 @@ class Process {
   Process& operator=(const Process&) = delete;
 
   void Signal(int number) const;
+  pid_t pid() const { return pid_; }
   bool Running();
   /// Until it ends or its time is up.
   ProcessResult Wait();

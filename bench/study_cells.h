@@ -1,0 +1,42 @@
+// A plan's cells: one for each model, recipe and number of threads, each with the key that says
+// whether it was measured already.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "bench/plan.h"
+#include "bench/settings.h"
+
+namespace crossover::bench {
+
+struct StudyCell {
+  PlanModel model = {};
+  std::string recipe = {};
+  Settings settings = {};
+  Metrics metrics = {};             // of a shape: no quality
+  std::string name = {};            // "model/recipe", "model/recipe/2 threads" where these vary
+  std::string key = {};             // of all that could change its figures
+  std::filesystem::path file = {};  // that is made for it
+  /// Bytes of that file: exact for a shape, a guess for real weights.
+  double file_bytes = 0;
+  /// Seconds on a machine of round numbers: tells cells' shares of a study, no more.
+  double work = 0;
+};
+
+/// Recipe by recipe, so that what comes first covers all models. `directory`: the study's;
+/// `program`: the executable that runs the cells.
+std::vector<StudyCell> StudyCells(const Plan& plan, const Settings& settings,
+                                  const std::filesystem::path& directory,
+                                  const std::filesystem::path& program);
+
+/// Where cells' files are made.
+std::filesystem::path CellFiles(const std::filesystem::path& directory);
+
+/// Why a file of that many bytes cannot be made in `directory` or run here; empty if it can. What
+/// `on_disk` already is not asked for again.
+std::string LackOfRoom(double bytes, bool on_disk, const std::filesystem::path& directory);
+
+}  // namespace crossover::bench
