@@ -79,6 +79,7 @@ void to_json(nlohmann::json& json, const CrossoverCell& cell) {
   json = {{"tokens", cell.tokens},
           {"bytes", cell.bytes},
           {"operations", cell.operations},
+          {"weights", cell.weights},
           {"kernel", cell.kernel},
           {"unit", cell.unit},
           {"pass_s", timing(cell.pass_s)},
@@ -101,6 +102,7 @@ void from_json(const nlohmann::json& json, CrossoverCell& cell) {
   json.at("tokens").get_to(cell.tokens);
   json.at("bytes").get_to(cell.bytes);
   json.at("operations").get_to(cell.operations);
+  json.at("weights").get_to(cell.weights);
   json.at("kernel").get_to(cell.kernel);
   json.at("unit").get_to(cell.unit);
   json.at("pass_s").at("samples").get_to(cell.pass_s);

@@ -31,6 +31,7 @@ struct CrossoverCell {
   size_t tokens = 1;
   double bytes = 0;         // of weights, that a pass reads
   double operations = 0;    // multiplications and additions with weights
+  double weights = 0;       // in the matrices, each unpacked once or more
   std::string kernel = {};  // of most weights, as kernels::ChooseMatMul names it
   std::string unit = {};    // of its arithmetic
   // Seconds of a pass, a sample a repetition; the same repetition's samples were taken in turn.

@@ -65,7 +65,8 @@ class CrossoverBench {
   CrossoverCell Measure(size_t tokens, size_t repetitions) {
     CrossoverCell cell{.tokens = tokens,
                        .bytes = StreamBytes(model_->weights()),
-                       .operations = PrefillOperations(*model_, tokens)};
+                       .operations = PrefillOperations(*model_, tokens),
+                       .weights = PrefillOperations(*model_, 1) / 2};
     NameKernel(cell);
     const Timer timers[] = {
         {[&](size_t n) { return Pass(tokens, n); }, &cell.pass_s},

@@ -11,26 +11,6 @@
 namespace crossover::engine {
 namespace {
 
-std::vector<GgufTensorInfo> Plan(const SynthShape& shape, const quant::Recipe& recipe,
-                                 const std::vector<SynthTensor>& tensors,
-                                 const quant::RecipeOptions& options) {
-  quant::ModelFacts model;
-  model.architecture = shape.family->architecture;
-  model.layers = shape.layers;
-  model.heads = shape.heads;
-  model.kv_heads = shape.kv_heads;
-  std::vector<quant::TensorFacts> facts;
-  for (const SynthTensor& tensor : tensors) {
-    facts.push_back({tensor.name, tensor.shape, quant::F32::kFormat});
-  }
-  const auto choices = quant::PlanRecipe(recipe, model, facts, options);
-  std::vector<GgufTensorInfo> infos;
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    infos.push_back({tensors[i].name, choices[i].format, tensors[i].shape});
-  }
-  return infos;
-}
-
 uint64_t Bytes(const std::vector<GgufTensorInfo>& infos) {
   uint64_t bytes = 0;
   for (const GgufTensorInfo& info : infos) bytes += info.bytes();
@@ -51,6 +31,26 @@ double BitsPerWeight(const std::vector<GgufTensorInfo>& infos,
 
 }  // namespace
 
+std::vector<GgufTensorInfo> PlanSynth(const SynthShape& shape, const quant::Recipe& recipe,
+                                      const quant::RecipeOptions& options) {
+  const std::vector<SynthTensor> tensors = SynthTensors(shape);
+  quant::ModelFacts model;
+  model.architecture = shape.family->architecture;
+  model.layers = shape.layers;
+  model.heads = shape.heads;
+  model.kv_heads = shape.kv_heads;
+  std::vector<quant::TensorFacts> facts;
+  for (const SynthTensor& tensor : tensors) {
+    facts.push_back({tensor.name, tensor.shape, quant::F32::kFormat});
+  }
+  const auto choices = quant::PlanRecipe(recipe, model, facts, options);
+  std::vector<GgufTensorInfo> infos;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    infos.push_back({tensors[i].name, choices[i].format, tensors[i].shape});
+  }
+  return infos;
+}
+
 uint64_t SynthParameters(const SynthShape& shape) {
   uint64_t parameters = 0;
   for (const SynthTensor& tensor : SynthTensors(shape)) {
@@ -61,14 +61,14 @@ uint64_t SynthParameters(const SynthShape& shape) {
 
 uint64_t SynthBytes(const SynthShape& shape, const quant::Recipe& recipe,
                     const quant::RecipeOptions& options) {
-  return Bytes(Plan(shape, recipe, SynthTensors(shape), options));
+  return Bytes(PlanSynth(shape, recipe, options));
 }
 
 SynthReport SynthesizeFile(const SynthShape& shape, const quant::Recipe& recipe,
                            const std::filesystem::path& out, const SynthOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   const std::vector<SynthTensor> tensors = SynthTensors(shape);
-  const std::vector<GgufTensorInfo> infos = Plan(shape, recipe, tensors, options.recipe);
+  const std::vector<GgufTensorInfo> infos = PlanSynth(shape, recipe, options.recipe);
   const uint64_t total = Bytes(infos);
   RequireSpace(out, total);
 

@@ -7,6 +7,7 @@
 #include <functional>
 #include <vector>
 
+#include "engine/gguf_writer.h"
 #include "engine/synth_shapes.h"
 #include "quant/recipe.h"
 
@@ -35,6 +36,10 @@ SynthReport SynthesizeFile(const SynthShape& shape, const quant::Recipe& recipe,
 /// Bytes of all tensors as SynthesizeFile would write them, and so about those of the file.
 uint64_t SynthBytes(const SynthShape& shape, const quant::Recipe& recipe,
                     const quant::RecipeOptions& options = {});
+
+/// Names, formats and shapes of the tensors that such a file holds.
+std::vector<GgufTensorInfo> PlanSynth(const SynthShape& shape, const quant::Recipe& recipe,
+                                      const quant::RecipeOptions& options = {});
 
 /// Weights of all tensors; RoPE's factors are constants and do not count.
 uint64_t SynthParameters(const SynthShape& shape);

@@ -235,9 +235,10 @@ TEST_CASE("--version and --help answer on the standard output") {
 }
 
 TEST_CASE("every subcommand's help has examples that call it") {
-  for (const char* command : {"info", "tokenize", "generate", "chat", "logits", "quantize",
-                              "perplexity", "eval", "bench", "bench kernels", "bench machine",
-                              "bench model", "bench crossover", "study", "report", "synth"}) {
+  for (const char* command :
+       {"info", "tokenize", "generate", "chat", "logits", "quantize", "perplexity", "eval", "bench",
+        "bench kernels", "bench machine", "bench model", "bench crossover", "predict", "study",
+        "report", "synth"}) {
     std::vector<std::string> words;
     std::istringstream split(command);
     for (std::string word; split >> word;) words.push_back(word);
@@ -344,6 +345,33 @@ TEST_CASE("bench crossover: a cell a number of tokens, as JSON, CSV and table") 
   CHECK(Has(table, "at all of them") != Has(table, "the bound changes"));
   CHECK(RunCrossover({"bench", "crossover", EmbeddedXs(), "--tokens", "0"}).exit_code == 2);
   CHECK(RunCrossover({"bench", "crossover", "absent.gguf"}).exit_code == 1);
+}
+
+TEST_CASE("predict: shapes × recipes and files, on machines that are not here") {
+  const ProcessResult result =
+      RunCrossover({"predict", "--bandwidth", "20", "--rate", "500", "qwen2.5-0.5b", "Q8_0", "Q2_K",
+                    EmbeddedXs(), "-d", "0,1024", "--json"});
+  INFO(result.err);
+  REQUIRE(result.ok());
+  const json report = json::parse(result.out);
+  CHECK(report.at("prediction") == true);
+  REQUIRE(report.at("predictions").size() == 9);
+  for (const json& row : report.at("predictions")) CHECK(row.at("tok_s").get<double>() > 0);
+  CHECK(Has(RunCrossover({"predict", "--machine", "raspberry-pi-5", "phi-4", "Q8_0"}).out,
+            "does not fit"));
+  CHECK(Has(RunCrossover({"predict", "--list-machines"}).out, "raspberry-pi-5"));
+  for (const std::vector<std::string>& off :
+       {std::vector<std::string>{"predict", "qwen2.5-0.5b", "Q8_0"},
+        {"predict", "--machine", "raspberry-pi-5", "qwen2.5-0.5b"},
+        {"predict", "--machine", "raspberry-pi-5", "Q8_0"},
+        {"predict", "--machine", "raspberry-pi-5"},
+        {"predict", "--machine", "raspberry-pi-5", "--rate", "5", "qwen2.5-0.5b", "Q8_0"},
+        {"predict", "--bandwidth", "-3", "--rate", "5", "qwen2.5-0.5b", "Q8_0"},
+        {"predict", "--bandwidth", "3", "--rate", "5", "dance", "Q8_0"}}) {
+    CHECK(RunCrossover(off).exit_code == 2);
+  }
+  CHECK(RunCrossover({"predict", "--machine", EmbeddedXs(), "qwen2.5-0.5b", "Q8_0"}).exit_code ==
+        1);
 }
 
 TEST_CASE("bench kernels: names, JSON of Google Benchmark's schema, and CSV") {

@@ -9,6 +9,8 @@
 
 #include "base/progress.h"
 #include "bench/crossover_run.h"
+#include "bench/machine_info.h"
+#include "bench/time_model.h"
 #include "tools/cmd_bench.h"
 
 namespace crossover::tools {
@@ -28,7 +30,14 @@ nlohmann::json Json(const std::vector<bench::CrossoverModel>& models) {
                       {"tokens", bound.tokens},
                       {"change", bound.change ? nlohmann::json(*bound.change) : nullptr}});
   }
-  return {{"models", models}, {"bounds_across", across}};
+  const bench::MachineInfo machine = bench::ReadMachineInfo();
+  const auto fits = bench::FitTimeModels(models);
+  return {{"cpu", machine.cpu},
+          {"memory_bytes", machine.memory_bytes},
+          {"models", models},
+          {"bounds_across", across},
+          {"time_models", fits},
+          {"time_model", fits.empty() ? nlohmann::json(nullptr) : nlohmann::json(fits.back())}};
 }
 
 void Run(BenchCrossoverFlags& flags, const GlobalOptions& globals) {
@@ -60,6 +69,14 @@ void Run(BenchCrossoverFlags& flags, const GlobalOptions& globals) {
       "turn.\n",
       bench::CrossoverTable(models), models.front().cache, globals.thread_count(),
       models.front().isa, globals.settings().weights, flags.metric.repetitions);
+  const auto fits = bench::FitTimeModels(models);
+  if (fits.empty()) return;
+  fmt::print(
+      "\n{}rule: the longer (max) or the sum of reading and computing, what fits better; "
+      "unpacking: "
+      "operations a\nweight. Errors are of the whole pass, over all cells that the fit was made "
+      "of.\n",
+      bench::TimeModelText(fits));
 }
 
 }  // namespace

@@ -55,6 +55,7 @@ void AddEval(CLI::App& app, const GlobalOptions& globals);
 void AddBench(CLI::App& app, const GlobalOptions& globals);
 void AddStudy(CLI::App& app, const GlobalOptions& globals);
 void AddReport(CLI::App& app, const GlobalOptions& globals);
+void AddPredict(CLI::App& app, const GlobalOptions& globals);
 
 /// Puts "Examples:" behind a subcommand's help.
 void SetExamples(CLI::App& command, const std::string& examples);

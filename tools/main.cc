@@ -34,6 +34,7 @@ void AddCommands(CLI::App& app, const GlobalOptions& globals) {
   AddBench(app, globals);
   AddStudy(app, globals);
   AddReport(app, globals);
+  AddPredict(app, globals);
 }
 
 /// The innermost command that was understood, and the words to it: "crossover bench model".

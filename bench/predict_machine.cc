@@ -1,0 +1,149 @@
+// Where the numbers of a machine come from: published figures, or files that this program wrote.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/output_file.h"
+#include "bench/predict.h"
+
+namespace crossover::bench {
+namespace {
+
+using nlohmann::json;
+
+// A layer's barriers (engine/forward.h).
+constexpr double kBarriersPerLayer = 10;
+
+PredictMachine Nominal(const char* name, const char* source, double gb_s, double gop_s, double gb) {
+  return {.name = name,
+          .source = source,
+          .model = {.read_bytes_s = gb_s * 1e9, .rates = {{"", gop_s * 1e9, 0}}},
+          .memory_bytes = gb * 1e9};
+}
+
+[[noreturn]] void Corrupt(const std::string& file, const std::string& what) {
+  throw Error(ErrorCode::kCorruptFile,
+              fmt::format("{}: {}; write it with 'crossover bench machine --json' or 'crossover "
+                          "bench crossover --json'",
+                          file, what));
+}
+
+/// The measured median under the key among rows of the most threads, the best of them.
+double BestOfMostThreads(const json& rows, const char* key, const auto& matches) {
+  size_t threads = 0;
+  double best = 0;
+  for (const json& row : rows) {
+    if (!matches(row) || !row.contains(key) || !row.at(key).is_number()) continue;
+    const auto count = row.at("threads").get<size_t>();
+    if (count < threads) continue;
+    if (count > threads) best = 0;
+    threads = count;
+    best = std::max(best, row.at(key).get<double>());
+  }
+  return best;
+}
+
+TimeModel ModelOfLimits(const json& limits) {
+  const auto is_memory = [](const json& row) {
+    return row.at("level").get<std::string>().starts_with("memory");
+  };
+  TimeModel model;
+  model.read_bytes_s = 1e9 * BestOfMostThreads(limits.at("bandwidth"), "gb_s", is_memory);
+  for (const json& row : limits.at("peak")) {
+    const auto unit = row.at("unit").get<std::string>();
+    if (model.RateOf(unit) != nullptr) continue;
+    const double rate = 1e9 * BestOfMostThreads(limits.at("peak"), "gop_s", [&](const json& other) {
+                          return other.at("unit") == unit;
+                        });
+    if (rate > 0) model.rates.push_back({unit, rate, 0});
+  }
+  if (limits.contains("barrier")) {
+    const auto all = [](const json&) { return true; };
+    model.layer_s =
+        1e-6 * kBarriersPerLayer * BestOfMostThreads(limits.at("barrier"), "microseconds", all);
+  }
+  return model;
+}
+
+bool Sane(const TimeModel& model) {
+  const auto positive = [](double x) { return std::isfinite(x) && x > 0; };
+  const auto not_negative = [](double x) { return std::isfinite(x) && x >= 0; };
+  return positive(model.read_bytes_s) && not_negative(model.layer_s) && !model.rates.empty() &&
+         std::all_of(model.rates.begin(), model.rates.end(), [&](const UnitRate& rate) {
+           return positive(rate.operations_s) && not_negative(rate.unpack);
+         });
+}
+
+PredictMachine MachineOfFile(const std::string& file) {
+  PredictMachine machine{.name = file};
+  try {
+    const json content = json::parse(ReadFile(file));
+    if (content.contains("time_model")) {
+      if (content.at("time_model").is_null())
+        Corrupt(file, "too few cells were measured for a fit");
+      content.at("time_model").at("model").get_to(machine.model);
+      machine.source = fmt::format("fit to measured passes: median error {:.1f} %, worst {:.0f} %",
+                                   100 * content.at("time_model").at("median_error").get<double>(),
+                                   100 * content.at("time_model").at("worst_error").get<double>());
+    } else {
+      machine.model = ModelOfLimits(content);
+      machine.source = "measured limits: no pass is faster than this says";
+    }
+    machine.name = content.value("cpu", machine.name);
+    machine.memory_bytes = content.value("memory_bytes", 0.0);
+  } catch (const json::exception& error) {
+    Corrupt(file, fmt::format("not what a machine is described by: {}", error.what()));
+  }
+  if (!Sane(machine.model)) {
+    Corrupt(file, "no bandwidth of memory, or no rate of arithmetic, above zero");
+  }
+  return machine;
+}
+
+}  // namespace
+
+std::span<const PredictMachine> NominalMachines() {
+  // Bandwidth: transfers a second × bytes a transfer. Rate: cores × clock × 8-bit products and
+  // additions a cycle, of the instruction that Crossover's kernels use.
+  static const std::array<PredictMachine, 3> kMachines{
+      // 4267 MT/s × 32 bits. 4 cores × 2.4 GHz × 2 SDOT (128 bits) a cycle × 32 operations.
+      Nominal("raspberry-pi-5",
+              "nominal: 32-bit LPDDR4X-4267 (Raspberry Pi 5 product brief); 4 Cortex-A76 at 2.4 "
+              "GHz, 2 SDOT a cycle (Arm Cortex-A76 Software Optimization Guide)",
+              4.267 * 4, 4 * 2.4 * 2 * 32, 8),
+      // 5600 MT/s × 128 bits. 8 cores × 3.3 GHz × 2 VPDPBUSD of 256 bits a cycle × 64 operations.
+      Nominal("laptop-ryzen-7840u",
+              "nominal: two channels of DDR5-5600, 8 cores at the base clock of 3.3 GHz (AMD's "
+              "specification of the Ryzen 7 7840U); 2 VPDPBUSD of 256 bits a cycle (AMD's Zen 4 "
+              "Software Optimization Guide)",
+              5.6 * 16, 8 * 3.3 * 2 * 64, 16),
+      // 9600 MT/s × 64 bits. X4: 4 SDOT a cycle at 3.3 GHz; A720: 2 at 3.2 (three) and 3.0 (two).
+      Nominal("phone-snapdragon-8-gen-3",
+              "nominal: 64-bit LPDDR5X at 4800 MHz, Cortex-X4 at 3.3 GHz, Cortex-A720 three at 3.2 "
+              "and two at 3.0 (Qualcomm's product brief); 4 and 2 SDOT a cycle (Arm's Software "
+              "Optimization Guides)",
+              9.6 * 8, (3.3 * 4 + (3 * 3.2 + 2 * 3.0) * 2) * 32, 12),
+  };
+  return kMachines;
+}
+
+PredictMachine LoadPredictMachine(const std::string& file_or_name) {
+  std::string known;
+  for (const PredictMachine& machine : NominalMachines()) {
+    if (machine.name == file_or_name) return machine;
+    known += " " + machine.name;
+  }
+  if (!std::filesystem::exists(file_or_name)) {
+    throw Error(
+        ErrorCode::kNotFound,
+        fmt::format("{}: neither a file nor a known machine; known are{}", file_or_name, known));
+  }
+  return MachineOfFile(file_or_name);
+}
+
+}  // namespace crossover::bench

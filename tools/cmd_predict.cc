@@ -1,0 +1,184 @@
+// crossover predict: what a machine that is not here would do with a model.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/table.h"
+#include "bench/predict.h"
+#include "bench/text.h"
+#include "tools/command.h"
+
+namespace crossover::tools {
+namespace {
+
+struct PredictFlags {
+  std::vector<std::string> words;
+  std::string machine;
+  std::optional<double> bandwidth;  // GB/s
+  std::optional<double> rate;       // GOP/s
+  double fixed = 0;                 // µs
+  std::optional<double> memory;     // GB
+  bench::PredictTests tests;
+  bool list = false;
+  bool csv = false;
+};
+
+const engine::SynthShape* FindShape(const std::string& word) {
+  try {
+    return &engine::FindSynthShape(word);
+  } catch (const Error&) {
+    return nullptr;
+  }
+}
+
+const quant::Recipe* FindRecipe(const std::string& word) {
+  try {
+    return &quant::FindRecipe(word);
+  } catch (const Error&) {
+    return nullptr;
+  }
+}
+
+/// Files as they are, and every shape in every recipe.
+std::vector<bench::ModelWork> Models(const std::vector<std::string>& words) {
+  std::vector<const engine::SynthShape*> shapes;
+  std::vector<const quant::Recipe*> recipes;
+  std::vector<bench::ModelWork> models;
+  for (const std::string& word : words) {
+    if (const auto* shape = FindShape(word)) {
+      shapes.push_back(shape);
+    } else if (const auto* recipe = FindRecipe(word)) {
+      recipes.push_back(recipe);
+    } else if (std::filesystem::exists(word)) {
+      models.push_back(bench::WorkOfFile(word));
+    } else {
+      throw CLI::ValidationError(
+          fmt::format("'{}' is neither a shape (crossover synth --list), nor a recipe ({}), nor a "
+                      "file",
+                      word, quant::RecipeNames()));
+    }
+  }
+  if (shapes.empty() != recipes.empty()) {
+    throw CLI::ValidationError(shapes.empty() ? "recipes without a shape; see synth --list"
+                                              : "shapes without a recipe, such as Q4_K_M");
+  }
+  for (const auto* shape : shapes) {
+    for (const auto* recipe : recipes) models.push_back(bench::WorkOfShape(*shape, *recipe));
+  }
+  if (models.empty()) throw CLI::ValidationError("no SHAPE with a RECIPE, and no MODEL");
+  return models;
+}
+
+bench::PredictMachine Machine(const PredictFlags& flags) {
+  bench::PredictMachine machine;
+  if (!flags.machine.empty()) {
+    if (flags.bandwidth || flags.rate || flags.fixed > 0) {
+      throw CLI::ValidationError("--machine, or --bandwidth with --rate: not both");
+    }
+    machine = bench::LoadPredictMachine(flags.machine);
+  } else {
+    if (!flags.bandwidth || !flags.rate) {
+      throw CLI::ValidationError("--machine, or --bandwidth and --rate, must be given");
+    }
+    machine.name = "a machine";
+    machine.source = "as given on the command line";
+    machine.model.read_bytes_s = *flags.bandwidth * 1e9;
+    machine.model.rates = {{"", *flags.rate * 1e9, 0}};
+    machine.model.layer_s = flags.fixed * 1e-6;
+  }
+  if (flags.memory) machine.memory_bytes = *flags.memory * 1e9;
+  return machine;
+}
+
+void List(const GlobalOptions& globals) {
+  nlohmann::json rows = nlohmann::json::array();
+  Table table({{"machine", Table::Align::kLeft}, {"GB/s"}, {"GOP/s"}, {"memory GB"}});
+  std::string sources;
+  for (const bench::PredictMachine& machine : bench::NominalMachines()) {
+    rows.push_back({{"machine", machine.name},
+                    {"source", machine.source},
+                    {"memory_bytes", machine.memory_bytes},
+                    {"model", machine.model}});
+    table.AddRow({machine.name, bench::Significant(machine.model.read_bytes_s / 1e9),
+                  bench::Significant(machine.model.rates.front().operations_s / 1e9),
+                  bench::Significant(machine.memory_bytes / 1e9)});
+    sources += fmt::format("{}: {}\n", machine.name, machine.source);
+  }
+  if (globals.json) {
+    fmt::print("{}\n", rows.dump(2));
+  } else {
+    fmt::print("{}\n{}", table.Text(), sources);
+  }
+}
+
+void Run(const PredictFlags& flags, const GlobalOptions& globals) {
+  if (flags.list) return List(globals);
+  const bench::PredictMachine machine = Machine(flags);
+  const auto predictions = bench::Predict(machine, Models(flags.words), flags.tests);
+  if (globals.json) {
+    fmt::print("{}\n", bench::PredictJson(machine, predictions).dump(2));
+  } else {
+    fmt::print("{}", flags.csv ? bench::PredictCsv(machine, predictions)
+                               : bench::PredictTable(machine, predictions));
+  }
+}
+
+void AddFlags(CLI::App& command, PredictFlags& flags) {
+  const auto positive = CLI::Range(1e-6, 1e12);
+  command.add_option("words", flags.words, "Shapes and recipes (all pairs), and GGUF files")
+      ->type_name("SHAPE... RECIPE... | MODEL...");
+  command
+      .add_option("--machine", flags.machine,
+                  "What 'bench machine --json' or 'bench crossover --json' wrote, or a name that "
+                  "--list-machines shows")
+      ->type_name("FILE|NAME");
+  command.add_option("--bandwidth", flags.bandwidth, "Reading memory, all threads, GB/s")
+      ->check(positive)
+      ->type_name("X");
+  command.add_option("--rate", flags.rate, "Multiplications and additions, all threads, GOP/s")
+      ->check(positive)
+      ->type_name("X");
+  command.add_option("--fixed", flags.fixed, "Microseconds a layer takes beside its products")
+      ->check(CLI::Range(0.0, 1e9))
+      ->type_name("X");
+  command.add_option("--memory", flags.memory, "GB; models that need more are refused")
+      ->check(positive)
+      ->type_name("X");
+  command.add_option("-p,--prefill", flags.tests.prefill, "Tokens of the prompt, in one pass")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1 << 20))
+      ->type_name("N,N,...")
+      ->capture_default_str();
+  command.add_option("-d,--depth", flags.tests.decode, "Tokens before the one that is decoded")
+      ->delimiter(',')
+      ->check(CLI::Range(0, 1 << 24))
+      ->type_name("N,N,...")
+      ->capture_default_str();
+  command.add_flag("--list-machines", flags.list, "Show the machines known by published figures");
+  command.add_flag("--csv", flags.csv, "One line a model and test");
+}
+
+}  // namespace
+
+void AddPredict(CLI::App& app, const GlobalOptions& globals) {
+  auto flags = std::make_shared<PredictFlags>();
+  CLI::App* command = app.add_subcommand(
+      "predict", "Predict speed and bound on a machine that is not here, from few numbers");
+  AddFlags(*command, *flags);
+  SetExamples(
+      *command,
+      "  crossover predict --list-machines\n"
+      "  crossover predict --machine raspberry-pi-5 qwen2.5-1.5b qwen2.5-7b Q4_K_M Q2_K\n"
+      "  crossover predict --bandwidth 60 --rate 2000 --fixed 5 llama-3.1-8b Q8_0 -d 0,4096\n"
+      "  crossover bench crossover model.gguf --json > here.json\n"
+      "  crossover predict --machine here.json qwen2.5-14b Q4_K_M");
+  command->callback([flags, &globals] { Run(*flags, globals); });
+}
+
+}  // namespace crossover::tools
