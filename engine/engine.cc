@@ -173,7 +173,7 @@ void CheckContext(std::span<const Chunk> batch, const KvCache& kv, const RopeWei
 
 }  // namespace
 
-Logits Engine::Forward(std::span<const Chunk> batch) {
+Logits Engine::Forward(std::span<const Chunk> batch, const Probe* probe) {
   State& s = *state_;
   const size_t vocab = model_->config().vocab;
   CheckBatch(batch, model_->config(), options_.max_batch);
@@ -193,7 +193,7 @@ Logits Engine::Forward(std::span<const Chunk> batch) {
   }
   if (options_.deterministic) s.flat.min_tile_rows = 1;
   RunForward(s.team, *model_, FixedActivations(options_), s.flat,
-             {&s.kv.layout(), s.kv.pool(), s.context}, s.activity);
+             {&s.kv.layout(), s.kv.pool(), s.context}, s.activity, probe);
   for (const Chunk& chunk : batch) s.kv.Publish(chunk.sequence);
   return {s.activity.logits.data(), rows, vocab};
 }

@@ -13,6 +13,7 @@
 #include "engine/kv_cache.h"
 #include "engine/load_tokenizer.h"
 #include "engine/model.h"
+#include "engine/probe.h"
 #include "engine/score.h"
 #include "tokenizer/tokenizer.h"
 
@@ -79,9 +80,11 @@ class Engine {
   /// all; positions must stay below the KV capacity. Error(kInvalidArgument) for a batch that
   /// breaks this or an id outside the vocabulary, Error(kOutOfMemory) when pages run out (nothing
   /// is changed then).
-  Logits Forward(std::span<const Chunk> batch);
+  /// `probe`, if any, sees what each step leaves; the pass is slower then.
+  Logits Forward(std::span<const Chunk> batch, const Probe* probe = nullptr);
 
   const Model& model() const { return *model_; }
+  std::shared_ptr<const Model> shared_model() const { return model_; }
   const EngineOptions& options() const { return options_; }
   const KvCache& kv() const;
   KvCache& kv();

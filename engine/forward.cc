@@ -19,7 +19,7 @@ using kernels::Worker;
 class Pass {
  public:
   Pass(const Worker& worker, const Model& model, kernels::Activations activations,
-       const FlatBatch& batch, const KvTarget& kv, Activity& activity)
+       const FlatBatch& batch, const KvTarget& kv, Activity& activity, const Probe* probe)
       : worker_(worker),
         config_(model.config()),
         weights_(model.weights()),
@@ -27,13 +27,17 @@ class Pass {
         batch_(batch),
         kv_(kv),
         a_(activity),
-        tokens_(batch.tokens.size()) {}
+        tokens_(batch.tokens.size()),
+        probe_(probe) {}
 
   void Run() {
     Embed();
+    Look(Step::kEmbedding, 0, a_.x, tokens_ * config_.dim);
     for (size_t i = 0; i < config_.layers; ++i) {
       AttentionBlock(weights_.layers[i], i);
-      FeedForwardBlock(weights_.layers[i]);
+      Look(Step::kAttentionOutput, i, a_.x, tokens_ * config_.dim);
+      FeedForwardBlock(weights_.layers[i], i);
+      Look(Step::kDown, i, a_.x, tokens_ * config_.dim);
     }
     Output();
   }
@@ -65,9 +69,16 @@ class Pass {
     Project(layer.k, a_.k, layer.k_bias);
     Project(layer.v, a_.v, layer.v_bias);
     worker_.Sync();
+    const size_t q_size = tokens_ * config_.heads * config_.head_dim;
+    const size_t k_size = tokens_ * config_.kv_heads * config_.head_dim;
+    Look(Step::kQuery, index, a_.q, q_size);
+    Look(Step::kKey, index, a_.k, k_size);
+    Look(Step::kValue, index, a_.v, k_size);
     NormAndRotate(a_.q, config_.heads, layer.q_norm, kind.rope);
     NormAndRotate(a_.k, config_.kv_heads, layer.k_norm, kind.rope);
     worker_.Sync();
+    Look(Step::kRotation, index, a_.q, q_size);
+    Look(Step::kRotation, index, a_.k, k_size);
     kernels::AttentionArgs args;
     args.layout = kv_.layout;
     args.pool = kv_.pool;
@@ -84,14 +95,16 @@ class Pass {
     worker_.Sync();
     kernels::Attention(worker_, args, a_.q.data(), a_.attention.data());
     worker_.Sync();
+    Look(Step::kAttention, index, a_.attention, q_size);
     Assign(a_.attention, config_.heads * config_.head_dim, std::array{&layer.attention_out});
     AddProjection(layer.attention_out, a_.input, layer.attention_out_bias,
                   layer.attention_post_norm);
   }
 
   // x += W_down · (f(W_gate · h) ⊙ W_up · h), h = rms_norm(x).
-  void FeedForwardBlock(const LayerWeights& layer) {
+  void FeedForwardBlock(const LayerWeights& layer, size_t index) {
     AssignNormed(layer.ffn_norm, std::array{&layer.gate, &layer.up});
+    if (probe_ != nullptr) LookAtGates(layer, index);
     kernels::MatMulGated(worker_, config_.gate, layer.gate, layer.up, a_.input, a_.gate.data(),
                          a_.up.data(), a_.ffn_input, layer.down);
     AddProjection(layer.down, a_.ffn_input, {}, layer.ffn_post_norm);
@@ -111,10 +124,27 @@ class Pass {
                     activations_);
     kernels::MatMul(worker_, weights_.output, a_.input, a_.logits.data(), config_.vocab,
                     {.bias = DataOrNull(weights_.output_bias)});
-    if (config_.logit_soft_cap == 0) return;
+    if (config_.logit_soft_cap != 0) {
+      worker_.Sync();
+      const Range logits = worker_.Split(wanted * config_.vocab);
+      kernels::SoftCap(config_.logit_soft_cap, logits.size(), &a_.logits[logits.begin]);
+    }
+    Look(Step::kLogits, 0, a_.logits, wanted * config_.vocab);
+  }
+
+  void Look(Step step, size_t layer, const std::vector<float>& values, size_t count) {
+    if (probe_ == nullptr) return;
     worker_.Sync();
-    const Range logits = worker_.Split(wanted * config_.vocab);
-    kernels::SoftCap(config_.logit_soft_cap, logits.size(), &a_.logits[logits.begin]);
+    if (worker_.rank == 0) (*probe_)(step, layer, std::span(values).first(count));
+    worker_.Sync();
+  }
+
+  // Apart, for they never exist as floats where the tile units take them.
+  void LookAtGates(const LayerWeights& layer, size_t index) {
+    Project(layer.gate, a_.gate, {});
+    Project(layer.up, a_.up, {});
+    Look(Step::kGate, index, a_.gate, tokens_ * config_.ffn_dim);
+    Look(Step::kUp, index, a_.up, tokens_ * config_.ffn_dim);
   }
 
   void AssignNormed(std::span<const float> weight, std::span<const Matrix* const> readers) {
@@ -177,6 +207,7 @@ class Pass {
   const KvTarget& kv_;
   Activity& a_;
   const size_t tokens_;
+  const Probe* const probe_;  // null but where somebody looks for a mistake
 };
 
 }  // namespace
@@ -205,9 +236,11 @@ size_t Activity::bytes() const {
 }
 
 void RunForward(kernels::Team& team, const Model& model, kernels::Activations activations,
-                const FlatBatch& batch, const KvTarget& kv, Activity& activity) {
-  team.Run(
-      [&](const Worker& worker) { Pass(worker, model, activations, batch, kv, activity).Run(); });
+                const FlatBatch& batch, const KvTarget& kv, Activity& activity,
+                const Probe* probe) {
+  team.Run([&](const Worker& worker) {
+    Pass(worker, model, activations, batch, kv, activity, probe).Run();
+  });
 }
 
 }  // namespace crossover::engine

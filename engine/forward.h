@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/model.h"
+#include "engine/probe.h"
 #include "kernels/attention.h"
 #include "kernels/team.h"
 #include "tokenizer/tokenizer.h"
@@ -56,6 +57,7 @@ struct KvTarget {
 /// Preconditions: ids and positions are in range, activity has room, the spans' pages are
 /// allocated.
 void RunForward(kernels::Team& team, const Model& model, kernels::Activations activations,
-                const FlatBatch& batch, const KvTarget& kv, Activity& activity);
+                const FlatBatch& batch, const KvTarget& kv, Activity& activity,
+                const Probe* probe = nullptr);
 
 }  // namespace crossover::engine

@@ -46,7 +46,7 @@ GenerateResult Continue(Engine& engine, const tokenizer::Tokenizer& tokenizer, S
                         std::span<const TokenId> tokens, const GenerateOptions& options) {
   Generation generation(tokenizer, tokens, options);
   generation.Choose(Prefill(engine, sequence, tokens).row(0));
-  while (const std::optional<TokenId> token = generation.Advance()) {
+  while (const std::optional<TokenId> token = generation.Advance(engine, tokens)) {
     const Chunk chunk{sequence, {&*token, 1}, 0};
     generation.Choose(engine.Forward({&chunk, 1}).row(0));
   }

@@ -23,7 +23,9 @@ std::vector<GenerateResult> GenerateAll(
     request.on_row = [generation](size_t, std::span<const float> logits) {
       generation->Choose(logits);
     };
-    request.next = [generation] { return generation->Advance(); };
+    request.next = [&engine, generation, prompt = std::span<const TokenId>(prompts[i])] {
+      return generation->Advance(engine, prompt);
+    };
     request.on_end = [&, generation, i](RequestEnd end) {
       const bool full = end == RequestEnd::kOutOfMemory;
       results[i] =

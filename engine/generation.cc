@@ -1,9 +1,14 @@
 #include "engine/generation.h"
 
+#include <fmt/format.h>
+
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "engine/engine.h"
+#include "engine/non_finite.h"
 
 namespace crossover::engine {
 
@@ -36,8 +41,19 @@ void Generation::Choose(std::span<const float> logits) noexcept {
   }
 }
 
-std::optional<TokenId> Generation::Advance() {
-  if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+void Generation::Fail(const Engine& engine, std::span<const TokenId> prompt) const {
+  try {
+    std::rethrow_exception(error_);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNonFinite) throw;
+    std::vector<TokenId> tokens(prompt.begin(), prompt.end());
+    tokens.insert(tokens.end(), result_.ids.begin(), result_.ids.end());
+    ThrowNonFinite(engine, tokens, fmt::format("token {} of the text", result_.ids.size() + 1));
+  }
+}
+
+std::optional<TokenId> Generation::Advance(const Engine& engine, std::span<const TokenId> prompt) {
+  if (error_) Fail(engine, prompt);
   if (options_.interrupt_ends && Interrupted()) return End(GenerateEnd::kInterrupted);
   ThrowIfInterrupted();
   if (result_.ids.size() == options_.max_tokens) return End(GenerateEnd::kLength);

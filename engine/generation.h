@@ -14,6 +14,8 @@
 
 namespace crossover::engine {
 
+class Engine;
+
 class Generation {
  public:
   /// `options` and `tokenizer` must outlive it. Error(kInvalidArgument) for options out of range or
@@ -26,13 +28,15 @@ class Generation {
   void Choose(std::span<const float> logits) noexcept;
 
   /// Adds the token that was chosen to the text; it is to be fed next, unless the text ends.
-  std::optional<TokenId> Advance();
+  /// `engine` and `prompt` serve to say where logits that are no numbers come from.
+  std::optional<TokenId> Advance(const Engine& engine, std::span<const TokenId> prompt);
 
   GenerateResult Finish(std::optional<GenerateEnd> end = std::nullopt);
 
  private:
   using Clock = std::chrono::steady_clock;
 
+  [[noreturn]] void Fail(const Engine& engine, std::span<const TokenId> prompt) const;
   std::optional<TokenId> End(GenerateEnd end);
   bool Show(const std::string& text);
   double SecondsSince(Clock::time_point start) const;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "engine/engine.h"
 #include "engine/log_softmax.h"
+#include "engine/non_finite.h"
 #include "engine/sequence.h"
 
 namespace crossover::engine {
@@ -33,9 +34,9 @@ std::vector<double> Score(Engine& engine, std::span<const TokenId> context,
     for (size_t i = 0; i < tokens.size(); ++i) {
       const RowNormaliser row = Normalise(logits.row(i));
       if (!row.finite) {
-        throw Error(ErrorCode::kNonFinite,
-                    "the model's logits are not finite: its file is damaged "
-                    "or its values overflow");
+        std::vector<TokenId> all(context.begin(), context.end());
+        all.insert(all.end(), continuation.begin(), continuation.end() - 1);
+        ThrowNonFinite(engine, all, "scoring");
       }
       const auto token = static_cast<size_t>(continuation[begin + i]);
       if (token >= logits.vocab) {

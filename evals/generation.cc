@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "engine/log_softmax.h"
+#include "engine/non_finite.h"
 #include "engine/scheduler.h"
 #include "evals/prompts.h"
 
@@ -18,6 +19,7 @@ using engine::RowExtremes;
 
 // An item on its way.
 struct Lane {
+  std::vector<TokenId> fed = {};  // the prompt and what was generated
   std::string text = {};
   size_t tokens_left = 0;            // may still be generated
   std::optional<TokenId> best = {};  // of the last row
@@ -84,6 +86,7 @@ class Decoder {
                               index + 1, footprint));
     }
     lanes_[index].tokens_left = new_tokens;
+    lanes_[index].fed = tokens;
     return tokens;
   }
 
@@ -91,10 +94,7 @@ class Decoder {
   std::optional<TokenId> Next(size_t index) {
     Lane& lane = lanes_[index];
     if (!lane.best) {
-      throw Error(ErrorCode::kNonFinite,
-                  fmt::format("item {}: the model's logits are not finite: its file is damaged or "
-                              "its values overflow",
-                              index + 1));
+      engine::ThrowNonFinite(engine_, lane.fed, fmt::format("item {}", index + 1));
     }
     const TokenId token = *lane.best;
     const std::string& answer = items_[index].answer;
@@ -105,6 +105,7 @@ class Decoder {
       ended = true;
     }
     const bool hopeless = !options_.whole_answers && !CanStillMatch(lane.text, answer);
+    lane.fed.push_back(token);
     if (!ended && !hopeless) return token;
     results_[index].generated = Trim(lane.text);
     results_[index].correct = results_[index].generated == Trim(answer);

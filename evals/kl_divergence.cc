@@ -112,22 +112,14 @@ KlDivergenceResult Summarise(std::span<const KlRow> rows, const ChunkPlan& plan)
   return result;
 }
 
-void CheckFinite(const KlRow& row, size_t chunk, size_t position) {
-  if (std::isfinite(row.kld) && std::isfinite(row.nll)) return;
-  throw Error(ErrorCode::kNonFinite,
-              fmt::format("the model's logits are not finite at chunk {}, position {}: the file "
-                          "is damaged or its values overflow",
-                          chunk + 1, position));
-}
-
 // All rows of a plan, as they come.
 class KlRows {
  public:
-  KlRows(std::span<const TokenId> tokens, const ChunkPlan& plan, size_t threads,
+  KlRows(const engine::Engine& engine, std::span<const TokenId> tokens, const ChunkPlan& plan,
          PerplexityProgress progress)
-      : tokens_(tokens),
+      : engine_(engine),
+        tokens_(tokens),
         plan_(plan),
-        threads_(static_cast<int>(threads)),
         progress_(std::move(progress)),
         rows_(plan.chunks * plan.scored_per_chunk()) {}
 
@@ -136,15 +128,18 @@ class KlRows {
   void Add(const ScoredRows& part, const Compare& compare) {
     const size_t scored = plan_.scored_per_chunk();
     KlRow* out = rows_.data() + part.chunk * scored + part.first_row;
-#pragma omp parallel for num_threads(threads_) schedule(static)
+    const int threads = static_cast<int>(engine_.options().threads);
+#pragma omp parallel for num_threads(threads) schedule(static)
     for (size_t i = 0; i < part.logits.rows; ++i) {
       const std::span<const float> logits = part.logits.row(i);
       const RowNormaliser row = Normalise(logits);
       const TokenId target = plan_.Target(tokens_, part.chunk, part.first_row + i);
-      out[i] = row.finite ? compare(i, logits, row, target) : KlRow{.kld = std::nan("")};
+      out[i] = row.finite ? compare(i, logits, row, target) : KlRow{.nll = std::nan("")};
     }
     for (size_t i = 0; i < part.logits.rows; ++i) {
-      CheckFinite(out[i], part.chunk, plan_.first + part.first_row + i);
+      if (!std::isfinite(out[i].nll)) {
+        ThrowNonFiniteRow(engine_, tokens_, plan_, part.chunk, part.first_row + i);
+      }
       so_far_.Add(out[i].nll);
     }
     if (progress_ && part.first_row + part.logits.rows == scored) {
@@ -155,9 +150,9 @@ class KlRows {
   KlDivergenceResult Summarise() const { return evals::Summarise(rows_, plan_); }
 
  private:
+  const engine::Engine& engine_;
   std::span<const TokenId> tokens_;
   const ChunkPlan& plan_;
-  int threads_;
   PerplexityProgress progress_;
   std::vector<KlRow> rows_;
   Moments so_far_;
@@ -203,7 +198,7 @@ KlDivergenceResult KlDivergence(engine::Engine& engine, const tokenizer::Tokeniz
       tokenizer, base.tokens().size(),
       {.context = base.context(),
        .chunks = options.chunks == 0 ? base.chunks() : std::min(options.chunks, base.chunks())});
-  KlRows rows(base.tokens(), plan, engine.options().threads, options.progress);
+  KlRows rows(engine, base.tokens(), plan, options.progress);
   ForwardChunks(engine, base.tokens(), plan, [&](const ScoredRows& part) {
     const auto stored = [&](auto read) {  // outside the parallel region: it may throw
       std::vector<decltype(read(size_t{0}))> list;
@@ -231,15 +226,17 @@ KlDivergenceResult KlDivergence(engine::Engine& engine, engine::Engine& base,
   CheckVocabularies(base.model().config().vocab, engine.model().config().vocab, "the base model");
   const std::vector<TokenId> tokens = TokenizeForPerplexity(tokenizer, text);
   const ChunkPlan plan = PlanChunks(tokenizer, tokens.size(), options);
-  KlRows rows(tokens, plan, engine.options().threads, options.progress);
+  KlRows rows(engine, tokens, plan, options.progress);
   engine::Engine* const engines[] = {&engine, &base};
   ForwardChunks(engines, tokens, plan, [&](const ScoredRowsOfEach& part) {
     const engine::Logits& p = part.logits[1];
+    for (size_t i = 0; i < p.rows; ++i) {
+      if (engine::FindExtremes(p.row(i)).finite) continue;
+      ThrowNonFiniteRow(base, tokens, plan, part.chunk, part.first_row + i);
+    }
     rows.Add({part.chunk, part.first_row, part.logits[0]},
              [&](size_t i, auto q, const RowNormaliser& row, TokenId target) {
-               const RowNormaliser base_row = Normalise(p.row(i));
-               if (!base_row.finite) return KlRow{.kld = std::nan("")};
-               return CompareRow(q, row, p.row(i), base_row, target);
+               return CompareRow(q, row, p.row(i), Normalise(p.row(i)), target);
              });
   });
   return rows.Summarise();

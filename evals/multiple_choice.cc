@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "engine/log_softmax.h"
+#include "engine/non_finite.h"
 #include "engine/scheduler.h"
 #include "evals/prompts.h"
 
@@ -33,7 +34,11 @@ class Scorer {
  public:
   Scorer(engine::Engine& engine, std::span<const EncodedChoices> items,
          const TaskProgress& progress)
-      : items_(items), progress_(progress), open_(items.size()), scheduler_(engine) {
+      : engine_(engine),
+        items_(items),
+        progress_(progress),
+        open_(items.size()),
+        scheduler_(engine) {
     for (const EncodedChoices& item : items_) {
       auto& scores = scores_.emplace_back();
       for (const auto& continuation : item.continuations) {
@@ -42,34 +47,25 @@ class Scorer {
     }
   }
 
-  void Run() {
+  std::vector<std::vector<std::vector<TokenScore>>> Run() {
     for (size_t i = 0; i < items_.size(); ++i) SubmitContext(i);
     scheduler_.Run();
-  }
-
-  /// Σ ln p of choice k's tokens.
-  double LogLikelihood(size_t item, size_t k) const {
-    double sum = 0;
-    for (const TokenScore& token : scores_[item][k]) sum += token.log_p;
-    if (std::isfinite(sum)) return sum;
-    throw Error(ErrorCode::kNonFinite,
-                fmt::format("item {}: the log-likelihood of choice {} is not finite: the model's "
-                            "file is damaged or its values overflow",
-                            item + 1, k));
-  }
-
-  /// Whether greedy decoding would say choice k.
-  bool Greedy(size_t item, size_t k) const {
-    const auto& tokens = scores_[item][k];
-    return std::all_of(tokens.begin(), tokens.end(),
-                       [](const TokenScore& token) { return token.is_argmax; });
+    return std::move(scores_);
   }
 
  private:
-  struct TokenScore {
-    double log_p = std::numeric_limits<double>::quiet_NaN();
-    bool is_argmax = false;
-  };
+  void CheckFinite(size_t item, size_t k) const {
+    const std::vector<TokenScore>& scores = scores_[item][k];
+    if (std::all_of(scores.begin(), scores.end(),
+                    [](const TokenScore& token) { return std::isfinite(token.log_p); })) {
+      return;
+    }
+    std::vector<TokenId> tokens = items_[item].context;
+    const std::vector<TokenId>& choice = items_[item].continuations[k];
+    tokens.insert(tokens.end(), choice.begin(), choice.end() - 1);
+    engine::ThrowNonFinite(engine_, tokens, fmt::format("item {}, choice {}", item + 1, k + 1));
+  }
+
   static TokenScore ScoreToken(const RowNormaliser& row, std::span<const float> logits,
                                TokenId token) {
     return {LogProbability(row, logits, token), row.argmax == token};
@@ -123,7 +119,7 @@ class Scorer {
   void Close(size_t i) {
     if (--open_[i] > 0) return;
     // Now rather than at the end: a damaged model should not run for long.
-    for (size_t k = 0; k < scores_[i].size(); ++k) LogLikelihood(i, k);
+    for (size_t k = 0; k < scores_[i].size(); ++k) CheckFinite(i, k);
     ++done_;
     if (progress_) progress_(done_, items_.size());
   }
@@ -135,6 +131,7 @@ class Scorer {
                             Footprint(items_[i])));
   }
 
+  const engine::Engine& engine_;
   std::span<const EncodedChoices> items_;
   const TaskProgress& progress_;
   std::vector<std::vector<std::vector<TokenScore>>> scores_;  // [item][choice][token]
@@ -142,28 +139,6 @@ class Scorer {
   size_t done_ = 0;
   engine::Scheduler scheduler_;
 };
-
-std::vector<EncodedChoices> EncodeAll(const engine::Engine& engine,
-                                      const tokenizer::Tokenizer& tokenizer,
-                                      const std::vector<MultipleChoiceItem>& items, size_t count,
-                                      size_t fewshot, size_t& truncated) {
-  std::vector<EncodedChoices> encoded;
-  const size_t context = engine.model().config().context;
-  for (size_t i = 0; i < count; ++i) {
-    encoded.push_back(EncodeChoices(tokenizer, FewshotPrefix(items, i, fewshot) + items[i].context,
-                                    items[i].choices));
-    EncodedChoices& item = encoded.back();
-    if (Longest(item) >= context) {
-      throw Error(
-          ErrorCode::kInvalidArgument,
-          fmt::format("item {}: a choice of {} tokens does not fit the model's context of {}",
-                      i + 1, Longest(item), context));
-    }
-    const size_t room = context + 1 - Longest(item);
-    if (TruncateLeft(item.context, room, tokenizer.adds_bos())) ++truncated;
-  }
-  return encoded;
-}
 
 void CheckRoom(const engine::Engine& engine, std::span<const EncodedChoices> items) {
   const size_t room = engine.kv().pages() * engine.kv().layout().page_tokens;
@@ -176,6 +151,30 @@ void CheckRoom(const engine::Engine& engine, std::span<const EncodedChoices> ite
 }
 
 }  // namespace
+
+size_t FitContexts(const engine::Engine& engine, const tokenizer::Tokenizer& tokenizer,
+                   std::span<EncodedChoices> items) {
+  const size_t context = engine.model().config().context;
+  size_t cut = 0;
+  for (size_t i = 0; i < items.size(); ++i) {
+    const size_t longest = Longest(items[i]);
+    if (longest >= context) {
+      throw Error(
+          ErrorCode::kInvalidArgument,
+          fmt::format("item {}: a choice of {} tokens does not fit the model's context of {}",
+                      i + 1, longest, context));
+    }
+    const size_t room = context + 1 - longest;
+    if (TruncateLeft(items[i].context, room, tokenizer.adds_bos())) ++cut;
+  }
+  CheckRoom(engine, items);
+  return cut;
+}
+
+std::vector<std::vector<std::vector<TokenScore>>> ScoreChoices(
+    engine::Engine& engine, std::span<const EncodedChoices> items, const TaskProgress& progress) {
+  return Scorer(engine, items, progress).Run();
+}
 
 void Choose(const MultipleChoiceItem& item, ItemResult& result) {
   std::vector<double> normalised;
@@ -197,15 +196,24 @@ std::vector<ItemResult> ScoreMultipleChoice(engine::Engine& engine,
                                             const std::vector<MultipleChoiceItem>& items,
                                             const TaskOptions& options, size_t& truncated) {
   const size_t count = options.limit == 0 ? items.size() : std::min(options.limit, items.size());
-  const auto encoded = EncodeAll(engine, tokenizer, items, count, options.fewshot, truncated);
-  CheckRoom(engine, encoded);
-  Scorer scorer(engine, encoded, options.progress);
-  scorer.Run();
+  std::vector<EncodedChoices> encoded;
+  for (size_t i = 0; i < count; ++i) {
+    encoded.push_back(EncodeChoices(
+        tokenizer, FewshotPrefix(items, i, options.fewshot) + items[i].context, items[i].choices));
+  }
+  truncated += FitContexts(engine, tokenizer, encoded);
+  const auto scores = ScoreChoices(engine, encoded, options.progress);
   std::vector<ItemResult> results(count);
   for (size_t i = 0; i < count; ++i) {
-    for (size_t k = 0; k < items[i].choices.size(); ++k) {
-      results[i].log_likelihood.push_back(scorer.LogLikelihood(i, k));
-      results[i].greedy.push_back(scorer.Greedy(i, k));
+    for (const std::vector<TokenScore>& tokens : scores[i]) {
+      double sum = 0;
+      bool greedy = true;
+      for (const TokenScore& token : tokens) {
+        sum += token.log_p;
+        greedy = greedy && token.is_argmax;
+      }
+      results[i].log_likelihood.push_back(sum);
+      results[i].greedy.push_back(greedy);
     }
     Choose(items[i], results[i]);
   }

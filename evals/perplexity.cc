@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "engine/log_softmax.h"
+#include "engine/non_finite.h"
 #include "evals/chunk_forward.h"
 #include "evals/kl_file.h"
 
@@ -21,16 +22,17 @@ using engine::RowNormaliser;
 // ln-likelihoods of the targets, negated, [chunks][scored_per_chunk].
 class NllSink {
  public:
-  NllSink(std::span<const TokenId> tokens, const ChunkPlan& plan, size_t threads)
-      : tokens_(tokens),
+  NllSink(const engine::Engine& engine, std::span<const TokenId> tokens, const ChunkPlan& plan)
+      : engine_(engine),
+        tokens_(tokens),
         plan_(plan),
-        threads_(threads),
         nll_(plan.chunks * plan.scored_per_chunk()) {}
 
   void Consume(const ScoredRows& rows, KlBaseWriter* writer) {
     const size_t base = rows.chunk * plan_.scored_per_chunk() + rows.first_row;
     if (writer != nullptr) writer->BeginRows(rows.logits.rows);
-#pragma omp parallel for num_threads(static_cast <int>(threads_)) schedule(static)
+    const int threads = static_cast<int>(engine_.options().threads);
+#pragma omp parallel for num_threads(threads) schedule(static)
     for (size_t i = 0; i < rows.logits.rows; ++i) {
       const std::span<const float> logits = rows.logits.row(i);
       const RowNormaliser row = Normalise(logits);
@@ -39,24 +41,22 @@ class NllSink {
                                   : std::numeric_limits<double>::quiet_NaN();
       if (writer != nullptr && row.finite) writer->SetRow(i, logits, row);
     }
-    for (size_t i = 0; i < rows.logits.rows; ++i) Check(rows, i, nll_[base + i]);
+    const auto scored = std::span(nll_).subspan(base, rows.logits.rows);
+    const auto bad =
+        std::find_if(scored.begin(), scored.end(), [](double v) { return std::isnan(v); });
+    if (bad != scored.end()) {
+      const auto row = static_cast<size_t>(bad - scored.begin());
+      ThrowNonFiniteRow(engine_, tokens_, plan_, rows.chunk, rows.first_row + row);
+    }
     if (writer != nullptr) writer->WriteRows();
   }
 
   std::span<const double> nll() const { return nll_; }
 
  private:
-  void Check(const ScoredRows& rows, size_t i, double nll) const {
-    if (!std::isnan(nll)) return;
-    throw Error(ErrorCode::kNonFinite,
-                fmt::format("the model's logits are not finite at chunk {}, position {}: the file "
-                            "is damaged or its values overflow",
-                            rows.chunk + 1, plan_.first + rows.first_row + i));
-  }
-
+  const engine::Engine& engine_;
   std::span<const TokenId> tokens_;
   const ChunkPlan& plan_;
-  size_t threads_;
   std::vector<double> nll_;
 };
 
@@ -75,6 +75,14 @@ std::vector<TokenId> ChunkPlan::Input(std::span<const TokenId> tokens, size_t ch
   std::vector<TokenId> input(part.begin(), part.end());
   if (replace_by_bos) input[0] = bos;
   return input;
+}
+
+void ThrowNonFiniteRow(const engine::Engine& engine, std::span<const TokenId> tokens,
+                       const ChunkPlan& plan, size_t chunk, size_t row) {
+  std::vector<TokenId> input = plan.Input(tokens, chunk);
+  const size_t position = plan.first + row;
+  input.resize(position + 1);
+  engine::ThrowNonFinite(engine, input, fmt::format("chunk {}, position {}", chunk + 1, position));
 }
 
 std::vector<TokenId> TokenizeForPerplexity(const tokenizer::Tokenizer& tokenizer,
@@ -189,7 +197,7 @@ PerplexityResult Perplexity(engine::Engine& engine, const tokenizer::Tokenizer& 
     }
     writer.emplace(options.kl_save, options.kl_format, plan, engine.model().config().vocab, tokens);
   }
-  NllSink sink(tokens, plan, engine.options().threads);
+  NllSink sink(engine, tokens, plan);
   Moments so_far;
   ForwardChunks(engine, tokens, plan, [&](const ScoredRows& rows) {
     sink.Consume(rows, writer ? &*writer : nullptr);

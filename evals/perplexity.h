@@ -100,6 +100,10 @@ constexpr size_t ChunkTokens(size_t context, size_t stride) { return context + s
 ChunkPlan PlanChunks(const tokenizer::Tokenizer& tokenizer, size_t tokens,
                      const PerplexityOptions& options);
 
+/// Error(kNonFinite) of scored row `row` of a chunk, with the layer and tensor at fault.
+[[noreturn]] void ThrowNonFiniteRow(const engine::Engine& engine, std::span<const TokenId> tokens,
+                                    const ChunkPlan& plan, size_t chunk, size_t row);
+
 /// From negative log-likelihoods (nats), [chunks][scored_per_chunk], to the figures.
 PerplexityResult SummarisePerplexity(std::span<const double> nll, const ChunkPlan& plan);
 
