@@ -17,18 +17,6 @@ int Compare(const Measured& a, const Measured& b, bool more_is_better) {
   return difference > 0 ? 1 : -1;
 }
 
-std::optional<double> Value(const Point& point, Quantity quantity) {
-  switch (quantity) {
-    case Quantity::kFileBytes:
-      return point.file_bytes;
-    case Quantity::kRssBytes:
-      return point.rss_bytes;
-    case Quantity::kDecodeSeconds:
-      return point.decode_seconds;
-  }
-  return std::nullopt;
-}
-
 /// The models in the order of the points, each once.
 std::vector<std::string> Models(std::span<const Point> points) {
   std::vector<std::string> models;
@@ -54,12 +42,31 @@ Point ToPoint(const CellRecord& record) {
     if (m.speed->peak_rss_bytes) point.rss_bytes = static_cast<double>(*m.speed->peak_rss_bytes);
     const double rate = m.speed->decode.summary().median;
     if (rate > 0) point.decode_seconds = 1 / rate;
+    const double prefill = m.speed->prefill.summary().median;
+    if (prefill > 0) point.prefill_seconds = 1 / prefill;
+    point.joules = m.speed->energy_j_per_token;
     point.bandwidth_share = m.speed->decode.fraction_of_limit();
   }
   return point;
 }
 
 }  // namespace
+
+std::optional<double> ValueOf(const Point& point, Quantity quantity) {
+  switch (quantity) {
+    case Quantity::kFileBytes:
+      return point.file_bytes;
+    case Quantity::kRssBytes:
+      return point.rss_bytes;
+    case Quantity::kDecodeSeconds:
+      return point.decode_seconds;
+    case Quantity::kPrefillSeconds:
+      return point.prefill_seconds;
+    case Quantity::kJoules:
+      return point.joules;
+  }
+  return std::nullopt;
+}
 
 std::optional<Measured> MeanAccuracy(const Measurement& measurement) {
   std::vector<std::string_view> seen;
@@ -109,6 +116,7 @@ IsoSize CompareAtEqualBytes(std::span<const Point> points, bool by_accuracy) {
     result.wins += wins;
     result.losses += losses;
     if (pairs == 0) continue;
+    result.cells.push_back({.larger = larger, .pairs = pairs, .wins = wins, .losses = losses});
     if (wins == pairs && (!result.lowest_winner || larger.bpw < result.lowest_winner->bpw)) {
       result.lowest_winner = larger;
     }
@@ -125,7 +133,7 @@ std::vector<ModelFit> FitAgainstBits(std::span<const Point> points, Quantity qua
     std::vector<double> x;
     std::vector<double> y;
     for (const Point& point : points) {
-      const auto value = Value(point, quantity);
+      const auto value = ValueOf(point, quantity);
       if (point.model != model || !value) continue;
       x.push_back(point.bpw);
       y.push_back(*value);

@@ -34,6 +34,8 @@ struct Point {
   std::optional<Measured> accuracy = {};       // mean over tasks, the first metric of each
   std::optional<double> rss_bytes = {};        // peak
   std::optional<double> decode_seconds = {};   // a token, median
+  std::optional<double> prefill_seconds = {};  // likewise
+  std::optional<double> joules = {};           // a decoded token
   std::optional<double> bandwidth_share = {};  // of the decode time: see SpeedResult
 
   std::string name() const { return model + " " + recipe; }
@@ -43,6 +45,14 @@ struct Point {
 std::vector<Point> Points(std::span<const CellRecord> records);
 /// The mean over tasks of a cell's first metric of each; nothing without tasks.
 std::optional<Measured> MeanAccuracy(const Measurement& measurement);
+
+/// A cell of a larger model in its pairs with smaller ones.
+struct IsoCell {
+  Point larger = {};
+  size_t pairs = 0;
+  size_t wins = 0;
+  size_t losses = 0;
+};
 
 /// Claim 1: every pair of cells of two models where the larger model's file is no bigger.
 struct IsoSize {
@@ -54,6 +64,7 @@ struct IsoSize {
   /// bits that lose one.
   std::optional<Point> lowest_winner = {};
   std::optional<Point> highest_loser = {};
+  std::vector<IsoCell> cells = {};  // those with pairs
 };
 IsoSize CompareAtEqualBytes(std::span<const Point> points, bool by_accuracy);
 
@@ -62,7 +73,8 @@ struct ModelFit {
   std::string model = {};
   LinearFit fit = {};  // against BPW, in the quantity's unit
 };
-enum class Quantity { kFileBytes, kRssBytes, kDecodeSeconds };
+enum class Quantity { kFileBytes, kRssBytes, kDecodeSeconds, kPrefillSeconds, kJoules };
+std::optional<double> ValueOf(const Point& point, Quantity quantity);
 /// Models with a fit (three or more cells), smallest first.
 std::vector<ModelFit> FitAgainstBits(std::span<const Point> points, Quantity quantity);
 
@@ -82,8 +94,12 @@ std::string FindingsParagraph(std::span<const CellRecord> records);
 
 // Its parts, each a few sentences; for tests and for reports that give each a heading.
 std::string IsoSizeText(std::span<const Point> points);
+/// Between which bits per weight a larger model stops being the better use of the bytes.
+std::string ThresholdText(std::span<const Point> points);
 std::string LinearityText(std::span<const Point> points);
 /// `cache_bytes`: of the machine's largest cache; 0 if unknown.
 std::string BandwidthText(std::span<const Point> points, uint64_t cache_bytes);
+/// Precondition: at least one model, smallest first.
+std::string CrossoverText(std::span<const CrossoverModel> models);
 
 }  // namespace crossover::bench

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "bench/findings.h"
 #include "bench/text.h"
@@ -154,7 +155,37 @@ std::string LinearityText(std::span<const Point> points) {
   };
   return clause("File size", Quantity::kFileBytes, 1e6, "MB") + ". " +
          clause("Peak resident memory", Quantity::kRssBytes, 1e6, "MB") + ". " +
-         clause("Decode time a token", Quantity::kDecodeSeconds, 1e-6, "µs") + ".";
+         clause("Decode time a token", Quantity::kDecodeSeconds, 1e-6, "µs") + ". " +
+         clause("Prefill time a token", Quantity::kPrefillSeconds, 1e-6, "µs") + ".";
+}
+
+std::string ThresholdText(std::span<const Point> points) {
+  const IsoSize iso = CompareAtEqualBytes(points, false);
+  if (iso.pairs == 0) return "Threshold: n/a, no two cells can be compared by perplexity.";
+  if (!iso.highest_loser) {
+    const auto fewest = std::min_element(
+        iso.cells.begin(), iso.cells.end(),
+        [](const IsoCell& a, const IsoCell& b) { return a.larger.bpw < b.larger.bpw; });
+    return fmt::format("Threshold: none down to {}, the fewest bits compared.",
+                       Place(fewest->larger));
+  }
+  const double low = iso.highest_loser->bpw;
+  const IsoCell* above = nullptr;
+  for (const IsoCell& cell : iso.cells) {
+    if (cell.larger.bpw > low && (above == nullptr || cell.larger.bpw < above->larger.bpw)) {
+      above = &cell;
+    }
+  }
+  if (above == nullptr) {
+    return fmt::format(
+        "Threshold: none found, for the larger model still loses a pair at {}, the "
+        "most bits compared.",
+        Place(*iso.highest_loser));
+  }
+  return fmt::format(
+      "Threshold: from {} upwards the larger model loses no pair; at {} it still "
+      "does. The study that this one follows puts it at about 3.5 BPW.",
+      Place(above->larger), Place(*iso.highest_loser));
 }
 
 std::string BandwidthText(std::span<const Point> points, uint64_t cache_bytes) {
@@ -195,13 +226,56 @@ std::string BandwidthText(std::span<const Point> points, uint64_t cache_bytes) {
   return text;
 }
 
+std::string CrossoverText(std::span<const CrossoverModel> models) {
+  size_t bound = 0;
+  size_t cells = 0;
+  size_t tokens = models.front().cells.empty() ? 0 : models.front().cells.front().tokens;
+  std::vector<double> changes;
+  std::map<uint64_t, std::vector<double>> shares;  // of communication, by parameters
+  for (const CrossoverModel& model : models) {
+    if (const auto change = model.tokens_at_change()) changes.push_back(*change);
+    if (model.cells.empty()) continue;
+    const CrossoverCell& first = model.cells.front();
+    ++cells;
+    bound += first.bound_by_communication() ? 1 : 0;
+    shares[model.parameters].push_back(first.shares().communication);
+  }
+  std::string text =
+      fmt::format("A pass of {} token{} is bound by communication in {} of {} cells.", tokens,
+                  tokens == 1 ? "" : "s", bound, cells);
+  if (!changes.empty()) {
+    const Summary summary = Summarise(changes);
+    text += fmt::format(
+        " Where the bound changes with the tokens a pass, it does so at {} tokens "
+        "(median of {} cells; {} to {}).",
+        Significant(summary.median), changes.size(), Significant(summary.min),
+        Significant(summary.max));
+  }
+  std::vector<std::string> parts;
+  for (const auto& [parameters, values] : shares) {
+    parts.push_back(fmt::format("{} for {} M parameters", Percent(Summarise(values).median),
+                                Significant(static_cast<double>(parameters) / 1e6)));
+  }
+  return text + fmt::format(
+                    " Reading the weights takes this much of such a pass (median over "
+                    "recipes): {}.",
+                    Join(parts));
+}
+
 std::string FindingsParagraph(std::span<const CellRecord> records) {
   const std::vector<Point> points = Points(records);
   if (points.empty()) return "No cell has a measurement, so nothing can be said of the claims.";
   const auto measured = std::find_if(records.begin(), records.end(),
                                      [](const CellRecord& record) { return record.ok(); });
+  std::vector<CrossoverModel> crossovers;
+  for (const CellRecord& record : records) {
+    if (record.ok() && record.measurement->crossover) {
+      crossovers.push_back(*record.measurement->crossover);
+    }
+  }
   return "(1) Size against precision. " + IsoSizeText(points) + " (2) Linear cost. " +
          LinearityText(points) + " (3) Communication and computation. " +
+         (crossovers.empty() ? "" : CrossoverText(crossovers) + " ") +
          BandwidthText(points, measured->machine.cache_bytes);
 }
 

@@ -20,18 +20,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Told apart by hue, by darkness in grey, and by shape (gnuplot's point types: filled circle,
-/// square, triangle up, diamond, triangle down, pentagon).
+/// Told apart by hue, by darkness in grey, by shape (gnuplot's point types: filled circle, square,
+/// triangle up, diamond, triangle down, pentagon), and by dashes.
 struct Style {
   std::string_view colour;
   int point_type;
+  std::string_view dashes;
 };
-constexpr std::array<Style, 6> kStyles{{{"#1b4f8f", 7},
-                                        {"#d9772b", 5},
-                                        {"#3c9d4e", 9},
-                                        {"#8a2f6b", 13},
-                                        {"#6f6f6f", 11},
-                                        {"#b59a1d", 15}}};
+constexpr std::array<Style, 6> kStyles{{{"#1b4f8f", 7, "solid"},
+                                        {"#c2651d", 5, "'-'"},
+                                        {"#2f8540", 9, "'.'"},
+                                        {"#8a2f6b", 13, "'_.'"},
+                                        {"#5f5f5f", 11, "'_-'"},
+                                        {"#8f7a10", 15, "'-..'"}}};
 
 fs::path FindGnuplot() {
   const char* path = std::getenv("PATH");
@@ -67,6 +68,8 @@ Bounds FindBounds(const PlotSpec& spec) {
       b.y_low = std::min(b.y_low, p.low);
       b.y_high = std::max(b.y_high, p.high);
     }
+    // A band may be wide; the points are what the picture is about.
+    for (const PlotPoint& p : series.fit) b.y_high = std::max(b.y_high, p.y);
   }
   if (b.x_low > b.x_high) {
     throw Error(ErrorCode::kInvalidArgument, spec.title + ": nothing to plot");
@@ -78,9 +81,13 @@ Bounds FindBounds(const PlotSpec& spec) {
 /// linear axis that would start near zero starts there.
 std::string Ranges(const PlotSpec& spec, const Bounds& b) {
   const double x_span = std::max(b.x_high - b.x_low, 1.0);
+  const double x_ratio = std::max(b.x_high / b.x_low, 1.5);
   // The names stand to the right of the last points.
-  std::string text = fmt::format("set xrange [{}:{}]\n", std::max(0.0, b.x_low - 0.05 * x_span),
-                                 b.x_high + 0.34 * x_span);
+  std::string text =
+      spec.log_x ? fmt::format("set xrange [{}:{}]\n", b.x_low / std::pow(x_ratio, 0.05),
+                               b.x_high * std::pow(x_ratio, 0.34))
+                 : fmt::format("set xrange [{}:{}]\n", std::max(0.0, b.x_low - 0.05 * x_span),
+                               b.x_high + 0.34 * x_span);
   if (spec.log_y) {
     const double room = std::max(1.04, std::pow(b.y_high / b.y_low, 0.08));
     return text + fmt::format("set yrange [{}:{}]\n", b.y_low / room, b.y_high * room);
@@ -89,19 +96,20 @@ std::string Ranges(const PlotSpec& spec, const Bounds& b) {
 }
 
 /// gnuplot would number decades only, and few axes here span one.
-std::string LogTics(const Bounds& b) {
-  const std::vector<double> steps = b.y_high < 5 * b.y_low
+std::string LogTics(const char* axis, double low, double high) {
+  const std::vector<double> steps = high < 5 * low
                                         ? std::vector<double>{1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9}
-                                        : std::vector<double>{1, 2, 5};
+                                    : high < 300 * low ? std::vector<double>{1, 2, 5}
+                                                       : std::vector<double>{1};
   std::vector<std::string> tics;
   for (double decade = 1e-6; decade < 1e9; decade *= 10) {
     for (const double step : steps) {
       const double value = decade * step;
-      if (value < b.y_low * 0.8 || value > b.y_high * 1.25) continue;
+      if (value < low * 0.8 || value > high * 1.25) continue;
       tics.push_back(fmt::format("'{0:g}' {0:g}", value));
     }
   }
-  return tics.empty() ? "" : fmt::format("set ytics ({})\n", fmt::join(tics, ", "));
+  return tics.empty() ? "" : fmt::format("set {}tics ({})\n", axis, fmt::join(tics, ", "));
 }
 
 /// Where the series' names stand: at their last points, pushed apart where they would overlap.
@@ -126,6 +134,13 @@ std::vector<double> LabelHeights(const PlotSpec& spec, const Bounds& b) {
   return heights;
 }
 
+std::string DataBlock(const std::string& name, const std::vector<PlotPoint>& points) {
+  if (points.empty()) return "";
+  std::string text = fmt::format("${} << EOD\n", name);
+  for (const PlotPoint& p : points) text += fmt::format("{} {} {} {}\n", p.x, p.y, p.low, p.high);
+  return text + "EOD\n";
+}
+
 std::string Script(const PlotSpec& spec) {
   const Bounds bounds = FindBounds(spec);
   // Small, so that its text is still readable when a phone shrinks it.
@@ -135,7 +150,8 @@ std::string Script(const PlotSpec& spec) {
       "set key off\nset border 3 lc rgb '#444444'\n"
       "set tics nomirror\nset grid ytics lc rgb '#dddddd' lt 1 lw 1\n",
       Quote(spec.x_label), Quote(spec.y_label));
-  if (spec.log_y) text += "set logscale y\n" + LogTics(bounds);
+  if (spec.log_y) text += "set logscale y\n" + LogTics("y", bounds.y_low, bounds.y_high);
+  if (spec.log_x) text += "set logscale x\n" + LogTics("x", bounds.x_low, bounds.x_high);
   text += Ranges(spec, bounds);
   const std::vector<double> labels = LabelHeights(spec, bounds);
   std::vector<std::string> plots;
@@ -143,17 +159,25 @@ std::string Script(const PlotSpec& spec) {
     const PlotSeries& series = spec.series[i];
     if (series.points.empty()) continue;
     const Style& style = kStyles[i % kStyles.size()];
-    text += fmt::format("$data{} << EOD\n", i);
-    for (const PlotPoint& p : series.points) {
-      text += fmt::format("{} {} {} {}\n", p.x, p.y, p.low, p.high);
-    }
-    text += "EOD\n";
+    text += DataBlock(fmt::format("data{}", i), series.points);
+    text += DataBlock(fmt::format("fit{}", i), series.fit);
     text += fmt::format("set label {} at {},{} left offset 1,0 noenhanced tc rgb '{}'\n",
                         Quote(series.name), series.points.back().x, labels[i], style.colour);
-    plots.push_back(
-        fmt::format("$data{0} using 1:2 with lines lw 1.5 lc rgb '{1}', "
-                    "$data{0} using 1:2:3:4 with yerrorbars pt {2} ps 0.7 lw 1.5 lc rgb '{1}'",
-                    i, style.colour, style.point_type));
+    if (!series.fit.empty()) {
+      plots.push_back(fmt::format(
+          "$fit{0} using 1:3:4 with filledcurves fs transparent solid 0.15 noborder lc rgb '{1}', "
+          "$fit{0} using 1:2 with lines lw 1.5 dt {2} lc rgb '{1}'",
+          i, style.colour, style.dashes));
+    }
+    if (series.connected) {
+      plots.push_back(fmt::format("$data{} using 1:2 with lines lw 1.5 dt {} lc rgb '{}'", i,
+                                  style.dashes, style.colour));
+    }
+    if (series.markers) {
+      plots.push_back(
+          fmt::format("$data{} using 1:2:3:4 with yerrorbars pt {} ps 0.7 lw 1.5 lc rgb '{}'", i,
+                      style.point_type, style.colour));
+    }
   }
   return text + fmt::format("plot {}\n", fmt::join(plots, ", "));
 }

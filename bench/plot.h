@@ -1,4 +1,4 @@
-// Scatter plots with error bars, drawn by gnuplot as SVG.
+// Scatter plots with error bars, lines and bands, drawn by gnuplot as SVG.
 #pragma once
 
 #include <string>
@@ -13,10 +13,13 @@ struct PlotPoint {
   double high = 0;
 };
 
-/// One model: a line with markers of its own shape, and its name at the line's end.
+/// One model: markers of its own shape, a line of its own dashes, and its name at the line's end.
 struct PlotSeries {
   std::string name = {};
   std::vector<PlotPoint> points = {};  // in order of x
+  bool markers = true;                 // false: the line alone
+  bool connected = true;               // false: the markers alone, or with the fit
+  std::vector<PlotPoint> fit = {};     // a line of its own, low and high being its band's edges
 };
 
 struct PlotSpec {
@@ -25,6 +28,7 @@ struct PlotSpec {
   std::string y_label = {};
   bool log_y = false;
   std::vector<PlotSeries> series = {};
+  bool log_x = false;
 };
 
 /// Whether gnuplot can be started.

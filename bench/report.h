@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bench/record.h"
+#include "bench/report_sections.h"
 
 namespace crossover::bench {
 
@@ -19,24 +20,20 @@ std::string ReportTable(std::span<const CellRecord> records);
 /// stderr".
 std::string ReportCsv(std::span<const CellRecord> records);
 
-struct Plot {
-  std::string title = {};  // a sentence that can stand for the picture
-  std::string svg = {};    // "<svg …>…</svg>"
-};
-
 /// Readable without JavaScript, on a phone and in grey.
-std::string ReportHtml(std::span<const CellRecord> records, std::span<const Plot> plots,
+std::string ReportHtml(std::span<const CellRecord> records, std::span<const Section> sections,
                        const std::string& plots_missing);
 
 struct Report {
   std::filesystem::path html = {};
   std::filesystem::path csv = {};
+  std::vector<std::filesystem::path> more = {};  // other CSVs: passes.csv, fits.csv
   std::string table = {};
   std::string findings = {};  // one paragraph
   std::string warning = {};   // why there are no plots; empty if there are
 };
 
-/// Reads DIRECTORY/results.jsonl, writes report.html and results.csv beside it. Error(kNotFound)
+/// Reads DIRECTORY/results.jsonl, writes report.html and CSVs beside it. Error(kNotFound)
 /// without results, Error(kCorruptFile) for broken ones, Error(kIo).
 Report MakeReport(const std::filesystem::path& directory);
 

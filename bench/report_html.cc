@@ -1,7 +1,6 @@
 // The report as one HTML page: no script, no link to anything outside it.
 #include <fmt/format.h>
 
-#include "bench/findings.h"
 #include "bench/report.h"
 #include "bench/report_rows.h"
 #include "bench/text.h"
@@ -34,6 +33,9 @@ tr.model span { position: sticky; left: .5rem; }
 figure { margin: 0; max-width: 36rem; }
 figcaption { font-size: .9rem; font-weight: 600; }
 figure svg { width: 100%; height: auto; display: block; }
+.left { text-align: left; }
+details { margin: 1rem 0; }
+summary { cursor: pointer; font-size: .9rem; font-weight: 600; max-width: 46rem; }
 .notes { color: #444; font-size: .85rem; padding-left: 1.2rem; }
 .failed { border-left: 4px solid #a00; padding-left: .8rem; }
 )";
@@ -65,11 +67,9 @@ std::string FailuresHtml(const std::vector<std::string>& failures) {
   return html + "</ul></div>\n";
 }
 
-std::string PlotsHtml(std::span<const Plot> plots, const std::string& missing) {
-  if (plots.empty()) {
-    return missing.empty() ? "" : "<h2>Plots</h2>\n<p>" + EscapeHtml(missing) + ".</p>\n";
-  }
-  std::string html = "<h2>Plots</h2>\n<div class=\"plots\">\n";
+std::string PlotsHtml(const std::vector<Plot>& plots) {
+  if (plots.empty()) return "";
+  std::string html = "<div class=\"plots\">\n";
   for (const Plot& plot : plots) {
     html += fmt::format("<figure>\n<figcaption>{}</figcaption>\n{}\n</figure>\n",
                         EscapeHtml(plot.title), plot.svg);
@@ -77,9 +77,54 @@ std::string PlotsHtml(std::span<const Plot> plots, const std::string& missing) {
   return html + "</div>\n";
 }
 
+/// Dark enough to tell, light enough for black text.
+std::string ShadeStyle(double shade) {
+  if (shade <= 0) return "";
+  const int grey = 250 - static_cast<int>(110 * shade);
+  return fmt::format(" style=\"background:rgb({0},{0},{0})\"", grey);
+}
+
+/// Long ones are closed at first: what follows stays in reach.
+std::string SectionTableHtml(const SectionTable& table) {
+  constexpr size_t kLong = 12;
+  std::string html = fmt::format(
+      "<details{}><summary>{}</summary>\n<div class=\"scroll\" "
+      "tabindex=\"0\">\n<table>\n<thead><tr>",
+      table.rows.size() > kLong ? "" : " open", EscapeHtml(table.caption));
+  for (const ReportColumn& column : table.columns) {
+    html += fmt::format("<th{}>{}</th>", column.left ? " class=\"left\"" : "",
+                        EscapeHtml(column.title));
+  }
+  html += "</tr></thead>\n<tbody>\n";
+  for (size_t row = 0; row < table.rows.size(); ++row) {
+    html += "<tr>";
+    for (size_t i = 0; i < table.rows[row].size(); ++i) {
+      const double shade = table.shades.empty() ? 0 : table.shades[row][i];
+      html += fmt::format("<td{}{}>{}</td>", table.columns[i].left ? " class=\"left\"" : "",
+                          ShadeStyle(shade), EscapeHtml(table.rows[row][i]));
+    }
+    html += "</tr>\n";
+  }
+  return html + "</tbody>\n</table>\n</div>\n</details>\n";
+}
+
+std::string SectionsHtml(std::span<const Section> sections) {
+  std::string html;
+  for (size_t i = 0; i < sections.size(); ++i) {
+    const Section& section = sections[i];
+    html += fmt::format("<h2>{}. {}</h2>\n", i + 1, EscapeHtml(section.heading));
+    for (const std::string& paragraph : section.paragraphs) {
+      html += fmt::format("<p class=\"findings\">{}</p>\n", EscapeHtml(paragraph));
+    }
+    html += PlotsHtml(section.plots);
+    for (const SectionTable& table : section.tables) html += SectionTableHtml(table);
+  }
+  return html;
+}
+
 }  // namespace
 
-std::string ReportHtml(std::span<const CellRecord> records, std::span<const Plot> plots,
+std::string ReportHtml(std::span<const CellRecord> records, std::span<const Section> sections,
                        const std::string& plots_missing) {
   const std::string study = records.empty() ? "study" : EscapeHtml(records.front().study);
   const ReportRows rows = MakeReportRows(records);
@@ -87,16 +132,19 @@ std::string ReportHtml(std::span<const CellRecord> records, std::span<const Plot
   for (const std::string& note : ReportNotes(records)) {
     notes += "<li>" + EscapeHtml(note) + "</li>\n";
   }
+  const std::string missing =
+      plots_missing.empty() ? "" : "<p><em>" + EscapeHtml(plots_missing) + ".</em></p>\n";
   return fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
       "<title>Crossover: {0}</title>\n<style>{1}</style>\n</head>\n<body>\n"
       "<h1>Crossover: what bits per weight cost and save ({0})</h1>\n"
-      "<h2>What the figures say</h2>\n<p class=\"findings\">{2}</p>\n"
-      "{3}<h2>All cells</h2>\n{4}{5}<h2>How it was measured</h2>\n<ul class=\"notes\">\n{6}</ul>\n"
+      "<p class=\"findings\">What stands in a heading is the claim; below it is what the figures "
+      "of this machine say of it.</p>\n{2}{3}"
+      "<h2>All cells</h2>\n{4}{5}<h2>How it was measured</h2>\n<ul class=\"notes\">\n{6}</ul>\n"
       "</body>\n</html>\n",
-      study, kStyle, EscapeHtml(FindingsParagraph(records)), PlotsHtml(plots, plots_missing),
-      FailuresHtml(rows.failures), TableHtml(rows), notes);
+      study, kStyle, missing, SectionsHtml(sections), FailuresHtml(rows.failures), TableHtml(rows),
+      notes);
 }
 
 }  // namespace crossover::bench

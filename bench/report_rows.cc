@@ -100,6 +100,33 @@ std::string LimitsNote(const MachineRecord& machine) {
   return text + ". “of limit” is decode speed against reading the weights at that bandwidth.";
 }
 
+/// What a reader must mind: cells of several machines, or measured side by side on one.
+std::vector<std::string> OtherMachines(std::span<const CellRecord> records,
+                                       const MachineRecord& first) {
+  std::map<std::string, size_t> machines;
+  size_t sharing = 0;
+  for (const CellRecord& record : records) {
+    if (!record.ok()) continue;
+    ++machines[record.machine.host + " (" + record.machine.cpu + ")"];
+    sharing += record.machine.sharers > 1 ? 1 : 0;
+  }
+  std::vector<std::string> notes;
+  if (machines.size() > 1) {
+    std::string text =
+        "Measured on several machines, so that speeds of different cells may not be "
+        "comparable: ";
+    for (const auto& [name, cells] : machines) text += fmt::format("{}: {} cells; ", name, cells);
+    notes.push_back(text + "the figures of limits are those of " + first.host + ".");
+  }
+  if (sharing > 0) {
+    notes.push_back(
+        fmt::format("{} cells were measured while another rank measured on the same "
+                    "host: their speeds are lower than they would be alone.",
+                    sharing));
+  }
+  return notes;
+}
+
 }  // namespace
 
 std::vector<CellRecord> InReportOrder(std::vector<CellRecord> records) {
@@ -159,6 +186,7 @@ std::vector<std::string> ReportNotes(std::span<const CellRecord> records) {
                     s->energy_j_per_token ? "in results.csv" : "n/a, " + s->energy_reason));
   }
   notes.push_back(LimitsNote(record->machine));
+  for (const std::string& other : OtherMachines(records, record->machine)) notes.push_back(other);
   notes.push_back(fmt::format(
       "{}, {} cores, {:.0f} GiB; {} threads, kernels {}, activations {}, "
       "KV {}, weights by {}, {}; Crossover {}, {}.",

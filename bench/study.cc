@@ -171,6 +171,8 @@ class Study {
     if (!result) return;
     try {
       record.measurement = result->get<Measurement>();
+      // Not the file's, which will be gone.
+      if (record.measurement->crossover) record.measurement->crossover->model = cell.name;
     } catch (const json::exception& error) {
       record.error = std::string("measuring: not a measurement: ") + error.what();
     }

@@ -1,7 +1,9 @@
 #include "bench/summary.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <numbers>
 #include <vector>
 
 namespace crossover::bench {
@@ -14,6 +16,39 @@ Summary Summarise(std::span<const double> samples) {
   return {.median = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2,
           .min = sorted.front(),
           .max = sorted.back()};
+}
+
+double StudentT95(size_t degrees) {
+  // The density is (1 + t²/ν)^(-(ν+1)/2) / norm. With t = sqrt(ν) tan φ the part within ±t becomes
+  // the integral of cos^(ν-1) from 0 to φ over the one to π/2, and is found by halving φ.
+  const auto nu = static_cast<double>(degrees);
+  const auto integral = [&](double end) {
+    constexpr int kSteps = 400;  // Simpson's rule: far below the digits that a table shows
+    const double h = end / kSteps;
+    double sum = 0;
+    for (int i = 0; i <= kSteps; ++i) {
+      const double weight = i == 0 || i == kSteps ? 1 : (i % 2 == 1 ? 4 : 2);
+      sum += weight * std::pow(std::max(std::cos(i * h), 0.0), nu - 1);
+    }
+    return sum * h / 3;
+  };
+  const double whole = integral(std::numbers::pi / 2);
+  double low = 0;
+  double high = std::numbers::pi / 2;
+  for (int i = 0; i < 50; ++i) {
+    const double middle = (low + high) / 2;
+    (integral(middle) < 0.95 * whole ? low : high) = middle;
+  }
+  return std::sqrt(nu) * std::tan(low);
+}
+
+double LinearFit::Band(double x) const {
+  const double far = (x - mean_x) * (x - mean_x) / spread_x;
+  return StudentT95(points - 2) * residual * std::sqrt(1 / static_cast<double>(points) + far);
+}
+
+double LinearFit::SlopeBand() const {
+  return StudentT95(points - 2) * residual / std::sqrt(spread_x);
 }
 
 LinearFit FitLine(std::span<const double> x, std::span<const double> y) {
@@ -40,6 +75,9 @@ LinearFit FitLine(std::span<const double> x, std::span<const double> y) {
   if (xx <= 0) return fit;
   fit.slope = xy / xx;
   fit.intercept = mean_y - fit.slope * mean_x;
+  fit.mean_x = mean_x;
+  fit.spread_x = xx;
+  fit.residual = std::sqrt(std::max(yy - fit.slope * xy, 0.0) / (n - 2));
   if (yy > 0) fit.r_squared = xy * xy / (xx * yy);
   return fit;
 }

@@ -23,7 +23,22 @@ struct LinearFit {
   /// 1 - Σ(y - ŷ)² / Σ(y - ȳ)²; NaN when y does not vary.
   double r_squared = 0;
   size_t points = 0;
+
+  double mean_x = 0;
+  double spread_x = 0;  // Σ(x - x̄)²
+  double residual = 0;  // sqrt(Σ(y - ŷ)² / (n - 2))
+
+  double At(double x) const { return intercept + slope * x; }
+  /// Half the width of the 95 % confidence band of the line at x:
+  /// t(n - 2) · residual · sqrt(1/n + (x - x̄)² / spread_x).
+  double Band(double x) const;
+  /// Half the width of the slope's 95 % confidence interval.
+  double SlopeBand() const;
 };
+
+/// The t of Student's distribution with that many degrees of freedom (at least 1) which the
+/// absolute value exceeds in 5 % of cases.
+double StudentT95(size_t degrees);
 
 /// Precondition: equal lengths. With fewer than three points, or x that does not vary, points is
 /// set and all else is NaN: two points are on a line whatever they are.

@@ -31,6 +31,24 @@ TEST_CASE("R² of what is no line is small, by hand") {
   CHECK(fit.r_squared == doctest::Approx(0));
 }
 
+TEST_CASE("Student's t, as tables have it") {
+  CHECK(StudentT95(1) == doctest::Approx(12.706).epsilon(1e-4));
+  CHECK(StudentT95(2) == doctest::Approx(4.3027).epsilon(1e-4));
+  CHECK(StudentT95(5) == doctest::Approx(2.5706).epsilon(1e-4));
+  CHECK(StudentT95(30) == doctest::Approx(2.0423).epsilon(1e-4));
+}
+
+TEST_CASE("a fit's band, by hand") {
+  // y = x with residuals 1, -2, 1: s = sqrt(6 / 1), narrowest at the mean.
+  const LinearFit fit = FitLine(std::vector<double>{0, 1, 2}, std::vector<double>{1, -1, 3});
+  CHECK(fit.slope == doctest::Approx(1));
+  CHECK(fit.At(1) == doctest::Approx(1));
+  CHECK(fit.residual == doctest::Approx(std::sqrt(6.0)));
+  CHECK(fit.Band(1) == doctest::Approx(12.7062 * std::sqrt(6.0 / 3)).epsilon(1e-4));
+  CHECK(fit.Band(2) > fit.Band(1));
+  CHECK(fit.SlopeBand() == doctest::Approx(12.7062 * std::sqrt(6.0 / 2)).epsilon(1e-4));
+}
+
 TEST_CASE("too few points, or one x, are no fit") {
   CHECK(std::isnan(FitLine(std::vector<double>{1, 2}, std::vector<double>{1, 2}).r_squared));
   CHECK(std::isnan(FitLine(std::vector<double>{1, 1, 1}, std::vector<double>{1, 2, 3}).slope));

@@ -1,9 +1,11 @@
 // crossover report: a study's results as a table, CSV and one HTML page.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "bench/report.h"
 #include "tools/command.h"
@@ -11,18 +13,24 @@
 namespace crossover::tools {
 namespace {
 
+std::vector<std::string> Names(const std::vector<std::filesystem::path>& paths) {
+  return {paths.begin(), paths.end()};
+}
+
 void Run(const std::string& directory, const GlobalOptions& globals) {
   const bench::Report report = bench::MakeReport(directory);
   if (!report.warning.empty()) fmt::print(stderr, "crossover: warning: {}\n", report.warning);
   if (globals.json) {
     const nlohmann::json json{{"report", report.html.string()},
                               {"csv", report.csv.string()},
+                              {"more", Names(report.more)},
                               {"findings", report.findings}};
     fmt::print("{}\n", json.dump(2));
     return;
   }
   fmt::print("{}\n{}\n\n{}\n{}\n", report.table, report.findings, report.html.string(),
              report.csv.string());
+  for (const std::string& name : Names(report.more)) fmt::print("{}\n", name);
 }
 
 }  // namespace
