@@ -243,7 +243,10 @@ std::string CrossoverText(std::span<const CrossoverModel> models) {
   std::string text =
       fmt::format("A pass of {} token{} is bound by communication in {} of {} cells.", tokens,
                   tokens == 1 ? "" : "s", bound, cells);
-  if (!changes.empty()) {
+  if (changes.size() == 1) {
+    text += fmt::format(" In one cell the bound changes with the tokens a pass, at {} tokens.",
+                        Significant(changes.front()));
+  } else if (!changes.empty()) {
     const Summary summary = Summarise(changes);
     text += fmt::format(
         " Where the bound changes with the tokens a pass, it does so at {} tokens "

@@ -161,8 +161,11 @@ std::string Script(const PlotSpec& spec) {
     const Style& style = kStyles[i % kStyles.size()];
     text += DataBlock(fmt::format("data{}", i), series.points);
     text += DataBlock(fmt::format("fit{}", i), series.fit);
+    // A cloud of points has no end: its name stands clear of the others' points.
+    const bool cloud = !series.connected && series.fit.empty();
+    const double at = cloud ? bounds.x_high : series.points.back().x;
     text += fmt::format("set label {} at {},{} left offset 1,0 noenhanced tc rgb '{}'\n",
-                        Quote(series.name), series.points.back().x, labels[i], style.colour);
+                        Quote(series.name), at, labels[i], style.colour);
     if (!series.fit.empty()) {
       plots.push_back(fmt::format(
           "$fit{0} using 1:3:4 with filledcurves fs transparent solid 0.15 noborder lc rgb '{1}', "
