@@ -15,10 +15,10 @@ double Predicted(const TimeModel& fit, const CrossoverModel& model, const Crosso
   return fit.Seconds(WorkOfCell(model, cell), cell.unit);
 }
 
-/// Signed: above 0 the pass is faster than predicted.
+/// With its sign: above 0 the pass was faster than predicted.
 std::string ErrorText(double predicted, double measured) {
   const double error = predicted / measured - 1;
-  return (error < 0 ? "-" : "+") + Percent(std::abs(error));
+  return fmt::format("{}{}", error < 0 ? "-" : "+", Percent(std::abs(error)));
 }
 
 SectionTable FitsTable(const std::vector<TimeModelFit>& fits) {
