@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/fingerprint.h"
 #include "base/output_file.h"
 #include "bench/machine_info.h"
 #include "bench/system.h"
@@ -23,13 +24,6 @@ using nlohmann::json;
 /// Caches, activations, logits and the program itself, beside the weights.
 constexpr double kBesideWeights = 768.0 * (1 << 20);
 constexpr double kRoomLeft = 256.0 * (1 << 20);  // on the disk, for results
-
-/// Names a file's content without reading it all: path, size and time of the last change.
-json FileIdentity(const fs::path& path) {
-  return {fs::absolute(path).lexically_normal().string(),
-          fs::is_regular_file(path) ? fs::file_size(path) : 0,
-          fs::last_write_time(path).time_since_epoch().count()};
-}
 
 json ModelIdentity(const PlanModel& model) {
   if (model.shape.empty()) return FileIdentity(model.path);

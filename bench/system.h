@@ -44,7 +44,4 @@ std::filesystem::path DataPath(const std::string& relative);
 /// The running executable.
 std::filesystem::path ExecutablePath();
 
-/// 16 hex digits of 64-bit FNV-1a: names a content, secures nothing.
-std::string Fingerprint(std::string_view bytes);
-
 }  // namespace crossover::bench

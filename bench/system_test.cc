@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/fingerprint.h"
 #include "base/output_file.h"
 #include "tests/support/test_support.h"
 

@@ -69,11 +69,22 @@ GenerateResult Generate(Engine& engine, const tokenizer::Tokenizer& tokenizer,
 GenerateResult Continue(Engine& engine, const tokenizer::Tokenizer& tokenizer, SequenceId sequence,
                         std::span<const TokenId> tokens, const GenerateOptions& options);
 
-/// Every prompt's text, up to `parallel` of them in one pass. Each has a sampler of its own with
-/// the same seed: a text depends on its prompt and the options, not on its place. The logits that
-/// it is drawn from are those of Generate up to rounding, or to the bit if
-/// EngineOptions::deterministic is set. `on_end` (may be null) is called as texts end, in any
-/// order; `on_text` of the options is not.
+struct GenerateRequest {
+  std::vector<TokenId> prompt;
+  GenerateOptions options;
+};
+
+/// Every request's text, up to `parallel` of them in one pass. Each has a sampler of its own: a
+/// text depends on its prompt and its options, not on its place. The logits that it is drawn from
+/// are those of Generate up to rounding, or to the bit if EngineOptions::deterministic is set.
+/// `on_end` (may be null) is called as texts end, in any order. `on_text` and `on_end` are called
+/// one at a time, on the caller's thread.
+std::vector<GenerateResult> GenerateAll(
+    Engine& engine, const tokenizer::Tokenizer& tokenizer,
+    std::span<const GenerateRequest> requests, size_t parallel,
+    const std::function<void(size_t request, const GenerateResult& result)>& on_end = {});
+
+/// The same options for all prompts; their `on_text` is not called.
 std::vector<GenerateResult> GenerateAll(
     Engine& engine, const tokenizer::Tokenizer& tokenizer,
     std::span<const std::vector<TokenId>> prompts, const GenerateOptions& options, size_t parallel,

@@ -10,20 +10,19 @@ namespace crossover::engine {
 
 std::vector<GenerateResult> GenerateAll(
     Engine& engine, const tokenizer::Tokenizer& tokenizer,
-    std::span<const std::vector<TokenId>> prompts, const GenerateOptions& options, size_t parallel,
-    const std::function<void(size_t prompt, const GenerateResult& result)>& on_end) {
-  GenerateOptions silent = options;
-  silent.on_text = {};
-  std::vector<GenerateResult> results(prompts.size());
+    std::span<const GenerateRequest> requests, size_t parallel,
+    const std::function<void(size_t request, const GenerateResult& result)>& on_end) {
+  std::vector<GenerateResult> results(requests.size());
   Scheduler scheduler(engine, {.max_sequences = parallel});
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    const auto generation = std::make_shared<Generation>(tokenizer, prompts[i], silent);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const auto generation =
+        std::make_shared<Generation>(tokenizer, requests[i].prompt, requests[i].options);
     Request request;
-    request.tokens = prompts[i];
+    request.tokens = requests[i].prompt;
     request.on_row = [generation](size_t, std::span<const float> logits) {
       generation->Choose(logits);
     };
-    request.next = [&engine, generation, prompt = std::span<const TokenId>(prompts[i])] {
+    request.next = [&engine, generation, &prompt = requests[i].prompt] {
       return generation->Advance(engine, prompt);
     };
     request.on_end = [&, generation, i](RequestEnd end) {
@@ -36,6 +35,17 @@ std::vector<GenerateResult> GenerateAll(
   }
   scheduler.Run();
   return results;
+}
+
+std::vector<GenerateResult> GenerateAll(
+    Engine& engine, const tokenizer::Tokenizer& tokenizer,
+    std::span<const std::vector<TokenId>> prompts, const GenerateOptions& options, size_t parallel,
+    const std::function<void(size_t prompt, const GenerateResult& result)>& on_end) {
+  GenerateOptions silent = options;
+  silent.on_text = {};
+  std::vector<GenerateRequest> requests;
+  for (const auto& prompt : prompts) requests.push_back({prompt, silent});
+  return GenerateAll(engine, tokenizer, requests, parallel, on_end);
 }
 
 }  // namespace crossover::engine

@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "base/output_file.h"
 #include "evals/bzip2.h"
+#include "evals/gzip.h"
+#include "evals/wikitext.h"
 
 namespace crossover::evals {
 namespace {
@@ -183,6 +185,24 @@ Records ParseLines(std::string_view text, const DataFormat& format, std::string_
   return records;
 }
 
+Records ParseWikitext(std::string_view text, std::string_view source) {
+  Records records;
+  size_t counted = 0;
+  size_t line = 1;
+  for (const auto& [begin, page] : WikitextPages(text)) {
+    line += CountLines(text.substr(counted, begin - counted));
+    counted = begin;
+    Record fields = Record::object();
+    fields["page"] = std::string(page);
+    records.push_back({std::move(fields), line});
+  }
+  if (!records.empty() &&
+      !records[0].fields["page"].get_ref<const std::string&>().starts_with(" =")) {
+    FailAt(source, 1, "expected WikiText's raw form: a page begins with a line \" = Title = \"");
+  }
+  return records;
+}
+
 void AddBeside(const std::filesystem::path& path, const std::string& field, Records& records) {
   const std::string text = ReadFile(path);
   const std::vector<std::string_view> lines = SplitLines(text);
@@ -222,6 +242,8 @@ std::vector<LocatedRecord> ParseRecords(std::string_view text, const DataFormat&
         return ParseCsv(text, format, source);
       case DataFormat::Layout::kLines:
         return ParseLines(text, format, source);
+      case DataFormat::Layout::kWikitext:
+        return ParseWikitext(text, source);
     }
     return Records{};
   }();
@@ -234,6 +256,7 @@ std::vector<LocatedRecord> ReadRecords(const std::filesystem::path& directory,
   const std::filesystem::path path = directory / file;
   std::string text = ReadFile(path);
   if (path.extension() == ".bz2") text = UnpackBzip2(text, path.string());
+  if (path.extension() == ".gz") text = UnpackGzip(text, path.string());
   Records records = ParseRecords(text, format, path.string());
   for (const auto& [field, beside] : format.beside) AddBeside(directory / beside, field, records);
   return records;

@@ -25,6 +25,7 @@ struct DataFormat {
     kJsonArray,  // one array of objects
     kCsv,        // RFC 4180 without a header; `columns` names the fields
     kLines,      // as many lines a record as there are `columns`
+    kWikitext,   // WikiText's pages, each a record with the one field "page"
   };
   Layout layout = Layout::kJsonLines;
   std::vector<std::string> columns{};
@@ -36,7 +37,7 @@ struct DataFormat {
 std::vector<LocatedRecord> ParseRecords(std::string_view text, const DataFormat& format,
                                         std::string_view source);
 
-/// Reads DIRECTORY/FILE, unpacked first where it ends in .bz2, and the files beside it.
+/// Reads DIRECTORY/FILE, unpacked first where it ends in .bz2 or .gz, and the files beside it.
 std::vector<LocatedRecord> ReadRecords(const std::filesystem::path& directory,
                                        const std::string& file, const DataFormat& format);
 

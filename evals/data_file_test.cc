@@ -1,5 +1,7 @@
 #include "evals/data_file.h"
 
+#include <fmt/format.h>
+
 #include <string>
 #include <vector>
 
@@ -92,6 +94,41 @@ TEST_CASE("data file: the file of labels beside must have a line for each item")
   WriteFile(directory / "labels.lst", "1\n");
   CHECK_THROWS_WITH_AS(ReadRecords(directory.path(), "items.jsonl", format),
                        doctest::Contains("1 lines; expected 2"), Error);
+}
+
+TEST_CASE("data file: .gz, also of several members, and damaged ones") {
+  const auto ask = [](std::string_view bytes) {
+    const test::TemporaryDirectory directory;
+    WriteFile(directory / "items.jsonl.gz", bytes);
+    try {
+      return fmt::to_string(ReadRecords(directory.path(), "items.jsonl.gz", {}).size());
+    } catch (const Error& error) {
+      const std::string what = error.what();
+      return what.substr(what.find(".gz") + 3);
+    }
+  };
+  // printf '{"a":1}\n' | gzip -n
+  const std::string packed(
+      "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xab\x56\x4a\x54\xb2\x32\xac\xe5\x02\x00\xb5\xff\xb0"
+      "\x64"
+      "\x08\x00\x00\x00",
+      28);
+  CHECK(ask(packed) == "1");
+  CHECK(ask(packed + packed) == "2");
+  CHECK(ask(packed.substr(0, 20)) == ": the gzip file is cut short; fetch the file again");
+  CHECK(ask("{\"a\":1}\n") == ": not a sound gzip file; fetch the file again");
+  CHECK(ask(packed + "x").starts_with(": "));
+  CHECK(ask("") == ": the gzip file is cut short; fetch the file again");
+}
+
+TEST_CASE("data file: a text that is no WikiText") {
+  const DataFormat wikitext{.layout = Layout::kWikitext};
+  CHECK(Failure("Just a text.\n", wikitext).starts_with("data:1: expected WikiText's raw form"));
+  CHECK(Failure(" \n\n", wikitext) == "data:1: no items in the file; expected at least one");
+  const auto records = ParseRecords(" \n = A = \n x \n = B = \n y \n", wikitext, "data");
+  REQUIRE(records.size() == 2);
+  CHECK(records[1].line == 4);
+  CHECK(records[1].fields["page"] == " = B = \n y \n");
 }
 
 TEST_CASE("data file: a damaged .bz2") {

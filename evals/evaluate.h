@@ -10,14 +10,13 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "evals/answer.h"
+#include "evals/answer_journal.h"
 #include "evals/statistics.h"
 #include "evals/task.h"
 #include "tokenizer/tokenizer.h"
 
 namespace crossover::evals {
-
-/// Called with items done and in all.
-using TaskProgress = std::function<void(size_t done, size_t total)>;
 
 struct TaskOptions {
   size_t limit = 0;  // the first so many items; 0: all
@@ -29,27 +28,34 @@ struct TaskOptions {
   /// the metric is the same).
   bool whole_answers = false;
   TaskProgress progress{};  // may be null
+  AnswerJournal* journal = nullptr;
 };
 
 struct MetricResult {
   std::string task;
-  std::string metric;  // "acc", "acc_norm", "exact_match"
-  double value = 0;
+  std::string metric;         // "acc", "acc_norm", "exact_match"
+  double value = 0;           // NaN: not measured, for the reason given
   double standard_error = 0;  // sqrt(p (1 - p) / (n - 1)); NaN for one item
   size_t n = 0;
   bool is_proportion = true;  // false: "perplexity"
+  std::string filter = {};    // of the harness's filters, "strict-match"; empty: none
+  std::string reason = {};
+
+  std::string full_name() const { return filter.empty() ? metric : metric + "," + filter; }
 };
 
 /// One item's outcome, in the file's order.
-struct ItemResult {
-  bool correct = false;                // acc, exact_match
-  bool correct_norm = false;           // acc_norm
-  std::vector<double> log_likelihood;  // Σ ln p of each choice
-  std::vector<bool> greedy;            // whether greedy decoding would say the choice
+struct ItemResult : Answer {
+  bool correct = false;       // acc, exact_match
+  bool correct_norm = false;  // acc_norm
   size_t chosen = 0;
   size_t chosen_norm = 0;
-  std::string generated;  // trimmed; cut short once it cannot match unless whole_answers
+  // `generated` is trimmed, and cut short once it cannot match unless whole_answers.
 };
+
+/// Fills chosen, chosen_norm, correct and correct_norm from log_likelihood; the first of equals
+/// wins.
+void Choose(const MultipleChoiceItem& item, ItemResult& result);
 
 struct TaskResult {
   std::string task;

@@ -1,21 +1,34 @@
-// Greedy answers to prompts, compared with the expected line.
+// Greedy texts that go on with prompts.
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/engine.h"
-#include "evals/evaluate.h"
-#include "evals/task.h"
+#include "evals/answer.h"
+#include "tokenizer/tokenizer.h"
 
 namespace crossover::evals {
 
-/// Up to kGenerationLanes items decode at a time; a finished one makes room for the next.
-/// `truncated` counts items whose prompt was cut.
-std::vector<ItemResult> ScoreGeneration(engine::Engine& engine,
-                                        const tokenizer::Tokenizer& tokenizer,
-                                        const std::vector<GenerationItem>& items,
-                                        const TaskOptions& options, size_t& truncated);
+struct GenerationRequest {
+  std::string prompt;
+  std::vector<std::string> until;  // end the text; no part of it
+  size_t max_tokens = 256;
+  /// Whether more of the text is of interest, which hangs on `wanted` alone; null: to its end.
+  std::string wanted = {};
+  std::function<bool(std::string_view so_far)> goes_on = {};
+};
+
+/// Up to kGenerationLanes items decode at a time; a finished one makes room for the next. Where the
+/// model's context is too short for prompt and answer, the prompt loses its beginning, but half of
+/// the context is left to it: the answer then may have fewer tokens. Error(kNonFinite,
+/// kOutOfMemory, kInterrupted).
+Scored Generate(engine::Engine& engine, const tokenizer::Tokenizer& tokenizer,
+                std::span<const GenerationRequest> items, const ScoreOptions& options);
 
 inline constexpr size_t kGenerationLanes = 32;
 

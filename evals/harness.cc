@@ -1,182 +1,114 @@
 #include "evals/harness.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
-#include "evals/multiple_choice.h"
+#include "evals/ask.h"
 #include "evals/prompts.h"
-#include "evals/statistics.h"
 
 namespace crossover::evals {
 namespace {
 
-// The index of the largest ratio, the first of equals.
-template <class Divisor>
-size_t Best(const Question& question, const std::vector<double>& log_likelihood,
-            const Divisor& divisor) {
-  std::vector<double> ratio;
-  for (size_t k = 0; k < log_likelihood.size(); ++k) {
-    ratio.push_back(log_likelihood[k] / static_cast<double>(divisor(question.choice(k))));
-  }
-  return static_cast<size_t>(std::max_element(ratio.begin(), ratio.end()) - ratio.begin());
-}
-
-// Σ over right choices of p / Σ over all of p, from logarithms that may be far below zero.
-double RightShare(const Question& question, const std::vector<double>& log_likelihood) {
-  const double most = *std::max_element(log_likelihood.begin(), log_likelihood.end());
-  double right = 0;
-  double all = 0;
-  for (size_t k = 0; k < log_likelihood.size(); ++k) {
-    const double p = std::exp(log_likelihood[k] - most);
-    all += p;
-    if (question.right[k]) right += p;
-  }
-  return right / all;
-}
-
-double Accuracy(const TaskFile& task, const Question& question, const QuestionOutcome& outcome) {
-  if (task.labels.empty()) return outcome.greedy[0] ? 1 : 0;
-  if (task.mass) return RightShare(question, outcome.log_likelihood);
-  const size_t best = Best(question, outcome.log_likelihood, [](const std::string&) { return 1; });
-  return best == question.answer() ? 1 : 0;
-}
-
-double Value(HarnessMetric metric, const TaskFile& task, const Question& question,
-             const QuestionOutcome& outcome) {
-  const auto is_best = [&](const auto& divisor) {
-    return Best(question, outcome.log_likelihood, divisor) == question.answer() ? 1.0 : 0.0;
-  };
-  switch (metric) {
-    case HarnessMetric::kAcc:
-      return Accuracy(task, question, outcome);
-    case HarnessMetric::kAccNorm:
-      return is_best(CodePoints);
-    case HarnessMetric::kAccBytes:
-      return is_best([](const std::string& s) { return s.size(); });
-    case HarnessMetric::kPerplexity:
-      return outcome.log_likelihood[0];
-  }
-  return std::numeric_limits<double>::quiet_NaN();
-}
-
-MetricResult Summarise(const TaskFile& task, size_t metric, const QuestionSetResult& set) {
-  MetricResult result;
-  result.task = set.name;
-  result.metric = MetricName(task.metrics[metric]);
-  result.n = set.outcomes.size();
-  result.is_proportion = task.metrics[metric] != HarnessMetric::kPerplexity;
-  Moments moments;
-  for (const QuestionOutcome& outcome : set.outcomes) {
-    moments.Add(result.is_proportion ? outcome.values[metric] : -outcome.values[metric]);
-  }
-  const Estimate estimate = result.is_proportion
-                                ? Estimate{moments.mean(), moments.standard_error()}
-                                : ExpOfMean(moments);
-  result.value = estimate.value;
-  result.standard_error = estimate.standard_error;
-  return result;
-}
-
-MetricResult Pool(const std::string& name, std::span<const MetricResult> parts) {
-  MetricResult pooled = parts[0];
-  pooled.task = name;
-  pooled.n = 0;
-  double sum = 0;
-  double squares = 0;
-  for (const MetricResult& part : parts) {
-    const double n = static_cast<double>(part.n);
-    pooled.n += part.n;
-    sum += n * part.value;
-    if (part.n > 1) squares += (n - 1) * n * part.standard_error * part.standard_error;
-  }
-  const double n = static_cast<double>(pooled.n);
-  pooled.value = sum / n;
-  pooled.standard_error =
-      pooled.n > parts.size()
-          ? std::sqrt(squares / static_cast<double>(pooled.n - parts.size()) / n)
-          : std::numeric_limits<double>::quiet_NaN();
-  return pooled;
-}
-
-}  // namespace
-
-std::string MetricName(HarnessMetric metric) {
-  switch (metric) {
-    case HarnessMetric::kAcc:
-      return "acc";
-    case HarnessMetric::kAccNorm:
-      return "acc_norm";
-    case HarnessMetric::kAccBytes:
-      return "acc_bytes";
-    case HarnessMetric::kPerplexity:
-      return "perplexity";
-  }
-  return "";
-}
-
-QuestionOutcome JudgeQuestion(const TaskFile& task, const Question& question,
-                              std::vector<double> log_likelihood, std::vector<bool> greedy) {
-  QuestionOutcome outcome{std::move(log_likelihood), std::move(greedy), {}};
-  for (const HarnessMetric metric : task.metrics) {
-    outcome.values.push_back(Value(metric, task, question, outcome));
-  }
-  return outcome;
-}
-
-QuestionSetResult EvaluateQuestions(engine::Engine& engine, const tokenizer::Tokenizer& tokenizer,
-                                    const TaskFile& task, const QuestionSet& set,
-                                    const TaskProgress& progress) {
-  QuestionSetResult result{set.name, set.group, {}, 0};
+// Every prompt with its choices is an item; a question with several prompts has several.
+Scored AskChoices(engine::Engine& engine, const tokenizer::Tokenizer& tokenizer,
+                  const TaskFile& task, const QuestionSet& set, const QuestionOptions& options) {
   std::vector<MultipleChoiceItem> items;
   for (const Question& question : set.questions) {
-    for (size_t p = 0; p < question.prompts.size(); ++p) {
+    for (const std::string& prompt : question.prompts) {
       MultipleChoiceItem& item = items.emplace_back();
-      item.context = question.prompts[p];
+      item.context = prompt;
       for (const std::string& choice : question.choices) {
         item.choices.push_back(task.delimiter + choice);
       }
     }
   }
-  TaskOptions options;
-  options.progress = progress;
-  const auto scored = ScoreMultipleChoice(engine, tokenizer, items, options, result.truncated);
-  auto next = scored.begin();
-  for (const Question& question : set.questions) {
-    std::vector<double> log_likelihood;
-    std::vector<bool> greedy;
-    for (size_t p = 0; p < question.prompts.size(); ++p, ++next) {
-      log_likelihood.insert(log_likelihood.end(), next->log_likelihood.begin(),
-                            next->log_likelihood.end());
-      greedy.insert(greedy.end(), next->greedy.begin(), next->greedy.end());
-    }
-    result.outcomes.push_back(
-        JudgeQuestion(task, question, std::move(log_likelihood), std::move(greedy)));
-  }
-  return result;
+  return AnswerChoices(engine, tokenizer, items, options.journal, options.score);
 }
 
-std::vector<MetricResult> SummariseQuestions(const TaskFile& task,
-                                             std::span<const QuestionSetResult> sets) {
-  std::vector<std::string> groups;
-  for (const QuestionSetResult& set : sets) {
-    if (groups.empty() || groups.back() != set.group) groups.push_back(set.group);
+Scored AskTexts(engine::Engine& engine, const tokenizer::Tokenizer& tokenizer,
+                const QuestionSet& set, const QuestionOptions& options) {
+  std::vector<std::string> texts;
+  for (const Question& question : set.questions) texts.push_back(question.choices[0]);
+  return AnswerTexts(engine, tokenizer, texts, options.journal, options.score);
+}
+
+Scored AskPrompts(engine::Engine& engine, const tokenizer::Tokenizer& tokenizer,
+                  const TaskFile& task, const QuestionSet& set, const QuestionOptions& options) {
+  std::vector<GenerationRequest> requests;
+  for (const Question& question : set.questions) {
+    requests.push_back({question.prompts[0], task.generate.until, task.generate.max_tokens});
   }
-  std::vector<MetricResult> results;
-  for (size_t metric = 0; metric < task.metrics.size(); ++metric) {
-    std::vector<MetricResult> all;
-    for (const QuestionSetResult& set : sets) all.push_back(Summarise(task, metric, set));
-    results.insert(results.end(), all.begin(), all.end());
-    for (const std::string& group : groups) {
-      std::vector<MetricResult> parts;
-      for (size_t i = 0; i < sets.size(); ++i) {
-        if (sets[i].group == group) parts.push_back(all[i]);
-      }
-      if (parts.size() > 1) results.push_back(Pool(task.name + "_" + group, parts));
+  return AnswerPrompts(engine, tokenizer, requests, options.journal, options.score);
+}
+
+Scored Ask(engine::Engine& engine, const tokenizer::Tokenizer& tokenizer, const TaskFile& task,
+           const QuestionSet& set, const QuestionOptions& options) {
+  switch (task.kind) {
+    case RequestKind::kChoices:
+      return AskChoices(engine, tokenizer, task, set, options);
+    case RequestKind::kGenerate:
+      return AskPrompts(engine, tokenizer, task, set, options);
+    case RequestKind::kRolling:
+      return AskTexts(engine, tokenizer, set, options);
+  }
+  return {};
+}
+
+// The answers to a question's prompts as one, which `next` is moved behind.
+Answer TakeAnswer(const Question& question, std::vector<Answer>::iterator& next) {
+  Answer answer = std::move(*next++);
+  for (size_t p = 1; p < question.prompts.size(); ++p, ++next) {
+    answer.log_likelihood.insert(answer.log_likelihood.end(), next->log_likelihood.begin(),
+                                 next->log_likelihood.end());
+    answer.greedy.insert(answer.greedy.end(), next->greedy.begin(), next->greedy.end());
+  }
+  return answer;
+}
+
+}  // namespace
+
+size_t LongestRequest(const tokenizer::Tokenizer& tokenizer, const TaskFile& task,
+                      const QuestionSet& set) {
+  const bool generates = task.kind == RequestKind::kGenerate;
+  const size_t added = generates ? task.generate.max_tokens : 0;
+  size_t longest = 0;
+  for (const Question& question : set.questions) {
+    for (size_t k = 0; k < question.size(); ++k) {
+      const std::string text =
+          question.prompt(k) + (generates ? "" : task.delimiter + question.choice(k));
+      // No more tokens than bytes, BOS and an added leading space.
+      if (text.size() + 2 + added <= longest) continue;
+      longest = std::max(longest, EncodePrompt(tokenizer, text).size() + added);
     }
-    if (groups.size() > 1) results.push_back(Pool(task.name, all));
   }
-  return results;
+  return longest;
+}
+
+QuestionSetResult EvaluateQuestions(engine::Engine& engine, const tokenizer::Tokenizer& tokenizer,
+                                    const TaskFile& task, const QuestionSet& set,
+                                    const QuestionOptions& options) {
+  Scored scored = Ask(engine, tokenizer, task, set, options);
+  QuestionSetResult result{set.name, set.group, {}, scored.truncated};
+  result.shortened = scored.shortened;
+  result.resumed = scored.resumed;
+  const AnswerReader reader(task.generate);
+  auto next = scored.answers.begin();
+  for (const Question& question : set.questions) {
+    Answer answer = TakeAnswer(question, next);
+    switch (task.kind) {
+      case RequestKind::kChoices:
+        result.outcomes.push_back(JudgeQuestion(task, question, std::move(answer.log_likelihood),
+                                                std::move(answer.greedy)));
+        break;
+      case RequestKind::kGenerate:
+        result.outcomes.push_back(JudgeGenerated(
+            task, reader, question, std::move(answer.generated), options.program_runner));
+        break;
+      case RequestKind::kRolling:
+        result.outcomes.push_back(JudgeText(task, question, answer.log_likelihood[0]));
+        break;
+    }
+  }
+  return result;
 }
 
 }  // namespace crossover::evals

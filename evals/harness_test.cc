@@ -49,7 +49,7 @@ TEST_CASE("harness: the share of right answers survives tiny probabilities") {
 
 QuestionSetResult Hits(const char* name, const char* group, std::vector<double> values) {
   QuestionSetResult set{name, group, {}, 0};
-  for (const double value : values) set.outcomes.push_back({{}, {}, {value}});
+  for (const double value : values) set.outcomes.push_back({{}, {value}});
   return set;
 }
 

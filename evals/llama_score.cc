@@ -117,7 +117,7 @@ LlamaResult EvaluateLlama(engine::Engine& engine, const tokenizer::Tokenizer& to
     encoded.push_back(std::move(prepared.back().encoded));
   }
   result.truncated = FitContexts(engine, tokenizer, encoded);
-  const auto scores = ScoreChoices(engine, encoded, progress);
+  const auto scores = ScoreChoices(engine, encoded, {.progress = progress});
   size_t hits = 0;
   size_t choices = 0;
   for (size_t i = 0; i < task.items.size(); ++i) {

@@ -29,16 +29,26 @@ size_t Longest(const EncodedChoices& item) {
 // The last token of a continuation is predicted, never fed.
 size_t Footprint(const EncodedChoices& item) { return item.context.size() + Longest(item) - 1; }
 
+Answer ToAnswer(const std::vector<std::vector<TokenScore>>& choices) {
+  Answer answer;
+  for (const std::vector<TokenScore>& tokens : choices) {
+    double sum = 0;
+    bool greedy = true;
+    for (const TokenScore& token : tokens) {
+      sum += token.log_p;
+      greedy = greedy && token.is_argmax;
+    }
+    answer.log_likelihood.push_back(sum);
+    answer.greedy.push_back(greedy);
+  }
+  return answer;
+}
+
 // Each context is a request; when it is done its choices are, and begin with its pages.
 class Scorer {
  public:
-  Scorer(engine::Engine& engine, std::span<const EncodedChoices> items,
-         const TaskProgress& progress)
-      : engine_(engine),
-        items_(items),
-        progress_(progress),
-        open_(items.size()),
-        scheduler_(engine) {
+  Scorer(engine::Engine& engine, std::span<const EncodedChoices> items, const ScoreOptions& options)
+      : engine_(engine), items_(items), options_(options), open_(items.size()), scheduler_(engine) {
     for (const EncodedChoices& item : items_) {
       auto& scores = scores_.emplace_back();
       for (const auto& continuation : item.continuations) {
@@ -120,8 +130,8 @@ class Scorer {
     if (--open_[i] > 0) return;
     // Now rather than at the end: a damaged model should not run for long.
     for (size_t k = 0; k < scores_[i].size(); ++k) CheckFinite(i, k);
-    ++done_;
-    if (progress_) progress_(done_, items_.size());
+    if (options_.on_answer) options_.on_answer(i, ToAnswer(scores_[i]));
+    if (options_.progress) options_.progress(++done_, items_.size());
   }
 
   void CheckEnd(size_t i, engine::RequestEnd end) const {
@@ -133,7 +143,7 @@ class Scorer {
 
   const engine::Engine& engine_;
   std::span<const EncodedChoices> items_;
-  const TaskProgress& progress_;
+  const ScoreOptions& options_;
   std::vector<std::vector<std::vector<TokenScore>>> scores_;  // [item][choice][token]
   std::vector<size_t> open_;                                  // requests of an item
   size_t done_ = 0;
@@ -172,52 +182,22 @@ size_t FitContexts(const engine::Engine& engine, const tokenizer::Tokenizer& tok
 }
 
 std::vector<std::vector<std::vector<TokenScore>>> ScoreChoices(
-    engine::Engine& engine, std::span<const EncodedChoices> items, const TaskProgress& progress) {
-  return Scorer(engine, items, progress).Run();
+    engine::Engine& engine, std::span<const EncodedChoices> items, const ScoreOptions& options) {
+  return Scorer(engine, items, options).Run();
 }
 
-void Choose(const MultipleChoiceItem& item, ItemResult& result) {
-  std::vector<double> normalised;
-  for (size_t k = 0; k < item.choices.size(); ++k) {
-    const auto characters = static_cast<double>(Characters(item.choices[k]));
-    normalised.push_back(result.log_likelihood[k] / characters);
-  }
-  const auto best = [](const std::vector<double>& v) {
-    return static_cast<size_t>(std::max_element(v.begin(), v.end()) - v.begin());
-  };
-  result.chosen = best(result.log_likelihood);
-  result.chosen_norm = best(normalised);
-  result.correct = result.chosen == item.answer;
-  result.correct_norm = result.chosen_norm == item.answer;
-}
-
-std::vector<ItemResult> ScoreMultipleChoice(engine::Engine& engine,
-                                            const tokenizer::Tokenizer& tokenizer,
-                                            const std::vector<MultipleChoiceItem>& items,
-                                            const TaskOptions& options, size_t& truncated) {
-  const size_t count = options.limit == 0 ? items.size() : std::min(options.limit, items.size());
+Scored ScoreMultipleChoice(engine::Engine& engine, const tokenizer::Tokenizer& tokenizer,
+                           std::span<const MultipleChoiceItem> items, const ScoreOptions& options) {
   std::vector<EncodedChoices> encoded;
-  for (size_t i = 0; i < count; ++i) {
-    encoded.push_back(EncodeChoices(
-        tokenizer, FewshotPrefix(items, i, options.fewshot) + items[i].context, items[i].choices));
+  for (const MultipleChoiceItem& item : items) {
+    encoded.push_back(EncodeChoices(tokenizer, item.context, item.choices, options.parse_special));
   }
-  truncated += FitContexts(engine, tokenizer, encoded);
-  const auto scores = ScoreChoices(engine, encoded, options.progress);
-  std::vector<ItemResult> results(count);
-  for (size_t i = 0; i < count; ++i) {
-    for (const std::vector<TokenScore>& tokens : scores[i]) {
-      double sum = 0;
-      bool greedy = true;
-      for (const TokenScore& token : tokens) {
-        sum += token.log_p;
-        greedy = greedy && token.is_argmax;
-      }
-      results[i].log_likelihood.push_back(sum);
-      results[i].greedy.push_back(greedy);
-    }
-    Choose(items[i], results[i]);
+  Scored scored;
+  scored.truncated = FitContexts(engine, tokenizer, encoded);
+  for (const auto& choices : ScoreChoices(engine, encoded, options)) {
+    scored.answers.push_back(ToAnswer(choices));
   }
-  return results;
+  return scored;
 }
 
 }  // namespace crossover::evals

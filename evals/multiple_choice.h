@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "engine/engine.h"
-#include "evals/evaluate.h"
+#include "evals/answer.h"
 #include "evals/prompts.h"
 #include "evals/task.h"
 
@@ -26,16 +26,11 @@ size_t FitContexts(const engine::Engine& engine, const tokenizer::Tokenizer& tok
 /// Of each item and choice the scores of its tokens; contexts are fed once for all their choices.
 /// Error(kNonFinite, kInterrupted). Precondition: FitContexts.
 std::vector<std::vector<std::vector<TokenScore>>> ScoreChoices(
-    engine::Engine& engine, std::span<const EncodedChoices> items, const TaskProgress& progress);
+    engine::Engine& engine, std::span<const EncodedChoices> items, const ScoreOptions& options);
 
-/// Fills chosen, chosen_norm, correct and correct_norm from log_likelihood; the first of equals
-/// wins.
-void Choose(const MultipleChoiceItem& item, ItemResult& result);
-
-/// `truncated` counts items whose context was cut.
-std::vector<ItemResult> ScoreMultipleChoice(engine::Engine& engine,
-                                            const tokenizer::Tokenizer& tokenizer,
-                                            const std::vector<MultipleChoiceItem>& items,
-                                            const TaskOptions& options, size_t& truncated);
+/// Contexts that are too long lose their beginning. Error(kInvalidArgument, kOutOfMemory,
+/// kNonFinite, kInterrupted).
+Scored ScoreMultipleChoice(engine::Engine& engine, const tokenizer::Tokenizer& tokenizer,
+                           std::span<const MultipleChoiceItem> items, const ScoreOptions& options);
 
 }  // namespace crossover::evals

@@ -39,19 +39,13 @@ std::string Prefix(const std::vector<Item>& items, size_t index, size_t fewshot)
 }
 
 std::vector<TokenId> Encode(const tokenizer::Tokenizer& tokenizer, std::string_view text,
-                            bool with_bos) {
-  auto tokens = tokenizer.Encode(text, {.add_special = with_bos, .parse_special = false});
+                            bool with_bos, bool parse_special) {
+  auto tokens = tokenizer.Encode(text, {.add_special = with_bos, .parse_special = parse_special});
   if (with_bos && tokenizer.adds_eos() && !tokens.empty()) tokens.pop_back();
+  // Most chat templates write BOS, some leave it to the tokenizer.
+  const bool twice = tokens.size() > 1 && tokenizer.adds_bos() && tokens[0] == tokens[1];
+  if (with_bos && parse_special && twice) tokens.erase(tokens.begin());
   return tokens;
-}
-
-// What stands before a text that has nothing before it.
-TokenId PrefixToken(const tokenizer::Tokenizer& tokenizer) {
-  const auto& vocabulary = tokenizer.vocabulary();
-  if (vocabulary.bos) return *vocabulary.bos;
-  if (vocabulary.eos) return *vocabulary.eos;
-  throw Error(ErrorCode::kUnsupported,
-              "an empty prompt needs a BOS or EOS token, and the vocabulary has neither");
 }
 
 }  // namespace
@@ -66,18 +60,18 @@ std::string FewshotPrefix(const std::vector<GenerationItem>& items, size_t index
 }
 
 EncodedChoices EncodeChoices(const tokenizer::Tokenizer& tokenizer, std::string_view context,
-                             const std::vector<std::string>& choices) {
+                             const std::vector<std::string>& choices, bool parse_special) {
   const size_t last = context.find_last_not_of(kWhitespace);
   const size_t kept = last == std::string_view::npos ? 0 : last + 1;
   const std::string moved(context.substr(kept));
   const std::string stem(context.substr(0, kept));
   EncodedChoices encoded;
-  encoded.context = EncodePrompt(tokenizer, stem);
+  encoded.context = EncodePrompt(tokenizer, stem, parse_special);
   for (const std::string& choice : choices) {
     const std::string continuation = moved + choice;
-    std::vector<TokenId> whole = Encode(tokenizer, stem + continuation, true);
+    std::vector<TokenId> whole = Encode(tokenizer, stem + continuation, true, parse_special);
     if (stem.empty() || whole.size() <= encoded.context.size()) {
-      encoded.continuations.push_back(Encode(tokenizer, continuation, false));
+      encoded.continuations.push_back(Encode(tokenizer, continuation, false, parse_special));
     } else {
       encoded.continuations.emplace_back(
           whole.begin() + static_cast<std::ptrdiff_t>(encoded.context.size()), whole.end());
@@ -86,8 +80,17 @@ EncodedChoices EncodeChoices(const tokenizer::Tokenizer& tokenizer, std::string_
   return encoded;
 }
 
-std::vector<TokenId> EncodePrompt(const tokenizer::Tokenizer& tokenizer, std::string_view prompt) {
-  std::vector<TokenId> tokens = Encode(tokenizer, prompt, true);
+TokenId PrefixToken(const tokenizer::Tokenizer& tokenizer) {
+  const auto& vocabulary = tokenizer.vocabulary();
+  if (vocabulary.bos) return *vocabulary.bos;
+  if (vocabulary.eos) return *vocabulary.eos;
+  throw Error(ErrorCode::kUnsupported,
+              "an empty prompt needs a BOS or EOS token, and the vocabulary has neither");
+}
+
+std::vector<TokenId> EncodePrompt(const tokenizer::Tokenizer& tokenizer, std::string_view prompt,
+                                  bool parse_special) {
+  std::vector<TokenId> tokens = Encode(tokenizer, prompt, true, parse_special);
   if (tokens.empty()) tokens.push_back(PrefixToken(tokenizer));
   return tokens;
 }

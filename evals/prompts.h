@@ -29,11 +29,18 @@ struct EncodedChoices {
 /// continuations; context + continuation is tokenised as one text, and what comes after as many
 /// tokens as the context alone has is the continuation. An empty context becomes BOS (or EOS).
 /// Where joining swallows the whole continuation it is tokenised on its own.
+/// With `parse_special` the context is a chat template's: its special tokens are read, and BOS is
+/// not put before it a second time.
 EncodedChoices EncodeChoices(const tokenizer::Tokenizer& tokenizer, std::string_view context,
-                             const std::vector<std::string>& choices);
+                             const std::vector<std::string>& choices, bool parse_special = false);
 
 /// Prompt tokens, with BOS where the vocabulary adds it, never with EOS; at least one.
-std::vector<TokenId> EncodePrompt(const tokenizer::Tokenizer& tokenizer, std::string_view prompt);
+std::vector<TokenId> EncodePrompt(const tokenizer::Tokenizer& tokenizer, std::string_view prompt,
+                                  bool parse_special = false);
+
+/// What stands before a text that has nothing before it: BOS, or else EOS. Error(kUnsupported) if
+/// the vocabulary has neither.
+TokenId PrefixToken(const tokenizer::Tokenizer& tokenizer);
 
 /// Drops tokens after the first (BOS) until `room` are left; true if any were dropped.
 bool TruncateLeft(std::vector<TokenId>& tokens, size_t room, bool keep_first);

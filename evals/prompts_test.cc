@@ -1,7 +1,7 @@
 #include "evals/prompts.h"
 
 #include "base/error.h"
-#include "evals/multiple_choice.h"
+#include "evals/evaluate.h"
 #include "tests/support/test_support.h"
 
 namespace crossover::evals {

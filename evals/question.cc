@@ -28,6 +28,8 @@ Question MakeQuestion(const TaskFile& task, const Record& fields) {
   }
   if (task.labels.empty()) {
     if (count != 1) fail("expected one choice, because the task names no answer");
+    // A text to be counted must render now, while the line is known.
+    if (task.kind == RequestKind::kRolling) (void)task.counted.Render(fields);
     question.right = {true};
     return question;
   }
@@ -71,6 +73,7 @@ std::vector<Question> ReadQuestions(const TaskFile& task, const std::vector<Data
         }
         questions.push_back(MakeQuestion(task, record.fields));
         questions.back().line = record.line;
+        questions.back().fields = std::move(record.fields);
       } catch (const Error& error) {
         FailAt((directory / file).string(), record.line, error.what());
       }
@@ -145,6 +148,7 @@ QuestionSet LoadQuestions(const TaskFile& task, const TaskMember& member,
   QuestionSet set;
   set.name = member.name.empty() ? task.name : fmt::format("{}_{}", task.name, member.name);
   set.group = member.group;
+  set.fewshot = fewshot;
   set.questions = ReadQuestions(task, task.items, member, directory);
   set.available = set.questions.size();
   if (limit > 0 && limit < set.available) set.questions.resize(limit);

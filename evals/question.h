@@ -10,12 +10,14 @@
 
 namespace crossover::evals {
 
-/// Choice k continues prompt k; where there is one prompt or one choice it serves for all k.
+/// Choice k continues prompt k; where there is one prompt or one choice it serves for all k. Where
+/// the answer is generated, or a text is read whole, there is one choice: the answer, or the text.
 struct Question {
   std::vector<std::string> prompts;
   std::vector<std::string> choices;  // without the delimiter
   std::vector<bool> right;           // of each k
   size_t line = 0;                   // where the item begins in its file
+  Record fields = Record::object();  // the item, with what the task file defines
 
   size_t size() const { return right.size(); }
   const std::string& prompt(size_t k) const { return prompts[prompts.size() == 1 ? 0 : k]; }
@@ -28,6 +30,7 @@ struct QuestionSet {
   std::string group;  // empty: none
   std::vector<Question> questions;
   size_t available = 0;  // items in the file, of which `limit` were taken
+  size_t fewshot = 0;    // examples before each
 };
 
 /// Reads the member's files under `directory` and puts the task's description and `fewshot`

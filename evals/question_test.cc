@@ -190,6 +190,45 @@ TEST_CASE("question: boolq and openbookqa") {
   CHECK(data.Load("openbookqa").questions[0].prompts == Texts{"What is wet?"});
 }
 
+TEST_CASE("question: gsm8k with an answered example") {
+  const Data data;
+  data.Write("gsm8k/test.jsonl", R"({"question":"Two and two?","answer":"2+2=4\n#### 4"})");
+  data.Write("gsm8k/train.jsonl", R"({"question":"One?","answer":"#### 1"})");
+  const Question question = data.Load("gsm8k", 1).questions[0];
+  CHECK(question.prompts ==
+        Texts{"Question: One?\nAnswer: #### 1\n\nQuestion: Two and two?\nAnswer:"});
+  CHECK(question.choices == Texts{"2+2=4\n#### 4"});
+  data.Write("gsm8k/test.jsonl", R"({"question":"Two and two?","solution":"4"})");
+  CHECK(data.Failure("gsm8k") == "gsm8k/test.jsonl:1: expected a field \"answer\"");
+}
+
+TEST_CASE("question: humaneval's prompt is as it is, its tests call the function") {
+  const Data data;
+  data.Write(
+      "humaneval/HumanEval.jsonl",
+      R"({"task_id":"HumanEval/0","prompt":"def f():\n","entry_point":"f",)"
+      R"("canonical_solution":"    return 1\n","test":"\ndef check(c):\n    assert c()\n"})");
+  const TaskFile task = *FindTaskFile("humaneval");
+  const Question question = data.Load("humaneval").questions[0];
+  CHECK(question.prompts == Texts{"def f():\n"});
+  CHECK(question.choices == Texts{"\ndef check(c):\n    assert c()\n\ncheck(f)"});
+  Record fields = question.fields;
+  fields["generated"] = "    return 2\n";
+  CHECK(task.generate.program.Render(fields) ==
+        "def f():\n    return 2\n\n\ndef check(c):\n    assert c()\n\ncheck(f)");
+}
+
+TEST_CASE("question: wikitext is read as ordinary text and counted as it stands") {
+  const Data data;
+  data.Write("wikitext2/wiki.test.raw", " \n = A = \n One , two @-@ three . \n = B = \n x \n");
+  const QuestionSet set = data.Load("wikitext");
+  REQUIRE(set.questions.size() == 2);
+  CHECK(set.questions[0].prompts == Texts{""});
+  CHECK(set.questions[0].choices == Texts{" = A =\nOne, two-three . "});
+  CHECK(FindTaskFile("wikitext")->counted.Render(set.questions[0].fields) ==
+        " = A = \n One , two @-@ three . ");
+}
+
 TEST_CASE("question: what is off in the data is said with file and line") {
   const Data data;
   CHECK(data.Failure("boolq").find("has no boolq/dev.jsonl nor boolq/val.jsonl") !=

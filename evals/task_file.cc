@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/output_file.h"
+#include "evals/answer_reader.h"
 #include "evals/shipped_tasks.h"
 
 namespace crossover::evals {
@@ -44,6 +45,16 @@ class Reader {
   std::string Text(const char* key, const char* otherwise) const {
     return Has(key) ? Text(key) : otherwise;
   }
+  bool Flag(const char* key) const {
+    if (!Has(key)) return false;
+    if (!Get(key).is_boolean()) Fail(fmt::format("expected true or false as \"{}\"", key));
+    return Get(key).get<bool>();
+  }
+  size_t Count(const char* key, size_t otherwise) const {
+    if (!Has(key)) return otherwise;
+    if (!Get(key).is_number_unsigned()) Fail(fmt::format("expected a number as \"{}\"", key));
+    return Get(key).get<size_t>();
+  }
   std::vector<std::string> Texts(const char* key) const {
     const Record& value = Get(key);
     std::vector<std::string> texts;
@@ -67,6 +78,11 @@ class Reader {
   Template TemplateAt(const char* key) const {
     const std::string text = Text(key);
     return Parsed(key, [&](const Record&) { return Template::Parse(text); });
+  }
+  /// A regular expression, tried out.
+  std::string Pattern(const char* key) const {
+    const std::string pattern = Text(key);
+    return Parsed(key, [&](const Record&) { return CheckedPattern(pattern); });
   }
   TemplateList ListAt(const char* key) const { return Parsed(key, TemplateList::Parse); }
 
@@ -93,12 +109,7 @@ constexpr std::array kLayouts = {
     std::pair<std::string_view, Layout>{"json", Layout::kJsonArray},
     std::pair<std::string_view, Layout>{"csv", Layout::kCsv},
     std::pair<std::string_view, Layout>{"lines", Layout::kLines},
-};
-constexpr std::array kMetrics = {
-    std::pair<std::string_view, HarnessMetric>{"acc", HarnessMetric::kAcc},
-    std::pair<std::string_view, HarnessMetric>{"acc_norm", HarnessMetric::kAccNorm},
-    std::pair<std::string_view, HarnessMetric>{"acc_bytes", HarnessMetric::kAccBytes},
-    std::pair<std::string_view, HarnessMetric>{"perplexity", HarnessMetric::kPerplexity},
+    std::pair<std::string_view, Layout>{"wikitext", Layout::kWikitext},
 };
 constexpr std::array kOrders = {
     std::pair<std::string_view, ExampleOrder>{"sample", ExampleOrder::kSample},
@@ -158,6 +169,10 @@ std::vector<TaskMember> ParseMembers(const Reader& reader) {
 }
 
 void ParsePrompt(const Reader& reader, TaskFile& task) {
+  if (!reader.Has("prompt") && !reader.Has("prompts") && reader.Has("counted")) {
+    task.prompts = TemplateList::Parse(Record::array({""}));
+    return;
+  }
   if (reader.Has("prompt") == reader.Has("prompts")) {
     reader.Fail("expected either \"prompt\" (for all choices) or \"prompts\" (one a choice)");
   }
@@ -174,45 +189,126 @@ void ParseAnswer(const Reader& reader, const std::string& where, TaskFile& task)
   const Reader answer(reader.Get("answer"), where + ": \"answer\"", {"is", "among", "mass"});
   task.answer = answer.TemplateAt("is");
   task.labels = answer.ListAt("among");
-  if (!answer.Has("mass")) return;
-  if (!answer.Get("mass").is_boolean()) answer.Fail("expected true or false as \"mass\"");
-  task.mass = answer.Get("mass").get<bool>();
+  task.mass = answer.Flag("mass");
+}
+
+Extraction ParseExtraction(const Record& json, const std::string& name, const std::string& where) {
+  const Reader reader(json, fmt::format("{}: \"extract\": \"{}\"", where, name), {"regex", "last"});
+  return {name, reader.Has("regex") ? reader.Pattern("regex") : "", reader.Flag("last")};
+}
+
+GenerateSpec ParseGenerate(const Record& json, const std::string& where) {
+  const Reader reader(json, where, {"until", "max_tokens", "extract", "ignore", "program"});
+  GenerateSpec spec;
+  spec.until = reader.Texts("until");
+  for (const std::string& text : spec.until) {
+    if (text.empty()) reader.Fail("expected no empty text in \"until\"");
+  }
+  spec.max_tokens = reader.Count("max_tokens", spec.max_tokens);
+  if (spec.max_tokens == 0) reader.Fail("expected at least 1 as \"max_tokens\"");
+  if (reader.Has("extract")) {
+    const Record& extract = reader.Get("extract");
+    if (!extract.is_object() || extract.empty()) {
+      reader.Fail("expected {name: {\"regex\": …}} as \"extract\"");
+    }
+    for (const auto& [name, how] : extract.items()) {
+      spec.extractions.push_back(ParseExtraction(how, name, where));
+    }
+  } else {
+    spec.extractions.push_back({"none", ""});
+  }
+  if (reader.Has("ignore")) {
+    const Reader ignore(reader.Get("ignore"), where + ": \"ignore\"", {"case", "regexes"});
+    spec.ignore_case = ignore.Flag("case");
+    if (ignore.Has("regexes")) {
+      for (const std::string& pattern : ignore.Texts("regexes")) {
+        spec.ignored.push_back(
+            ignore.Parsed("regexes", [&](const Record&) { return CheckedPattern(pattern); }));
+      }
+    }
+  }
+  if (reader.Has("program")) spec.program = reader.TemplateAt("program");
+  return spec;
+}
+
+// What is asked: choices, or a text to go on with, or a text to be read whole.
+void ParseRequest(const Reader& reader, const std::string& where, TaskFile& task) {
+  if (reader.Has("choices") == reader.Has("target")) {
+    reader.Fail("expected either \"choices\" or one \"target\"");
+  }
+  const bool rolling = reader.Has("counted");
+  if (reader.Has("generate") && rolling) {
+    reader.Fail("\"generate\" and \"counted\" do not go together");
+  }
+  if (reader.Has("choices")) {
+    if (reader.Has("generate") || rolling) reader.Fail("expected a \"target\", not \"choices\"");
+    task.choices = reader.ListAt("choices");
+    return;
+  }
+  const Record one = Record::array({reader.Text("target")});
+  task.choices = reader.Parsed("target", [&](const Record&) { return TemplateList::Parse(one); });
+  if (rolling) {
+    task.kind = RequestKind::kRolling;
+    task.counted = reader.TemplateAt("counted");
+  } else {
+    task.kind = RequestKind::kGenerate;
+    task.generate = ParseGenerate(reader.Get("generate"), where + ": \"generate\"");
+  }
+}
+
+bool Fits(HarnessMetric metric, const TaskFile& task) {
+  switch (metric) {
+    case HarnessMetric::kAcc:
+      return task.kind == RequestKind::kChoices;
+    case HarnessMetric::kAccNorm:
+    case HarnessMetric::kAccBytes:
+      return task.kind == RequestKind::kChoices && !task.labels.empty() && !task.mass;
+    case HarnessMetric::kPerplexity:
+      return task.kind == RequestKind::kChoices && task.labels.empty();
+    case HarnessMetric::kExactMatch:
+      return task.kind == RequestKind::kGenerate;
+    case HarnessMetric::kPassAt1:
+      return task.kind == RequestKind::kGenerate && !task.generate.program.empty();
+    case HarnessMetric::kWordPerplexity:
+    case HarnessMetric::kBytePerplexity:
+    case HarnessMetric::kBitsPerByte:
+      return task.kind == RequestKind::kRolling;
+  }
+  return false;
 }
 
 void ParseMetrics(const Reader& reader, TaskFile& task) {
   for (const std::string& name : reader.Texts("metrics")) {
-    task.metrics.push_back(reader.Among(name, "metrics", kMetrics));
-    const bool fits = task.metrics.back() == HarnessMetric::kAcc ||
-                      (task.metrics.back() == HarnessMetric::kPerplexity) == task.labels.empty();
-    if (!fits || (task.mass && task.metrics.back() != HarnessMetric::kAcc)) {
-      reader.Fail(fmt::format("the metric \"{}\" does not go with this \"answer\"", name));
+    task.metrics.push_back(reader.Among(name, "metrics", kHarnessMetrics));
+    if (!Fits(task.metrics.back(), task)) {
+      reader.Fail(fmt::format("the metric \"{}\" does not go with this kind of task", name));
     }
   }
 }
 
 TaskFile Parse(const Record& json, const std::string& where) {
   const Reader reader(json, where,
-                      {"task", "about", "items", "examples", "order", "members", "description",
-                       "prompt", "prompts", "delimiter", "choices", "answer", "metrics", "count"});
+                      {"task", "about", "version", "items", "examples", "order", "fewshot",
+                       "members", "description", "prompt", "prompts", "delimiter", "choices",
+                       "target", "generate", "counted", "answer", "metrics", "count"});
   TaskFile task;
   task.name = reader.Text("task");
+  task.version = reader.Text("version", "");
   task.items = ParseSources(reader, "items", where);
   if (reader.Has("examples")) {
     task.examples_are_items = reader.Get("examples") == "items";
     task.examples = task.examples_are_items ? task.items : ParseSources(reader, "examples", where);
   }
   task.order = reader.Among(reader.Text("order", "sample"), "order", kOrders);
+  task.fewshot = reader.Count("fewshot", 0);
   task.members = ParseMembers(reader);
   if (reader.Has("description")) task.description = reader.TemplateAt("description");
   ParsePrompt(reader, task);
-  task.choices = reader.ListAt("choices");
+  ParseRequest(reader, where, task);
   task.delimiter = reader.Text("delimiter", " ");
   ParseAnswer(reader, where, task);
   ParseMetrics(reader, task);
-  if (reader.Has("count")) {
-    if (!reader.Get("count").is_number_unsigned()) reader.Fail("expected a number as \"count\"");
-    task.published_count = reader.Get("count").get<size_t>();
-  }
+  task.published_count = reader.Count("count", 0);
   return task;
 }
 
@@ -232,6 +328,15 @@ std::optional<TaskFile> Part(const TaskFile& task, std::string_view part) {
 }
 
 }  // namespace
+
+std::vector<TaskFile::Column> TaskFile::columns() const {
+  std::vector<Column> columns;
+  for (const HarnessMetric metric : metrics) {
+    const size_t count = std::max<size_t>(generate.extractions.size(), 1);
+    for (size_t k = 0; k < count; ++k) columns.push_back({metric, k});
+  }
+  return columns;
+}
 
 TaskFile ParseTaskFile(std::string_view json, std::string_view source) {
   Record parsed;

@@ -22,6 +22,7 @@ class Template {
   /// Numbers and booleans fill a hole as JSON writes them. Error(kInvalidArgument) names a field
   /// that is absent or holds no single value, or a filter that cannot be applied.
   std::string Render(const Record& record) const;
+  bool empty() const { return parts_.empty(); }  // never parsed
 
  private:
   struct Hole {

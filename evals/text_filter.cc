@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "evals/prompts.h"
+#include "evals/wikitext.h"
 
 namespace crossover::evals {
 namespace {
@@ -23,16 +24,6 @@ std::string Capitalize(std::string text) {
   return text;
 }
 
-// One pass from left to right: three spaces become two, as in the harness.
-std::string Replace(std::string_view text, std::string_view from, std::string_view to) {
-  std::string result;
-  for (size_t found; (found = text.find(from)) != std::string_view::npos;) {
-    result.append(text.substr(0, found)).append(to);
-    text.remove_prefix(found + from.size());
-  }
-  return result.append(text);
-}
-
 std::string DropBrackets(std::string_view text) {
   std::string result;
   for (size_t open; (open = text.find('[')) != std::string_view::npos;) {
@@ -46,7 +37,8 @@ std::string DropBrackets(std::string_view text) {
 }
 
 std::string Wikihow(std::string text) {
-  return Replace(DropBrackets(Replace(Strip(std::move(text)), " [title]", ". ")), "  ", " ");
+  // One pass: three spaces become two, as in the harness.
+  return ReplaceAll(DropBrackets(ReplaceAll(Strip(std::move(text)), " [title]", ". ")), "  ", " ");
 }
 
 std::string Fragment(std::string text) {
@@ -59,7 +51,7 @@ std::string Fragment(std::string text) {
   return text.substr(0, start + 1) + Capitalize(text.substr(start + 1));
 }
 
-std::string Spaces(std::string text) { return Replace(text, "_", " "); }
+std::string Spaces(std::string text) { return ReplaceAll(text, "_", " "); }
 
 std::string FirstWords(std::string text) {
   const size_t space = text.rfind(' ');
@@ -79,7 +71,7 @@ constexpr std::array kFilters = {
     NamedFilter{"strip", Strip},        NamedFilter{"capitalize", Capitalize},
     NamedFilter{"spaces", Spaces},      NamedFilter{"first_words", FirstWords},
     NamedFilter{"last_word", LastWord}, NamedFilter{"wikihow", Wikihow},
-    NamedFilter{"fragment", Fragment},
+    NamedFilter{"fragment", Fragment},  NamedFilter{"wikitext", DetokenizeWikitext},
 };
 
 const NamedFilter* Find(std::string_view name) {

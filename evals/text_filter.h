@@ -14,6 +14,7 @@ namespace crossover::evals {
 /// last_word        the last word alone
 /// wikihow          HellaSwag's clean-up: strip, " [title]" → ". ", drop [...], "  " → " "
 /// fragment         capitalizes an unfinished sentence at the end: "… roof. he" → "… roof. He"
+/// wikitext         WikiText as ordinary text (evals/wikitext.h)
 /// Error(kInvalidArgument) names a filter that does not exist or cannot be applied.
 std::string ApplyFilter(std::string_view filter, std::string text);
 

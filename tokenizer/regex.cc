@@ -60,9 +60,9 @@ struct Regex::Scratch::Impl {
   Handle<pcre2_match_context> context = Checked(pcre2_match_context_create(nullptr));
 };
 
-Regex::Scratch::Scratch() : impl_(std::make_unique<Impl>()) {
+Regex::Scratch::Scratch(uint32_t most_steps) : impl_(std::make_unique<Impl>()) {
   // A pattern may step back over a word as long as the text; the defaults are made for short ones.
-  pcre2_set_match_limit(impl_->context.get(), UINT32_MAX);
+  pcre2_set_match_limit(impl_->context.get(), most_steps);
   pcre2_set_depth_limit(impl_->context.get(), UINT32_MAX);
   pcre2_set_heap_limit(impl_->context.get(), UINT32_MAX);
 }
@@ -105,7 +105,7 @@ std::optional<Regex::Match> Regex::Find(std::string_view text, size_t offset,
   if (result == PCRE2_ERROR_NOMATCH) return std::nullopt;
   if (result < 0) {
     throw Error(ErrorCode::kOutOfMemory,
-                fmt::format("cannot split text of {} bytes into words: {}; split the text",
+                fmt::format("cannot search a text of {} bytes for a pattern: {}; shorten the text",
                             text.size(), ErrorText(result)));
   }
   const PCRE2_SIZE* range = pcre2_get_ovector_pointer(data);

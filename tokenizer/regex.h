@@ -1,6 +1,7 @@
 // PCRE2 as this folder needs it: find the next match in well-formed UTF-8, whatever its length.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,7 +23,9 @@ class Regex {
   /// Working memory of one thread's search.
   class Scratch {
    public:
-    Scratch();
+    /// `most_steps`: what a search may try; words of any length need no limit, patterns from
+    /// elsewhere do.
+    explicit Scratch(uint32_t most_steps = UINT32_MAX);
     ~Scratch();
     Scratch(const Scratch&) = delete;
     Scratch& operator=(const Scratch&) = delete;
@@ -37,6 +40,7 @@ class Regex {
     size_t begin, end;
   };
   /// The first non-empty match at or behind `offset`. `text` must be well-formed UTF-8.
+  /// Error(kOutOfMemory) where the search takes more memory or steps than it may.
   std::optional<Match> Find(std::string_view text, size_t offset, Scratch& scratch) const;
 
  private:

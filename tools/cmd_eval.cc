@@ -1,22 +1,17 @@
 // crossover eval: accuracy of models on tasks.
 #include <fmt/format.h>
 
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "base/error.h"
 #include "base/output_file.h"
-#include "base/progress.h"
-#include "engine/load_tokenizer.h"
-#include "evals/capacity.h"
-#include "evals/evaluate.h"
-#include "evals/harness.h"
+#include "evals/answer_journal.h"
+#include "evals/program.h"
 #include "tools/command.h"
+#include "tools/eval_model.h"
 #include "tools/eval_print.h"
-#include "tools/eval_samples.h"
 #include "tools/eval_task.h"
 
 namespace crossover::tools {
@@ -25,92 +20,38 @@ namespace {
 struct EvalFlags : EvalTaskFlags {
   std::vector<std::string> models;
   std::string samples;
+  std::string resume;
+  bool run_programs = false;
   size_t max_new_tokens = 64;
   bool csv = false;
 };
 
-// Evaluates tasks on one model.
-class ModelEvaluation {
- public:
-  ModelEvaluation(const std::string& path, const EvalFlags& flags, const GlobalOptions& globals,
-                  OutputFile* samples)
-      : path_(path),
-        name_(std::filesystem::path(path).filename().string()),
-        flags_(flags),
-        quiet_(globals.quiet),
-        samples_(samples),
-        model_(engine::Model::Load(path, globals.model_options())),
-        tokenizer_(engine::LoadTokenizer(model_->file())),
-        engine_(model_,
-                evals::EvaluationEngineOptions(globals.engine_options(), model_->config())) {}
-
-  std::vector<evals::MetricResult> Evaluate(const evals::Task& task) {
-    std::optional<Progress> bar;
-    evals::TaskOptions options;
-    options.limit = flags_.limit;
-    options.fewshot = flags_.fewshot;
-    options.max_new_tokens = flags_.max_new_tokens;
-    options.whole_answers = samples_ != nullptr;
-    options.progress = Show(bar, task.name);
-    const evals::TaskResult result = evals::EvaluateTask(engine_, *tokenizer_, task, options);
-    bar.reset();
-    WarnOfCuts(task.name, result.truncated);
-    for (size_t i = 0; samples_ != nullptr && i < result.items.size(); ++i) {
-      samples_->Write(SampleLine(path_, task, i, result.items[i]));
-    }
-    return result.metrics;
-  }
-
-  std::vector<evals::MetricResult> Evaluate(const HarnessTask& task) {
-    std::vector<evals::QuestionSetResult> results;
-    for (const evals::QuestionSet& set : task.sets) {
-      std::optional<Progress> bar;
-      results.push_back(
-          evals::EvaluateQuestions(engine_, *tokenizer_, task.file, set, Show(bar, set.name)));
-      bar.reset();
-      WarnOfCuts(set.name, results.back().truncated);
-      const auto& outcomes = results.back().outcomes;
-      for (size_t i = 0; samples_ != nullptr && i < outcomes.size(); ++i) {
-        samples_->Write(SampleLine(path_, task.file, set, i, outcomes[i]));
-      }
-    }
-    return evals::SummariseQuestions(task.file, results);
-  }
-
- private:
-  evals::TaskProgress Show(std::optional<Progress>& bar, const std::string& task) const {
-    return [this, &bar, task](size_t done, size_t total) {
-      if (!bar) bar.emplace(fmt::format("{} {}", name_, task), total, !quiet_);
-      bar->Update(done);
-    };
-  }
-  void WarnOfCuts(const std::string& task, size_t truncated) const {
-    if (truncated == 0) return;
-    fmt::print(stderr,
-               "crossover: {} {}: the beginning of {} items was cut to fit the model's context\n",
-               name_, task, truncated);
-  }
-
-  const std::string& path_;
-  std::string name_;
-  const EvalFlags& flags_;
-  bool quiet_;
-  OutputFile* samples_;  // may be null
-  std::shared_ptr<const engine::Model> model_;
-  std::unique_ptr<const tokenizer::Tokenizer> tokenizer_;
-  engine::Engine engine_;
-};
-
 void Run(const EvalFlags& flags, const GlobalOptions& globals) {
   const std::vector<EvalTask> tasks = LoadEvalTasks(flags);
+  std::optional<evals::ProgramRunner> runner;
+  if (flags.run_programs) runner.emplace();
+  std::optional<evals::AnswerJournal> journal;
+  if (!flags.resume.empty()) journal.emplace(flags.resume);
   std::optional<OutputFile> samples;
   if (!flags.samples.empty()) samples.emplace(flags.samples);
+  EvalRun run;
+  run.quiet = globals.quiet;
+  run.max_new_tokens = flags.max_new_tokens;
+  run.samples = samples ? &*samples : nullptr;
+  run.journal = journal ? &*journal : nullptr;
+  run.program_runner = runner ? &*runner : nullptr;
   std::vector<EvalRow> rows;
+  const auto add = [&](const std::string& path, const std::vector<evals::MetricResult>& metrics) {
+    for (const evals::MetricResult& metric : metrics) rows.push_back({path, metric});
+  };
   for (const std::string& path : flags.models) {
-    ModelEvaluation evaluation(path, flags, globals, samples ? &*samples : nullptr);
+    ModelEvaluation evaluation(path, tasks, run, globals);
     for (const EvalTask& task : tasks) {
-      const auto metrics = std::visit([&](const auto& t) { return evaluation.Evaluate(t); }, task);
-      for (const evals::MetricResult& metric : metrics) rows.push_back({path, metric});
+      if (const auto* plain = std::get_if<PlainTask>(&task)) {
+        add(path, evaluation.Evaluate(*plain));
+      } else {
+        add(path, evaluation.Evaluate(std::get<HarnessTask>(task)).metrics);
+      }
     }
   }
   if (samples) samples->Commit();
@@ -141,10 +82,11 @@ void AddEval(CLI::App& app, const GlobalOptions& globals) {
   command->add_option("--limit", flags->limit, "At most so many items a task (default: all)")
       ->check(CLI::Range(size_t{1}, size_t{1} << 40))
       ->type_name("N");
-  command->add_option("--fewshot", flags->fewshot, "Answered items before each item")
+  command
+      ->add_option("--fewshot", flags->fewshot,
+                   "Answered items before each item (default: as many as the task says)")
       ->check(CLI::Range(size_t{0}, size_t{1000}))
-      ->type_name("N")
-      ->capture_default_str();
+      ->type_name("N");
   command
       ->add_option("--max-new-tokens", flags->max_new_tokens,
                    "Tokens generated for an answer at most, raised where the answer is longer")
@@ -152,14 +94,24 @@ void AddEval(CLI::App& app, const GlobalOptions& globals) {
       ->type_name("N")
       ->capture_default_str();
   command->add_option("--log-samples", flags->samples, "Write every item's outcome as JSON lines");
+  command
+      ->add_option("--resume", flags->resume,
+                   "Keep answers in FILE as they come, and take from it those that an earlier, "
+                   "interrupted run kept")
+      ->type_name("FILE");
+  command->add_flag("--run-generated-programs", flags->run_programs,
+                    "Run the programs that the model writes (humaneval), shut in and limited; "
+                    "without it their metrics are n/a");
   command->add_flag("--csv", flags->csv, "Print CSV instead of a table");
-  SetExamples(*command,
-              "  crossover eval model.gguf --tasks facts,sums --limit 100\n"
-              "  crossover eval model.gguf --tasks arc_easy,hellaswag --data evals\n"
-              "  crossover eval model.gguf --tasks mmlu --fewshot 5 --data evals --json\n"
-              "  crossover eval model.gguf --tasks my-task.json --log-samples samples.jsonl\n"
-              "  crossover eval a.gguf b.gguf --tasks mine --data my-tasks --json\n"
-              "  crossover eval model.gguf --tasks sums --log-samples samples.jsonl");
+  SetExamples(
+      *command,
+      "  crossover eval model.gguf --tasks facts,sums --limit 100\n"
+      "  crossover eval model.gguf --tasks arc_easy,hellaswag --data evals\n"
+      "  crossover eval model.gguf --tasks mmlu --fewshot 5 --data evals --json\n"
+      "  crossover eval model.gguf --tasks my-task.json --log-samples samples.jsonl\n"
+      "  crossover eval a.gguf b.gguf --tasks mine --data my-tasks --json\n"
+      "  crossover eval model.gguf --tasks gsm8k,wikitext --data evals --resume run.jsonl\n"
+      "  crossover eval model.gguf --tasks humaneval --data evals --run-generated-programs");
   command->callback([flags, &globals] { Run(*flags, globals); });
 }
 

@@ -19,6 +19,7 @@ std::string Quoted(const std::string& text) {
 }
 
 std::string Shown(const evals::MetricResult& metric, double value) {
+  if (!std::isfinite(value)) return "n/a";
   return metric.is_proportion ? fmt::format("{:.2f} %", 100 * value)
                               : fmt::format("{:.4g}  ", value);
 }
@@ -30,10 +31,11 @@ void PrintEvalJson(const std::vector<EvalRow>& rows) {
   for (const EvalRow& row : rows) {
     json.push_back({{"model", row.model},
                     {"task", row.metric.task},
-                    {"metric", row.metric.metric},
+                    {"metric", row.metric.full_name()},
                     {"value", row.metric.value},
                     {"stderr", row.metric.standard_error},
                     {"n", row.metric.n}});
+    if (!row.metric.reason.empty()) json.back()["reason"] = row.metric.reason;
   }
   // A file's name need not be UTF-8.
   fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
@@ -43,8 +45,9 @@ void PrintEvalCsv(const std::vector<EvalRow>& rows) {
   fmt::print("model,task,metric,value,stderr,n\n");
   for (const EvalRow& row : rows) {
     const double error = row.metric.standard_error;
-    fmt::print("{},{},{},{},{},{}\n", Quoted(row.model), Quoted(row.metric.task), row.metric.metric,
-               row.metric.value, std::isfinite(error) ? fmt::to_string(error) : "", row.metric.n);
+    const auto cell = [](double x) { return std::isfinite(x) ? fmt::to_string(x) : ""; };
+    fmt::print("{},{},{},{},{},{}\n", Quoted(row.model), Quoted(row.metric.task),
+               Quoted(row.metric.full_name()), cell(row.metric.value), cell(error), row.metric.n);
   }
 }
 
@@ -60,11 +63,16 @@ void PrintEvalTable(const std::vector<EvalRow>& rows) {
     const evals::MetricResult& metric = rows[i].metric;
     const double error = metric.standard_error;
     table.AddRow({std::filesystem::path(rows[i].model).filename().string(), metric.task,
-                  metric.metric, Shown(metric, metric.value),
-                  std::isfinite(error) ? Shown(metric, error) : "n/a (one item)",
+                  metric.full_name(), Shown(metric, metric.value),
+                  metric.n == 1 ? "n/a (one item)" : Shown(metric, error),
                   fmt::to_string(metric.n)});
   }
   fmt::print("{}", table.Text());
+  for (const EvalRow& row : rows) {
+    const evals::MetricResult& metric = row.metric;
+    if (metric.reason.empty()) continue;
+    fmt::print("n/a: {} {}: {}\n", metric.task, metric.full_name(), metric.reason);
+  }
 }
 
 }  // namespace crossover::tools

@@ -47,7 +47,8 @@ HarnessTask LoadHarnessTask(const std::string& name, evals::TaskFile file,
   const path data = HarnessData(name, flags);
   HarnessTask task{std::move(file), {}};
   for (const evals::TaskMember& member : task.file.members) {
-    task.sets.push_back(evals::LoadQuestions(task.file, member, data, flags.limit, flags.fewshot));
+    task.sets.push_back(evals::LoadQuestions(task.file, member, data, flags.limit,
+                                             flags.fewshot.value_or(task.file.fewshot)));
   }
   WarnOfCount(task);
   return task;
@@ -62,7 +63,7 @@ EvalTask LoadOne(const std::string& name, const path& data, const EvalTaskFlags&
     }
   }
   try {
-    return evals::LoadTask(data, name);
+    return PlainTask{evals::LoadTask(data, name), flags.limit, flags.fewshot.value_or(0)};
   } catch (const Error& error) {
     if (is_items) throw;
     throw Error(error.code(), fmt::format("{}; shipped: {}", error.what(), ShippedNames()));

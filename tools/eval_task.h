@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -18,13 +19,20 @@ struct HarnessTask {
   std::vector<evals::QuestionSet> sets;
 };
 
-using EvalTask = std::variant<evals::Task, HarnessTask>;
+/// Plain items, all of them.
+struct PlainTask {
+  evals::Task task;
+  size_t limit = 0;
+  size_t fewshot = 0;
+};
+
+using EvalTask = std::variant<PlainTask, HarnessTask>;
 
 struct EvalTaskFlags {
   std::vector<std::string> tasks;  // empty: every *.jsonl under `data`
   std::string data;                // empty: the reference family's tasks
   size_t limit = 0;                // 0: all items
-  size_t fewshot = 0;
+  std::optional<size_t> fewshot;   // nothing: as many as the task itself says
 };
 
 /// A name is DATA/NAME.jsonl, a shipped task (or part of it), or a path to a task file in JSON

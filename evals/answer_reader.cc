@@ -1,0 +1,66 @@
+#include "evals/answer_reader.h"
+
+#include <algorithm>
+
+#include "evals/prompts.h"
+#include "tokenizer/utf8.h"
+
+namespace crossover::evals {
+namespace {
+
+using tokenizer::Regex;
+
+// Enough for any sensible pattern on a generated text; a second or so for one that explodes.
+constexpr uint32_t kMostSteps = 10'000'000;
+
+}  // namespace
+
+AnswerReader::AnswerReader(const GenerateSpec& spec) : spec_(spec) {
+  for (const Extraction& extraction : spec.extractions) {
+    extractions_.emplace_back(extraction.pattern);
+  }
+  for (const std::string& pattern : spec.ignored) ignored_.emplace_back(pattern);
+}
+
+std::string AnswerReader::Extract(size_t index, std::string_view generated) const {
+  if (spec_.extractions[index].pattern.empty()) return std::string(generated);
+  const std::string text = tokenizer::Utf8Repaired(generated);
+  Regex::Scratch scratch(kMostSteps);
+  std::string found(kInvalidAnswer);
+  size_t offset = 0;
+  while (const auto match = extractions_[index].Find(text, offset, scratch)) {
+    found = Trim(std::string_view(text).substr(match->begin, match->end - match->begin));
+    if (!spec_.extractions[index].last) break;
+    offset = match->end;
+  }
+  return found;
+}
+
+bool AnswerReader::Same(std::string_view extracted, std::string_view target) const {
+  return Plain(extracted) == Plain(target);
+}
+
+std::string AnswerReader::Plain(std::string_view text) const {
+  std::string plain = tokenizer::Utf8Repaired(text);
+  Regex::Scratch scratch(kMostSteps);
+  for (const Regex& pattern : ignored_) {
+    std::string kept;
+    size_t offset = 0;
+    while (const auto match = pattern.Find(plain, offset, scratch)) {
+      kept.append(plain, offset, match->begin - offset);
+      offset = match->end;
+    }
+    plain = kept.append(plain, offset, std::string::npos);
+  }
+  if (spec_.ignore_case) {
+    for (char& c : plain) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return plain;
+}
+
+std::string CheckedPattern(const std::string& pattern) {
+  (void)Regex(pattern);
+  return pattern;
+}
+
+}  // namespace crossover::evals

@@ -1,0 +1,109 @@
+#include "tools/eval_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/fingerprint.h"
+#include "bench/system.h"
+#include "evals/answer_journal.h"
+#include "evals/capacity.h"
+#include "evals/evaluate.h"
+#include "kernels/isa.h"
+#include "tools/eval_samples.h"
+
+namespace crossover::tools {
+namespace {
+
+// All that an answer's bits hang on besides the question. The number of threads does not count.
+std::string RunIdentity(const std::string& model, const GlobalOptions& globals, size_t context) {
+  return fmt::format("{}\n{}\n{} {} {} {} {}", FileIdentity(model),
+                     FileIdentity(bench::ExecutablePath()), kernels::SelectedIsa(),
+                     globals.activations, globals.kv_type, globals.weights, context);
+}
+
+// Tokens of the longest sequence that the tasks make, as far as the model's context goes.
+size_t ContextFor(const std::vector<EvalTask>& tasks, const tokenizer::Tokenizer& tokenizer,
+                  const engine::ModelConfig& model) {
+  size_t longest = evals::kDefaultContext;
+  for (const EvalTask& task : tasks) {
+    const auto* harness = std::get_if<HarnessTask>(&task);
+    if (harness == nullptr) continue;
+    for (const evals::QuestionSet& set : harness->sets) {
+      longest = std::max(longest, evals::LongestRequest(tokenizer, harness->file, set));
+    }
+  }
+  return std::max(evals::kDefaultContext, std::min(longest, model.context));
+}
+
+}  // namespace
+
+ModelEvaluation::ModelEvaluation(const std::string& path, const std::vector<EvalTask>& tasks,
+                                 const EvalRun& run, const GlobalOptions& globals)
+    : path_(path),
+      name_(std::filesystem::path(path).filename().string()),
+      run_(run),
+      model_(engine::Model::Load(path, globals.model_options())),
+      tokenizer_(engine::LoadTokenizer(model_->file())),
+      engine_(model_,
+              evals::EvaluationEngineOptions(globals.engine_options(), model_->config(),
+                                             ContextFor(tasks, *tokenizer_, model_->config()))) {
+  if (run_.journal == nullptr) return;
+  run_.journal->SetRun(RunIdentity(path, globals, engine_.options().context));
+}
+
+std::vector<evals::MetricResult> ModelEvaluation::Evaluate(const PlainTask& task) {
+  std::optional<Progress> bar;
+  evals::TaskOptions options;
+  options.limit = task.limit;
+  options.fewshot = task.fewshot;
+  options.max_new_tokens = run_.max_new_tokens;
+  options.whole_answers = run_.samples != nullptr;
+  options.progress = Show(bar, task.task.name);
+  options.journal = run_.journal;
+  const evals::TaskResult result = evals::EvaluateTask(engine_, *tokenizer_, task.task, options);
+  bar.reset();
+  Say(task.task.name, result.truncated, "lost their beginning: the model's context is too short");
+  for (size_t i = 0; run_.samples != nullptr && i < result.items.size(); ++i) {
+    run_.samples->Write(SampleLine(path_, task.task, i, result.items[i]));
+  }
+  return result.metrics;
+}
+
+HarnessResult ModelEvaluation::Evaluate(const HarnessTask& task) {
+  HarnessResult result;
+  for (const evals::QuestionSet& set : task.sets) {
+    std::optional<Progress> bar;
+    evals::QuestionOptions options;
+    options.score.progress = Show(bar, set.name);
+    options.journal = run_.journal;
+    options.program_runner = run_.program_runner;
+    result.sets.push_back(evals::EvaluateQuestions(engine_, *tokenizer_, task.file, set, options));
+    const evals::QuestionSetResult& answered = result.sets.back();
+    bar.reset();
+    Say(set.name, answered.resumed, "were answered by an earlier run");
+    Say(set.name, answered.truncated, "lost their beginning: the model's context is too short");
+    Say(set.name, answered.shortened,
+        "had room for fewer new tokens than the task allows: the model's context is too short");
+    for (size_t i = 0; run_.samples != nullptr && i < answered.outcomes.size(); ++i) {
+      run_.samples->Write(SampleLine(path_, task.file, set, i, answered.outcomes[i]));
+    }
+  }
+  result.metrics = evals::SummariseQuestions(task.file, result.sets);
+  return result;
+}
+
+evals::TaskProgress ModelEvaluation::Show(std::optional<Progress>& bar,
+                                          const std::string& task) const {
+  return [this, &bar, task](size_t done, size_t total) {
+    if (!bar) bar.emplace(fmt::format("{} {}", name_, task), total, !run_.quiet);
+    bar->Update(done);
+  };
+}
+
+void ModelEvaluation::Say(const std::string& task, size_t items, const char* what) const {
+  if (items > 0) fmt::print(stderr, "crossover: {} {}: {} items {}\n", name_, task, items, what);
+}
+
+}  // namespace crossover::tools
