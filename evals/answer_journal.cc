@@ -63,6 +63,7 @@ void AnswerJournal::Keep(const std::string& key, const Answer& answer) {
                      {"generated", answer.generated}};
   lines_.Append(line.dump(-1, ' ', false, json::error_handler_t::replace),
                 LineJournal::Durable::kAgainstKill);
+  answers_.emplace(key, answer);
 }
 
 }  // namespace crossover::evals

@@ -224,7 +224,7 @@ TEST_CASE("question: wikitext is read as ordinary text and counted as it stands"
   const QuestionSet set = data.Load("wikitext");
   REQUIRE(set.questions.size() == 2);
   CHECK(set.questions[0].prompts == Texts{""});
-  CHECK(set.questions[0].choices == Texts{" = A =\nOne, two-three . "});
+  CHECK(set.questions[0].choices == Texts{" = A =\nOne, two-three. "});
   CHECK(FindTaskFile("wikitext")->counted.Render(set.questions[0].fields) ==
         " = A = \n One , two @-@ three . ");
 }

@@ -21,7 +21,7 @@ TEST_CASE("wikitext: spelling") {
   CHECK(DetokenizeWikitext("a well @-@ known 1 @,@ 000 at 1 @.@ 5 , or so .") ==
         "a well-known 1,000 at 1.5, or so .");
   CHECK(DetokenizeWikitext("He ( the \" old \" one ) said : \" no \" . \n It 's") ==
-        "He (the \"old\" one) said: \"no\" .\nIt's");
+        "He (the \"old\" one) said: \"no\".\nIt's");
   CHECK(DetokenizeWikitext(" = = Part = = \n") == " == Part ==\n");
   CHECK(DetokenizeWikitext("( a [ b ] (\xC2\xA0"
                            "c ) d ( e") ==
