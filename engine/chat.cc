@@ -31,6 +31,17 @@ const std::string_view kPlainChatTemplate =
     "{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}Assistant:{% endif %}";
 
+std::string RenderChat(const tokenizer::ChatTemplate& chat_template,
+                       const tokenizer::Tokenizer& tokenizer,
+                       std::span<const tokenizer::ChatMessage> messages,
+                       std::optional<bool> enable_thinking) {
+  const tokenizer::Vocabulary& vocabulary = tokenizer.vocabulary();
+  return chat_template.Render(messages, {.bos = TextOf(tokenizer, vocabulary.bos),
+                                         .eos = TextOf(tokenizer, vocabulary.eos),
+                                         .enable_thinking = enable_thinking,
+                                         .now = Now()});
+}
+
 Chat::Chat(Engine& engine, const tokenizer::Tokenizer& tokenizer, std::string_view chat_template,
            ChatOptions options)
     : engine_(engine),
@@ -47,11 +58,7 @@ void Chat::Clear() {
 }
 
 std::string Chat::Render() const {
-  const tokenizer::Vocabulary& vocabulary = tokenizer_.vocabulary();
-  return template_.Render(messages_, {.bos = TextOf(tokenizer_, vocabulary.bos),
-                                      .eos = TextOf(tokenizer_, vocabulary.eos),
-                                      .enable_thinking = options_.enable_thinking,
-                                      .now = Now()});
+  return RenderChat(template_, tokenizer_, messages_, options_.enable_thinking);
 }
 
 bool Chat::BeginsWithSpecial(std::string_view text) const {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,13 @@ namespace crossover::engine {
 
 /// What stands in for the template of a model that has none: the roles as plain words.
 extern const std::string_view kPlainChatTemplate;
+
+/// The prompt that a template makes of messages, with the vocabulary's special tokens and today's
+/// date. Error as of ChatTemplate::Render.
+std::string RenderChat(const tokenizer::ChatTemplate& chat_template,
+                       const tokenizer::Tokenizer& tokenizer,
+                       std::span<const tokenizer::ChatMessage> messages,
+                       std::optional<bool> enable_thinking = {});
 
 struct ChatOptions {
   std::string system;                   // the first message; empty: none

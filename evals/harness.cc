@@ -67,7 +67,7 @@ Answer TakeAnswer(const Question& question, std::vector<Answer>::iterator& next)
 }  // namespace
 
 size_t LongestRequest(const tokenizer::Tokenizer& tokenizer, const TaskFile& task,
-                      const QuestionSet& set) {
+                      const QuestionSet& set, bool parse_special) {
   const bool generates = task.kind == RequestKind::kGenerate;
   const size_t added = generates ? task.generate.max_tokens : 0;
   size_t longest = 0;
@@ -77,7 +77,7 @@ size_t LongestRequest(const tokenizer::Tokenizer& tokenizer, const TaskFile& tas
           question.prompt(k) + (generates ? "" : task.delimiter + question.choice(k));
       // No more tokens than bytes, BOS and an added leading space.
       if (text.size() + 2 + added <= longest) continue;
-      longest = std::max(longest, EncodePrompt(tokenizer, text).size() + added);
+      longest = std::max(longest, EncodePrompt(tokenizer, text, parse_special).size() + added);
     }
   }
   return longest;

@@ -37,7 +37,7 @@ QuestionSetResult EvaluateQuestions(engine::Engine& engine, const tokenizer::Tok
 /// Tokens of the longest sequence that the set's requests make, those that may be generated
 /// included.
 size_t LongestRequest(const tokenizer::Tokenizer& tokenizer, const TaskFile& task,
-                      const QuestionSet& set);
+                      const QuestionSet& set, bool parse_special = false);
 
 /// Means with sqrt(Σ (x - x̄)² / (n - 1) / n); perplexities are exp(-Σ ln p / Σ weights) with the
 /// error over items carried over to first order. With several members: theirs, then for each group

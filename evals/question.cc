@@ -85,11 +85,6 @@ std::vector<Question> ReadQuestions(const TaskFile& task, const std::vector<Data
                           task.name, directory.string(), fmt::join(missing, " nor ")));
 }
 
-std::string Answered(const TaskFile& task, const Question& question) {
-  const size_t k = question.answer();
-  return question.prompt(k) + task.delimiter + question.choice(k) + "\n\n";
-}
-
 // Says which examples stand before which item, item by item from the first on.
 class ExampleChooser {
  public:
@@ -123,16 +118,17 @@ class ExampleChooser {
   PythonRandom random_{kExampleSeed};
 };
 
-std::vector<std::string> AnsweredExamples(const TaskFile& task, const TaskMember& member,
-                                          const std::filesystem::path& directory) {
+std::vector<AnsweredExample> AnsweredExamples(const TaskFile& task, const TaskMember& member,
+                                              const std::filesystem::path& directory) {
   if (task.examples.empty()) {
     throw Error(
         ErrorCode::kInvalidArgument,
         fmt::format("{}: the task has no few-shot examples; leave out --fewshot", task.name));
   }
-  std::vector<std::string> answered;
+  std::vector<AnsweredExample> answered;
   for (const Question& question : ReadQuestions(task, task.examples, member, directory)) {
-    answered.push_back(Answered(task, question));
+    const size_t k = question.answer();
+    answered.push_back({question.prompt(k), question.choice(k)});
   }
   return answered;
 }
@@ -144,25 +140,32 @@ size_t Question::answer() const {
 }
 
 QuestionSet LoadQuestions(const TaskFile& task, const TaskMember& member,
-                          const std::filesystem::path& directory, size_t limit, size_t fewshot) {
+                          const std::filesystem::path& directory, size_t limit,
+                          const PromptStyle& style) {
   QuestionSet set;
   set.name = member.name.empty() ? task.name : fmt::format("{}_{}", task.name, member.name);
   set.group = member.group;
-  set.fewshot = fewshot;
+  set.fewshot = style.fewshot;
   set.questions = ReadQuestions(task, task.items, member, directory);
   set.available = set.questions.size();
   if (limit > 0 && limit < set.available) set.questions.resize(limit);
-  std::vector<std::string> examples;
-  if (fewshot > 0) examples = AnsweredExamples(task, member, directory);
-  const std::string description = task.description.Render(Naming(member));
+  if (task.kind == RequestKind::kRolling) return set;
+  std::vector<AnsweredExample> examples;
   std::optional<ExampleChooser> chooser;
-  if (fewshot > 0) chooser.emplace(task, examples.size(), fewshot);
+  if (style.fewshot > 0) {
+    examples = AnsweredExamples(task, member, directory);
+    chooser.emplace(task, examples.size(), style.fewshot);
+  }
+  const std::string description = task.description.Render(Naming(member));
   for (size_t i = 0; i < set.questions.size(); ++i) {
-    std::string before = description;
+    std::vector<AnsweredExample> shown;
     if (chooser) {
-      for (const size_t k : chooser->For(i)) before += examples[k];
+      for (const size_t k : chooser->For(i)) shown.push_back(examples[k]);
     }
-    for (std::string& prompt : set.questions[i].prompts) prompt = before + prompt;
+    auto& prompts = set.questions[i].prompts;
+    for (std::string& prompt : prompts) {
+      prompt = StyledPrompt(style, description, shown, task.delimiter, prompt, prompts.size() == 1);
+    }
   }
   return set;
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "evals/prompt_style.h"
 #include "evals/task_file.h"
 
 namespace crossover::evals {
@@ -33,10 +34,12 @@ struct QuestionSet {
   size_t fewshot = 0;    // examples before each
 };
 
-/// Reads the member's files under `directory` and puts the task's description and `fewshot`
-/// answered examples before each of the first `limit` (0: all) items. Error(kNotFound) names the
-/// files that are missing; Error(kInvalidArgument) the file, the line and what was expected there.
+/// Reads the member's files under `directory` and makes a prompt of each of the first `limit`
+/// (0: all) items, the task's description and answered examples, in the style given.
+/// Error(kNotFound) names the files that are missing; Error(kInvalidArgument) the file, the line
+/// and what was expected there.
 QuestionSet LoadQuestions(const TaskFile& task, const TaskMember& member,
-                          const std::filesystem::path& directory, size_t limit, size_t fewshot);
+                          const std::filesystem::path& directory, size_t limit,
+                          const PromptStyle& style);
 
 }  // namespace crossover::evals

@@ -23,10 +23,15 @@ class Data {
     std::filesystem::create_directories((directory_ / file).parent_path());
     WriteFile(directory_ / file, text);
   }
+  QuestionSet LoadIn(const std::string& name, const PromptStyle& style) const {
+    const auto task = FindTaskFile(name);
+    REQUIRE(task.has_value());
+    return LoadQuestions(*task, task->members[0], directory_.path(), 0, style);
+  }
   QuestionSet Load(const std::string& name, size_t fewshot = 0, size_t limit = 0) const {
     const auto task = FindTaskFile(name);
     REQUIRE(task.has_value());
-    return LoadQuestions(*task, task->members[0], directory_.path(), limit, fewshot);
+    return LoadQuestions(*task, task->members[0], directory_.path(), limit, {.fewshot = fewshot});
   }
   std::string Failure(const std::string& name, size_t fewshot = 0) const {
     try {
@@ -190,6 +195,41 @@ TEST_CASE("question: boolq and openbookqa") {
   CHECK(data.Load("openbookqa").questions[0].prompts == Texts{"What is wet?"});
 }
 
+// A template as plain as can be: [role:content] and then the assistant's turn.
+std::string Bracketed(std::span<const tokenizer::ChatMessage> messages) {
+  std::string text;
+  for (const auto& [role, content] : messages) text += "[" + role + ":" + content + "]";
+  return text + "[assistant:";
+}
+
+TEST_CASE("question: a chat template around description, examples and the item") {
+  const Data data;
+  data.Write("mmlu/test/anatomy_test.csv", "Q?,1,2,3,4,C\n");
+  data.Write("mmlu/dev/anatomy_dev.csv", "One?,a,b,c,d,A\n");
+  const std::string about =
+      "The following are multiple choice questions (with answers) about anatomy.\n\n";
+  const std::string one = "One?\nA. a\nB. b\nC. c\nD. d\nAnswer:";
+  const std::string item = "Q?\nA. 1\nB. 2\nC. 3\nD. 4\nAnswer:";
+  const auto ask = [&](const PromptStyle& style) {
+    return data.LoadIn("mmlu_anatomy", style).questions[0].prompt(0);
+  };
+  CHECK(ask({.fewshot = 1, .chat = Bracketed}) ==
+        "[system:" + about + "][user:" + one + " A\n\n" + item + "][assistant:");
+  CHECK(ask({.fewshot = 1, .chat = Bracketed, .multiturn = true}) ==
+        "[system:" + about + "][user:" + one + "][assistant:A][user:" + item + "][assistant:");
+  CHECK(ask({.fewshot = 0, .system = "Be brief.", .chat = Bracketed}) ==
+        "[system:Be brief.\n\n" + about + "][user:" + item + "][assistant:");
+  CHECK(ask({.fewshot = 0, .system = "Be brief."}) == "Be brief.\n\n" + about + item);
+}
+
+TEST_CASE("question: in a chat winogrande's options begin the assistant's turn") {
+  const Data data;
+  data.Write("winogrande/dev.jsonl",
+             R"({"sentence":"Ann saw _ there.","option1":"Eve","option2":"Bo","answer":"1"})");
+  CHECK(data.LoadIn("winogrande", {.system = "S", .chat = Bracketed}).questions[0].prompts ==
+        Texts{"[system:S][assistant:Ann saw Eve", "[system:S][assistant:Ann saw Bo"});
+}
+
 TEST_CASE("question: gsm8k with an answered example") {
   const Data data;
   data.Write("gsm8k/test.jsonl", R"({"question":"Two and two?","answer":"2+2=4\n#### 4"})");
@@ -263,7 +303,8 @@ TEST_CASE("question: published item counts") {
     size_t count = 0;
     try {
       for (const TaskMember& member : task.members) {
-        count += LoadQuestions(task, member, *data, 0, task.order == ExampleOrder::kFirst ? 5 : 0)
+        count += LoadQuestions(task, member, *data, 0,
+                               {.fewshot = task.order == ExampleOrder::kFirst ? 5u : task.fewshot})
                      .available;
       }
     } catch (const Error& error) {

@@ -1,6 +1,7 @@
 // crossover eval: accuracy of models on tasks.
 #include <fmt/format.h>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,7 +10,9 @@
 #include "base/output_file.h"
 #include "evals/answer_journal.h"
 #include "evals/program.h"
+#include "kernels/isa.h"
 #include "tools/command.h"
+#include "tools/eval_harness_json.h"
 #include "tools/eval_model.h"
 #include "tools/eval_print.h"
 #include "tools/eval_task.h"
@@ -21,13 +24,32 @@ struct EvalFlags : EvalTaskFlags {
   std::vector<std::string> models;
   std::string samples;
   std::string resume;
+  std::string harness_json;
+  std::string system;
+  bool chat = false;
+  bool multiturn = false;
   bool run_programs = false;
   size_t max_new_tokens = 64;
   bool csv = false;
 };
 
+HarnessReport Report(const std::string& model, const EvalFlags& flags,
+                     const GlobalOptions& globals) {
+  HarnessReport report;
+  report.model = model;
+  report.settings = fmt::format("activations={},kv_type={},weights={},isa={}", globals.activations,
+                                globals.kv_type, globals.weights, kernels::SelectedIsa());
+  report.system = flags.system;
+  report.multiturn = flags.multiturn;
+  report.limit = flags.limit;
+  report.start = std::chrono::system_clock::now();
+  return report;
+}
+
 void Run(const EvalFlags& flags, const GlobalOptions& globals) {
-  const std::vector<EvalTask> tasks = LoadEvalTasks(flags);
+  // With a chat template they are loaded again for each model; what is off is said now.
+  const std::vector<EvalTask> tasks = LoadEvalTasks(flags, {.system = flags.system});
+  WarnOfCounts(tasks);
   std::optional<evals::ProgramRunner> runner;
   if (flags.run_programs) runner.emplace();
   std::optional<evals::AnswerJournal> journal;
@@ -41,18 +63,26 @@ void Run(const EvalFlags& flags, const GlobalOptions& globals) {
   run.journal = journal ? &*journal : nullptr;
   run.program_runner = runner ? &*runner : nullptr;
   std::vector<EvalRow> rows;
-  const auto add = [&](const std::string& path, const std::vector<evals::MetricResult>& metrics) {
-    for (const evals::MetricResult& metric : metrics) rows.push_back({path, metric});
-  };
   for (const std::string& path : flags.models) {
-    ModelEvaluation evaluation(path, tasks, run, globals);
-    for (const EvalTask& task : tasks) {
-      if (const auto* plain = std::get_if<PlainTask>(&task)) {
-        add(path, evaluation.Evaluate(*plain));
-      } else {
-        add(path, evaluation.Evaluate(std::get<HarnessTask>(task)).metrics);
-      }
+    ModelEvaluation evaluation(path, run, globals);
+    HarnessReport report = Report(path, flags, globals);
+    report.tasks = tasks;
+    if (flags.chat) {
+      report.chat_template = evaluation.chat_template();
+      report.tasks = LoadEvalTasks(
+          flags, {.system = flags.system, .chat = evaluation.Chat(), .multiturn = flags.multiturn});
     }
+    evaluation.Prepare(report.tasks, flags.chat);
+    for (const EvalTask& task : report.tasks) {
+      if (const auto* plain = std::get_if<PlainTask>(&task)) {
+        report.metrics.push_back(evaluation.Evaluate(*plain));
+      } else {
+        report.metrics.push_back(evaluation.Evaluate(std::get<HarnessTask>(task)).metrics);
+      }
+      for (const evals::MetricResult& metric : report.metrics.back())
+        rows.push_back({path, metric});
+    }
+    if (!flags.harness_json.empty()) WriteHarnessJson(flags.harness_json, report);
   }
   if (samples) samples->Commit();
   if (globals.json) {
@@ -99,6 +129,18 @@ void AddEval(CLI::App& app, const GlobalOptions& globals) {
                    "Keep answers in FILE as they come, and take from it those that an earlier, "
                    "interrupted run kept")
       ->type_name("FILE");
+  command
+      ->add_option("--harness-json", flags->harness_json,
+                   "Write the results as lm-evaluation-harness does (one model)")
+      ->type_name("FILE");
+  CLI::Option* chat = command->add_flag("--chat-template", flags->chat,
+                                        "Put prompts into the model's own chat template");
+  command
+      ->add_flag("--fewshot-as-multiturn", flags->multiturn,
+                 "With --chat-template: examples as turns of user and assistant")
+      ->needs(chat);
+  command->add_option("--system", flags->system, "A text before every prompt: the system's message")
+      ->type_name("TEXT");
   command->add_flag("--run-generated-programs", flags->run_programs,
                     "Run the programs that the model writes (humaneval), shut in and limited; "
                     "without it their metrics are n/a");
@@ -111,8 +153,15 @@ void AddEval(CLI::App& app, const GlobalOptions& globals) {
       "  crossover eval model.gguf --tasks my-task.json --log-samples samples.jsonl\n"
       "  crossover eval a.gguf b.gguf --tasks mine --data my-tasks --json\n"
       "  crossover eval model.gguf --tasks gsm8k,wikitext --data evals --resume run.jsonl\n"
-      "  crossover eval model.gguf --tasks humaneval --data evals --run-generated-programs");
-  command->callback([flags, &globals] { Run(*flags, globals); });
+      "  crossover eval model.gguf --tasks humaneval --data evals --run-generated-programs\n"
+      "  crossover eval model.gguf --tasks mmlu --fewshot 5 --data evals --chat-template "
+      "--harness-json results.json");
+  command->callback([flags, &globals] {
+    if (!flags->harness_json.empty() && flags->models.size() > 1) {
+      throw CLI::ValidationError("--harness-json", "holds the results of one model; name one");
+    }
+    Run(*flags, globals);
+  });
 }
 
 }  // namespace crossover::tools

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/error.h"
 #include "base/fingerprint.h"
 #include "bench/system.h"
+#include "engine/chat.h"
 #include "evals/answer_journal.h"
 #include "evals/capacity.h"
 #include "evals/evaluate.h"
@@ -25,13 +27,13 @@ std::string RunIdentity(const std::string& model, const GlobalOptions& globals, 
 
 // Tokens of the longest sequence that the tasks make, as far as the model's context goes.
 size_t ContextFor(const std::vector<EvalTask>& tasks, const tokenizer::Tokenizer& tokenizer,
-                  const engine::ModelConfig& model) {
+                  const engine::ModelConfig& model, bool is_chat) {
   size_t longest = evals::kDefaultContext;
   for (const EvalTask& task : tasks) {
     const auto* harness = std::get_if<HarnessTask>(&task);
     if (harness == nullptr) continue;
     for (const evals::QuestionSet& set : harness->sets) {
-      longest = std::max(longest, evals::LongestRequest(tokenizer, harness->file, set));
+      longest = std::max(longest, evals::LongestRequest(tokenizer, harness->file, set, is_chat));
     }
   }
   return std::max(evals::kDefaultContext, std::min(longest, model.context));
@@ -39,18 +41,33 @@ size_t ContextFor(const std::vector<EvalTask>& tasks, const tokenizer::Tokenizer
 
 }  // namespace
 
-ModelEvaluation::ModelEvaluation(const std::string& path, const std::vector<EvalTask>& tasks,
-                                 const EvalRun& run, const GlobalOptions& globals)
+ModelEvaluation::ModelEvaluation(const std::string& path, const EvalRun& run,
+                                 const GlobalOptions& globals)
     : path_(path),
       name_(std::filesystem::path(path).filename().string()),
       run_(run),
       model_(engine::Model::Load(path, globals.model_options())),
       tokenizer_(engine::LoadTokenizer(model_->file())),
-      engine_(model_,
-              evals::EvaluationEngineOptions(globals.engine_options(), model_->config(),
-                                             ContextFor(tasks, *tokenizer_, model_->config()))) {
-  if (run_.journal == nullptr) return;
-  run_.journal->SetRun(RunIdentity(path, globals, engine_.options().context));
+      globals_(globals) {}
+
+std::function<std::string(std::span<const tokenizer::ChatMessage>)> ModelEvaluation::Chat() const {
+  if (chat_template().empty()) {
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        fmt::format("{}: the model has no chat template; leave out --chat-template", path_));
+  }
+  const auto parsed = std::make_shared<const tokenizer::ChatTemplate>(chat_template());
+  return [this, parsed](std::span<const tokenizer::ChatMessage> messages) {
+    return engine::RenderChat(*parsed, *tokenizer_, messages);
+  };
+}
+
+void ModelEvaluation::Prepare(const std::vector<EvalTask>& tasks, bool is_chat) {
+  is_chat_ = is_chat;
+  const size_t context = ContextFor(tasks, *tokenizer_, model_->config(), is_chat);
+  engine_ = std::make_unique<engine::Engine>(
+      model_, evals::EvaluationEngineOptions(globals_.engine_options(), model_->config(), context));
+  if (run_.journal != nullptr) run_.journal->SetRun(RunIdentity(path_, globals_, context));
 }
 
 std::vector<evals::MetricResult> ModelEvaluation::Evaluate(const PlainTask& task) {
@@ -62,7 +79,7 @@ std::vector<evals::MetricResult> ModelEvaluation::Evaluate(const PlainTask& task
   options.whole_answers = run_.samples != nullptr;
   options.progress = Show(bar, task.task.name);
   options.journal = run_.journal;
-  const evals::TaskResult result = evals::EvaluateTask(engine_, *tokenizer_, task.task, options);
+  const evals::TaskResult result = evals::EvaluateTask(*engine_, *tokenizer_, task.task, options);
   bar.reset();
   Say(task.task.name, result.truncated, "lost their beginning: the model's context is too short");
   for (size_t i = 0; run_.samples != nullptr && i < result.items.size(); ++i) {
@@ -77,9 +94,10 @@ HarnessResult ModelEvaluation::Evaluate(const HarnessTask& task) {
     std::optional<Progress> bar;
     evals::QuestionOptions options;
     options.score.progress = Show(bar, set.name);
+    options.score.parse_special = is_chat_;
     options.journal = run_.journal;
     options.program_runner = run_.program_runner;
-    result.sets.push_back(evals::EvaluateQuestions(engine_, *tokenizer_, task.file, set, options));
+    result.sets.push_back(evals::EvaluateQuestions(*engine_, *tokenizer_, task.file, set, options));
     const evals::QuestionSetResult& answered = result.sets.back();
     bar.reset();
     Say(set.name, answered.resumed, "were answered by an earlier run");
@@ -87,7 +105,7 @@ HarnessResult ModelEvaluation::Evaluate(const HarnessTask& task) {
     Say(set.name, answered.shortened,
         "had room for fewer new tokens than the task allows: the model's context is too short");
     for (size_t i = 0; run_.samples != nullptr && i < answered.outcomes.size(); ++i) {
-      run_.samples->Write(SampleLine(path_, task.file, set, i, answered.outcomes[i]));
+      run_.samples->Write(SampleLines(path_, task.file, set, i, answered.outcomes[i]));
     }
   }
   result.metrics = evals::SummariseQuestions(task.file, result.sets);

@@ -1,8 +1,10 @@
 // Tasks evaluated on one model.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,9 +34,15 @@ struct HarnessResult {
 
 class ModelEvaluation {
  public:
-  /// Loads the model; the engine has room for what `tasks` ask.
-  ModelEvaluation(const std::string& path, const std::vector<EvalTask>& tasks, const EvalRun& run,
-                  const GlobalOptions& globals);
+  ModelEvaluation(const std::string& path, const EvalRun& run, const GlobalOptions& globals);
+
+  /// What makes a prompt of messages, by the model's own chat template. Error(kInvalidArgument) if
+  /// it has none.
+  std::function<std::string(std::span<const tokenizer::ChatMessage>)> Chat() const;
+  const std::string& chat_template() const { return tokenizer_->vocabulary().chat_template; }
+
+  /// Makes an engine with room for what `tasks` ask. `is_chat`: their prompts are Chat's.
+  void Prepare(const std::vector<EvalTask>& tasks, bool is_chat);
 
   std::vector<evals::MetricResult> Evaluate(const PlainTask& task);
   HarnessResult Evaluate(const HarnessTask& task);
@@ -48,7 +56,9 @@ class ModelEvaluation {
   const EvalRun& run_;
   std::shared_ptr<const engine::Model> model_;
   std::unique_ptr<const tokenizer::Tokenizer> tokenizer_;
-  engine::Engine engine_;
+  const GlobalOptions& globals_;
+  std::unique_ptr<engine::Engine> engine_;
+  bool is_chat_ = false;
 };
 
 }  // namespace crossover::tools

@@ -43,23 +43,25 @@ void WarnOfCount(const HarnessTask& task) {
 }
 
 HarnessTask LoadHarnessTask(const std::string& name, evals::TaskFile file,
-                            const EvalTaskFlags& flags) {
+                            const EvalTaskFlags& flags, evals::PromptStyle style) {
   const path data = HarnessData(name, flags);
   HarnessTask task{std::move(file), {}};
+  style.fewshot = flags.fewshot.value_or(task.file.fewshot);
   for (const evals::TaskMember& member : task.file.members) {
-    task.sets.push_back(evals::LoadQuestions(task.file, member, data, flags.limit,
-                                             flags.fewshot.value_or(task.file.fewshot)));
+    task.sets.push_back(evals::LoadQuestions(task.file, member, data, flags.limit, style));
   }
-  WarnOfCount(task);
+  const bool is_chat = style.chat && task.file.kind == evals::RequestKind::kChoices;
+  if (is_chat) task.file.delimiter.clear();
   return task;
 }
 
-EvalTask LoadOne(const std::string& name, const path& data, const EvalTaskFlags& flags) {
+EvalTask LoadOne(const std::string& name, const path& data, const EvalTaskFlags& flags,
+                 const evals::PromptStyle& style) {
   std::error_code ignored;
   const bool is_items = std::filesystem::is_regular_file(data / (name + ".jsonl"), ignored);
   if (!is_items) {
     if (auto file = evals::FindTaskFile(name)) {
-      return LoadHarnessTask(name, *std::move(file), flags);
+      return LoadHarnessTask(name, *std::move(file), flags, style);
     }
   }
   try {
@@ -72,11 +74,17 @@ EvalTask LoadOne(const std::string& name, const path& data, const EvalTaskFlags&
 
 }  // namespace
 
-std::vector<EvalTask> LoadEvalTasks(const EvalTaskFlags& flags) {
+void WarnOfCounts(const std::vector<EvalTask>& tasks) {
+  for (const EvalTask& task : tasks) {
+    if (const auto* harness = std::get_if<HarnessTask>(&task)) WarnOfCount(*harness);
+  }
+}
+
+std::vector<EvalTask> LoadEvalTasks(const EvalTaskFlags& flags, const evals::PromptStyle& style) {
   const path data = flags.data.empty() ? evals::EmbeddedTasks() : path(flags.data);
   std::vector<EvalTask> tasks;
   for (const std::string& name : flags.tasks.empty() ? evals::ListTasks(data) : flags.tasks) {
-    tasks.push_back(LoadOne(name, data, flags));
+    tasks.push_back(LoadOne(name, data, flags, style));
   }
   if (!tasks.empty()) return tasks;
   throw Error(ErrorCode::kNotFound,

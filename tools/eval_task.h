@@ -37,6 +37,12 @@ struct EvalTaskFlags {
 
 /// A name is DATA/NAME.jsonl, a shipped task (or part of it), or a path to a task file in JSON
 /// whose data lies under DATA or else beside it. Error(kNotFound) says what there is.
-std::vector<EvalTask> LoadEvalTasks(const EvalTaskFlags& flags);
+/// With `chat`, which makes a prompt of messages, choices follow without a delimiter: they are the
+/// assistant's turn.
+std::vector<EvalTask> LoadEvalTasks(const EvalTaskFlags& flags,
+                                    const evals::PromptStyle& style = {});
+
+/// A line on stderr for each task whose data has another number of items than the published set.
+void WarnOfCounts(const std::vector<EvalTask>& tasks);
 
 }  // namespace crossover::tools
