@@ -28,8 +28,13 @@ Question MakeQuestion(const TaskFile& task, const Record& fields) {
   }
   if (task.labels.empty()) {
     if (count != 1) fail("expected one choice, because the task names no answer");
-    // A text to be counted must render now, while the line is known.
+    // What is needed after the model's answer must be there: now the line is known.
     if (task.kind == RequestKind::kRolling) (void)task.counted.Render(fields);
+    if (!task.generate.program.empty()) {
+      Record with_answer = fields;
+      with_answer["generated"] = "";
+      (void)task.generate.program.Render(with_answer);
+    }
     question.right = {true};
     return question;
   }

@@ -6,13 +6,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 #include "base/error.h"
+#include "evals/answer_reader.h"
 #include "evals/bzip2.h"
 #include "evals/data_file.h"
+#include "evals/gzip.h"
 #include "evals/task.h"
 #include "evals/task_file.h"
+#include "evals/wikitext.h"
 
 namespace {
 
@@ -21,8 +25,9 @@ using crossover::evals::DataFormat;
 void ParseSomething(uint8_t which, std::string_view text) {
   using namespace crossover::evals;
   constexpr std::array kLayouts = {DataFormat::Layout::kJsonLines, DataFormat::Layout::kJsonArray,
-                                   DataFormat::Layout::kCsv, DataFormat::Layout::kLines};
-  switch (which % 8) {
+                                   DataFormat::Layout::kCsv, DataFormat::Layout::kLines,
+                                   DataFormat::Layout::kWikitext};
+  switch (which % 12) {
     case 0:
       (void)ParseTaskFile(text, "fuzz");
       break;
@@ -40,9 +45,28 @@ void ParseSomething(uint8_t which, std::string_view text) {
       for (const LocatedRecord& record : records) (void)filled.Render(record.fields);
       break;
     }
+    case 8:
+      (void)UnpackGzip(text, "fuzz");
+      break;
+    case 9:
+      for (const auto& [begin, page] : WikitextPages(text)) {
+        (void)CountWords(page);
+        (void)DetokenizeWikitext(std::string(page));
+      }
+      break;
+    case 10: {
+      // A pattern, the end of a line, and the text to search.
+      const size_t end = std::min(text.find('\n'), text.size());
+      GenerateSpec spec;
+      spec.extractions = {{"none", std::string(text.substr(0, end)), true}};
+      spec.ignored = {spec.extractions[0].pattern};
+      const AnswerReader reader(spec);
+      (void)reader.Same(reader.Extract(0, text.substr(end)), "1,234");
+      break;
+    }
     default: {
       DataFormat format;
-      format.layout = kLayouts[which % 4];
+      format.layout = kLayouts[which % 12 == 11 ? 4 : which % 4];
       format.columns = {"a", "b"};
       (void)ParseRecords(text, format, "fuzz");
     }

@@ -64,6 +64,13 @@ EvalTask LoadOne(const std::string& name, const path& data, const EvalTaskFlags&
       return LoadHarnessTask(name, *std::move(file), flags, style);
     }
   }
+  if (is_items && (style.chat || !style.system.empty())) {
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        fmt::format("{}: plain items take no chat template and no system text; write a task "
+                    "file (docs/tasks.md)",
+                    name));
+  }
   try {
     return PlainTask{evals::LoadTask(data, name), flags.limit, flags.fewshot.value_or(0)};
   } catch (const Error& error) {
