@@ -14,6 +14,9 @@ Limits MeasureLimits(size_t threads) {
     limits.flops_s = peak->summary().median;
     limits.flops_unit = peak->unit;
   }
+  for (const PeakLimit& peak : machine.peak) {
+    if (peak.measured()) limits.peaks[peak.unit] = peak.summary().median;
+  }
   for (const BandwidthLimit& limit : machine.bandwidth) {
     if (!limits.read_bytes_s && !limit.measured()) limits.reason = limit.reason;
   }
@@ -27,6 +30,7 @@ void to_json(nlohmann::json& json, const Limits& limits) {
   json = {{"read_bytes_s", or_null(limits.read_bytes_s)},
           {"flops_s", or_null(limits.flops_s)},
           {"flops_unit", limits.flops_unit},
+          {"peaks", limits.peaks},
           {"reason", limits.reason}};
 }
 
@@ -39,6 +43,7 @@ void from_json(const nlohmann::json& json, Limits& limits) {
   limits.read_bytes_s = read("read_bytes_s");
   limits.flops_s = read("flops_s");
   json.at("flops_unit").get_to(limits.flops_unit);
+  if (json.contains("peaks")) json.at("peaks").get_to(limits.peaks);
   json.at("reason").get_to(limits.reason);
 }
 

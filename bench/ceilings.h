@@ -1,6 +1,7 @@
 // The machine's limits as they stand beside every other figure: measured once, then handed on.
 #pragma once
 
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -11,7 +12,8 @@ struct Limits {
   std::optional<double> read_bytes_s = {};  // reading memory beyond the caches, all threads
   std::optional<double> flops_s = {};  // the best unit's multiplications and additions a second
   std::string flops_unit = {};         // which unit that is
-  std::string reason = {};             // why something above is missing
+  std::map<std::string, double> peaks = {};  // of each unit that was measured, operations a second
+  std::string reason = {};                   // why something above is missing
 };
 
 /// Measures them with `threads` threads; takes seconds.

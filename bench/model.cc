@@ -1,19 +1,16 @@
 #include "bench/model.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <random>
 #include <string_view>
+#include <thread>
 
 #include "base/interrupt.h"
-#include "base/table.h"
-#include "bench/text.h"
 #include "engine/sequence.h"
+#include "kernels/choice.h"
 
 namespace crossover::bench {
 namespace {
@@ -32,11 +29,6 @@ size_t PassesToFill(double seconds, double pass) {
   if (pass >= seconds) return 1;
   constexpr double kMost = 1000;
   return static_cast<size_t>(std::ceil(std::min(seconds / std::max(pass, 1e-9), kMost)));
-}
-
-std::string TestName(const SpeedResult& speed) {
-  const std::string name = fmt::format("{} {}", speed.test, speed.tokens);
-  return speed.sequences == 1 ? name : fmt::format("{} × {}", name, speed.sequences);
 }
 
 double Elements(const kernels::Matrix& matrix) {
@@ -59,6 +51,7 @@ std::string DominantFormat(const engine::GgufFile& file) {
 std::vector<const SpeedResult*> ModelBenchResult::speeds() const {
   std::vector<const SpeedResult*> all{&prefill, &decode};
   if (together) all.push_back(&*together);
+  for (const SpeedResult& speed : more) all.push_back(&speed);
   return all;
 }
 
@@ -68,82 +61,181 @@ std::optional<double> SpeedResult::fraction_of_limit() const {
 }
 
 ModelBench::ModelBench(const std::filesystem::path& path, const Settings& settings,
-                       const SpeedMetric& speed)
-    : speed_(speed) {
+                       const SpeedMetric& speed, const MoreTests& more)
+    : speed_(speed), activations_(settings.engine_options().activations) {
+  AddTests(more);
   engine::EngineOptions options = settings.engine_options();
-  const size_t page = options.page_tokens;
-  const size_t decode_pages = (speed.decode + page - 1) / page;
-  options.kv_capacity = std::max(speed.prefill, speed.sequences * decode_pages * page);
-  options.max_batch = std::max(std::min(options.max_batch, speed.prefill), speed.sequences);
-  load_seconds_ = Seconds([&] {
-    model_ = engine::Model::Load(path, settings.model_options());
-    engine_ = std::make_unique<engine::Engine>(model_, options);
-  });
+  const auto pages = [&](size_t tokens) {
+    return (tokens + options.page_tokens - 1) / options.page_tokens * options.page_tokens;
+  };
+  size_t longest = 0;
+  size_t deepest = 0;
+  for (const Test& test : tests_) {
+    const SpeedResult& r = test.result;
+    // A page of the deep sequence is copied before it is written to.
+    longest = std::max(longest, r.sequences * (pages(r.tokens) + options.page_tokens));
+    deepest = std::max(deepest, r.depth);
+  }
+  options.kv_capacity = longest + pages(deepest);
+  options.max_batch =
+      std::max(std::min(options.max_batch, std::max(speed.prefill, longest)), speed.sequences);
+  const auto load = [&] {
+    return Seconds([&] {
+      engine_.reset();
+      model_ = engine::Model::Load(path, settings.model_options());
+      engine_ = std::make_unique<engine::Engine>(model_, options);
+    });
+  };
+  if (more.cold_load) {
+    cold_ = ColdLoad{.cached_part = DropFromPageCache(path)};
+    cold_->seconds = load();
+    engine_.reset();
+    model_.reset();
+  }
+  load_seconds_ = load();
   std::mt19937_64 random(kSeed);
   std::uniform_int_distribution<engine::TokenId> any(
       0, static_cast<engine::TokenId>(model_->config().vocab) - 1);
-  ids_.resize(std::max(speed.prefill, speed.decode + speed.sequences));
+  ids_.resize(std::max(longest, deepest) + speed.sequences);
   for (engine::TokenId& id : ids_) id = any(random);
-  prefill_ = {.test = "prefill", .tokens = speed.prefill, .limit_kind = "arithmetic"};
-  decode_ = {.test = "decode", .tokens = speed.decode, .limit_kind = "bandwidth"};
-  if (speed.sequences > 1) {
-    together_ = decode_;
-    together_->sequences = speed.sequences;
+  if (deepest > 0) {
+    deep_.emplace(*engine_);
+    engine::Prefill(*engine_, deep_->id(), std::span(ids_).first(deepest));
   }
 }
 
-void ModelBench::Prefill() {
-  const engine::ScopedSequence sequence(*engine_);
-  engine::Prefill(*engine_, sequence.id(), std::span(ids_).first(speed_.prefill));
+void ModelBench::AddTests(const MoreTests& more) {
+  const auto add = [&](const char* test, size_t tokens, size_t sequences, size_t depth) {
+    tests_.push_back({.result = {.test = test, .tokens = tokens}});
+    SpeedResult& result = tests_.back().result;
+    result.limit_kind = std::string_view(test) == "prefill" ? "arithmetic" : "bandwidth";
+    result.sequences = sequences;
+    result.depth = depth;
+  };
+  add("prefill", speed_.prefill, 1, 0);
+  add("decode", speed_.decode, 1, more.depths.empty() ? 0 : more.depths.front());
+  if (speed_.sequences > 1) add("decode", speed_.decode, speed_.sequences, 0);
+  for (const size_t tokens : more.prefills) {
+    if (tokens != speed_.prefill) add("prefill", tokens, 1, 0);
+  }
+  for (size_t i = 1; i < more.depths.size(); ++i) add("decode", speed_.decode, 1, more.depths[i]);
 }
 
-void ModelBench::Decode(size_t sequences) {
+void ModelBench::Prefill(size_t tokens, std::vector<double>& latencies) {
+  const engine::ScopedSequence sequence(*engine_);
+  latencies.push_back(Seconds([&] {
+    const engine::Logits logits =
+        engine::Prefill(*engine_, sequence.id(), std::span(ids_).first(tokens));
+    const auto row = logits.row(logits.rows - 1);
+    volatile auto chosen = std::max_element(row.begin(), row.end()) - row.begin();
+    (void)chosen;
+  }));
+  kv_bytes_ = std::max<uint64_t>(kv_bytes_, engine_->kv().bytes_in_use());
+}
+
+void ModelBench::Decode(size_t sequences, size_t depth, std::vector<double>& latencies) {
   std::vector<engine::ScopedSequence> alive;
   std::vector<engine::Chunk> batch;
   for (size_t s = 0; s < sequences; ++s) {
-    batch.push_back({.sequence = alive.emplace_back(*engine_).id(), .tokens = {}});
+    if (depth > 0) {
+      alive.emplace_back(*engine_, engine_->Fork(deep_->id(), depth));
+    } else {
+      alive.emplace_back(*engine_);
+    }
+    batch.push_back({.sequence = alive.back().id(), .tokens = {}});
   }
   for (size_t i = 0; i < speed_.decode; ++i) {
     for (size_t s = 0; s < sequences; ++s) batch[s].tokens = std::span(ids_).subspan(i + s, 1);
-    engine_->Forward(batch);
+    latencies.push_back(Seconds([&] { engine_->Forward(batch); }));
+  }
+  kv_bytes_ = std::max<uint64_t>(kv_bytes_, engine_->kv().bytes_in_use());
+}
+
+void ModelBench::Run(const Test& test, std::vector<double>& latencies) {
+  const SpeedResult& r = test.result;
+  if (r.test == "prefill") {
+    Prefill(r.tokens, latencies);
+  } else {
+    Decode(r.sequences, r.depth, latencies);
   }
 }
 
 void ModelBench::WarmUp() {
-  // The first pass pays for page faults; the second tells how long one takes.
-  Prefill();
-  prefill_passes_ = PassesToFill(kMinimumSeconds, Seconds([&] { Prefill(); }));
-  Decode(1);
-  decode_passes_ = PassesToFill(kMinimumSeconds, Seconds([&] { Decode(1); }));
-  if (!together_) return;
-  Decode(speed_.sequences);
-  together_passes_ = PassesToFill(kMinimumSeconds, Seconds([&] { Decode(speed_.sequences); }));
+  constexpr size_t kLeastRounds = 2;  // the first pays for page faults; the second tells how long
+  constexpr size_t kMostRounds = 6;
+  constexpr double kStable = 0.95;
+  constexpr double kLongSeconds = 0.5;
+  if (energy_.reason().empty()) {
+    constexpr auto kIdle = std::chrono::milliseconds(500);
+    energy_.Start();
+    const double seconds = Seconds([&] { std::this_thread::sleep_for(kIdle); });
+    idle_watts_ = energy_.Stop().value_or(0) / seconds;
+  }
+  std::vector<double> before(tests_.size(), 1e9);
+  for (bool stable = false;
+       warm_up_rounds_ < kLeastRounds || (!stable && warm_up_rounds_ < kMostRounds);) {
+    ThrowIfInterrupted();
+    stable = true;
+    for (size_t i = 0; i < tests_.size(); ++i) {
+      if (warm_up_rounds_ > 0 && before[i] > kLongSeconds) continue;
+      std::vector<double> ignored;
+      const double seconds = Seconds([&] { Run(tests_[i], ignored); });
+      if (seconds < kStable * before[i]) stable = false;
+      before[i] = seconds;
+      tests_[i].passes = PassesToFill(kMinimumSeconds, seconds);
+    }
+    ++warm_up_rounds_;
+  }
 }
 
 void ModelBench::Repeat() {
   ThrowIfInterrupted();
-  const double prefill = Seconds([&] {
-    for (size_t pass = 0; pass < prefill_passes_; ++pass) Prefill();
-  });
-  prefill_.samples.push_back(static_cast<double>(speed_.prefill * prefill_passes_) / prefill);
-  energy_.Start();
-  const double decode = Seconds([&] {
-    for (size_t pass = 0; pass < decode_passes_; ++pass) Decode(1);
-  });
-  decode_joules_ += energy_.Stop().value_or(0);
-  decode_.samples.push_back(static_cast<double>(speed_.decode * decode_passes_) / decode);
-  if (!together_) return;
-  const double together = Seconds([&] {
-    for (size_t pass = 0; pass < together_passes_; ++pass) Decode(speed_.sequences);
-  });
-  const size_t tokens = speed_.sequences * speed_.decode * together_passes_;
-  together_->samples.push_back(static_cast<double>(tokens) / together);
+  for (Test& test : tests_) {
+    SpeedResult& r = test.result;
+    energy_.Start();
+    const Usage start = Usage::Now();
+    const double seconds = Seconds([&] {
+      for (size_t pass = 0; pass < test.passes; ++pass) Run(test, r.latencies_s);
+    });
+    r.usage += Usage::Now().Since(start);
+    test.joules += energy_.Stop().value_or(0);
+    test.joule_seconds += seconds;
+    const size_t tokens = r.sequences * r.tokens * test.passes;
+    r.samples.push_back(static_cast<double>(tokens) / seconds);
+  }
 }
 
-double ModelBench::DecodeLimit(double read_bytes_s, size_t sequences) const {
+std::string ModelBench::PrefillUnit(size_t tokens) const {
+  std::map<std::string, double> weights;
+  const size_t pass = std::min(tokens, engine_->options().max_batch);
+  for (const engine::LayerWeights& layer : model_->weights().layers) {
+    for (const kernels::Matrix* matrix : {&layer.q, &layer.k, &layer.v, &layer.attention_out,
+                                          &layer.gate, &layer.up, &layer.down}) {
+      const auto choice = kernels::ChooseMatMul(*matrix, activations_, pass);
+      weights[std::string(choice.unit)] += Elements(*matrix);
+    }
+  }
+  const auto most = std::max_element(weights.begin(), weights.end(),
+                                     [](auto& a, auto& b) { return a.second < b.second; });
+  return most == weights.end() ? "" : most->first;
+}
+
+double ModelBench::Limit(const SpeedResult& speed, const Limits& limits) const {
+  if (speed.test == "prefill") {
+    const auto peak = limits.peaks.find(speed.limit_unit);
+    const double flops = peak != limits.peaks.end() ? peak->second : limits.flops_s.value_or(0);
+    return flops * static_cast<double>(speed.tokens) / PrefillOperations(*model_, speed.tokens);
+  }
   const size_t kv_bytes = engine_->kv().layout().bytes_per_token();
-  return static_cast<double>(sequences) * read_bytes_s /
-         DecodeBytes(*model_, kv_bytes, speed_.decode, sequences);
+  return static_cast<double>(speed.sequences) * limits.read_bytes_s.value_or(0) /
+         DecodeBytes(*model_, kv_bytes, speed.tokens, speed.sequences, speed.depth);
+}
+
+MemoryParts ModelBench::Memory() const {
+  return {.mapping_bytes = MappedRssBytes(model_->file().path()),
+          .packed_bytes = model_->packed_bytes(),
+          .kv_bytes = kv_bytes_,
+          .scratch_bytes = engine_->scratch_bytes()};
 }
 
 ModelBenchResult ModelBench::Result(const Limits& limits) const {
@@ -155,30 +247,39 @@ ModelBenchResult ModelBench::Result(const Limits& limits) const {
                           .file_bytes = file.file_bytes(),
                           .load_seconds = load_seconds_,
                           .energy_reason = energy_.reason(),
-                          .prefill = prefill_,
-                          .decode = decode_,
-                          .together = together_};
-  if (limits.flops_s) {
-    result.prefill.limit = *limits.flops_s * static_cast<double>(speed_.prefill) /
-                           PrefillOperations(*model_, speed_.prefill);
+                          .cold = cold_,
+                          .memory = Memory(),
+                          .warm_up_rounds = warm_up_rounds_};
+  for (size_t i = 0; i < tests_.size(); ++i) {
+    SpeedResult speed = tests_[i].result;
+    if (speed.test == "prefill") speed.limit_unit = PrefillUnit(speed.tokens);
+    if (const double limit = Limit(speed, limits); limit > 0) speed.limit = limit;
+    if (i == 0) {
+      result.prefill = std::move(speed);
+    } else if (i == 1) {
+      result.decode = std::move(speed);
+    } else if (speed.sequences > 1) {
+      result.together = std::move(speed);
+    } else {
+      result.more.push_back(std::move(speed));
+    }
   }
-  if (limits.read_bytes_s) {
-    result.decode.limit = DecodeLimit(*limits.read_bytes_s, 1);
-    if (together_) result.together->limit = DecodeLimit(*limits.read_bytes_s, speed_.sequences);
-  }
-  const size_t decoded = speed_.decode * decode_passes_ * decode_.samples.size();
+  const Test& decode = tests_[1];
+  const size_t decoded = speed_.decode * decode.passes * decode.result.samples.size();
   if (energy_.reason().empty() && decoded > 0) {
-    result.energy_j_per_token = decode_joules_ / static_cast<double>(decoded);
+    const double joules = std::max(0.0, decode.joules - idle_watts_ * decode.joule_seconds);
+    result.energy_j_per_token = joules / static_cast<double>(decoded);
   }
   return result;
 }
 
 std::vector<ModelBenchResult> BenchModels(std::span<const std::filesystem::path> paths,
                                           const Settings& settings, const SpeedMetric& speed,
-                                          const Limits& limits, const BenchProgress& progress) {
+                                          const Limits& limits, const BenchProgress& progress,
+                                          const MoreTests& more) {
   std::vector<std::unique_ptr<ModelBench>> benches;
   for (const auto& path : paths) {
-    benches.push_back(std::make_unique<ModelBench>(path, settings, speed));
+    benches.push_back(std::make_unique<ModelBench>(path, settings, speed, more));
   }
   for (auto& bench : benches) bench->WarmUp();
   const size_t total = speed.repetitions * benches.size();
@@ -195,11 +296,11 @@ std::vector<ModelBenchResult> BenchModels(std::span<const std::filesystem::path>
 }
 
 double DecodeBytes(const engine::Model& model, size_t kv_bytes_per_token, size_t tokens,
-                   size_t sequences) {
-  // The token at depth i reads i + 1 cached tokens: (tokens + 1) / 2 on average.
-  const double depth = (static_cast<double>(tokens) + 1) / 2;
+                   size_t sequences, size_t depth) {
+  // The i-th token reads depth + i + 1 cached tokens: depth + (tokens + 1) / 2 on average.
+  const double cached = static_cast<double>(depth) + (static_cast<double>(tokens) + 1) / 2;
   return static_cast<double>(model.bytes_per_token()) +
-         static_cast<double>(sequences * kv_bytes_per_token) * depth;
+         static_cast<double>(sequences * kv_bytes_per_token) * cached;
 }
 
 double PrefillOperations(const engine::Model& model, size_t tokens) {
@@ -211,70 +312,6 @@ double PrefillOperations(const engine::Model& model, size_t tokens) {
     }
   }
   return 2 * (weights * static_cast<double>(tokens) + Elements(model.weights().output));
-}
-
-nlohmann::json BenchJson(std::span<const ModelBenchResult> results) {
-  const auto or_null = [](const auto& value) {
-    return value ? nlohmann::json(*value) : nlohmann::json(nullptr);
-  };
-  nlohmann::json rows = nlohmann::json::array();
-  for (const ModelBenchResult& result : results) {
-    for (const SpeedResult* speed : result.speeds()) {
-      const Summary summary = speed->summary();
-      rows.push_back(
-          {{"model", result.model},
-           {"format", result.format},
-           {"effective_bpw", result.effective_bpw},
-           {"parameters", result.parameters},
-           {"file_bytes", result.file_bytes},
-           {"test", speed->test},
-           {"tokens", speed->tokens},
-           {"sequences", speed->sequences},
-           {"tok_s", {{"median", summary.median}, {"min", summary.min}, {"max", summary.max}}},
-           {"samples", speed->samples},
-           {"limit", {{"kind", speed->limit_kind}, {"value", or_null(speed->limit)}}},
-           {"fraction_of_limit", or_null(speed->fraction_of_limit())},
-           {"peak_rss_bytes", or_null(result.peak_rss_bytes)},
-           {"load_seconds", result.load_seconds},
-           {"energy_j_per_token", or_null(result.energy_j_per_token)},
-           {"energy_reason", result.energy_reason}});
-    }
-  }
-  return rows;
-}
-
-std::string BenchTable(std::span<const ModelBenchResult> results) {
-  using Align = Table::Align;
-  Table table({{"model", Align::kLeft},
-               {"format", Align::kLeft},
-               {"BPW"},
-               {"MB"},
-               {"test", Align::kLeft},
-               {"tok/s"},
-               {"min–max"},
-               {"limit"},
-               {"of limit"},
-               {"peak RSS MB"},
-               {"load ms"},
-               {"J/token"}});
-  for (const ModelBenchResult& result : results) {
-    for (const SpeedResult* speed : result.speeds()) {
-      const Summary summary = speed->summary();
-      const bool decode = speed->test == "decode";
-      table.AddRow({std::filesystem::path(result.model).stem().string(), result.format,
-                    fmt::format("{:.2f}", result.effective_bpw), Megabytes(result.file_bytes),
-                    TestName(*speed), Significant(summary.median),
-                    Significant(summary.min) + "–" + Significant(summary.max),
-                    speed->limit ? Significant(*speed->limit) : "n/a",
-                    speed->limit ? Percent(*speed->fraction_of_limit()) : "n/a",
-                    result.peak_rss_bytes ? Megabytes(*result.peak_rss_bytes) : "n/a",
-                    fmt::format("{:.1f}", result.load_seconds * 1e3),
-                    decode && speed->sequences == 1 && result.energy_j_per_token
-                        ? Significant(*result.energy_j_per_token)
-                        : std::string(decode ? "n/a" : "")});
-    }
-  }
-  return table.Text();
 }
 
 }  // namespace crossover::bench

@@ -17,7 +17,9 @@
 #include "bench/plan.h"
 #include "bench/settings.h"
 #include "bench/summary.h"
+#include "bench/usage.h"
 #include "engine/engine.h"
+#include "engine/sequence.h"
 
 namespace crossover::bench {
 
@@ -30,10 +32,40 @@ struct SpeedResult {
   std::string limit_kind = {};       // "bandwidth", "arithmetic"
   std::optional<double> limit = {};  // tokens a second that the machine's limit allows
   size_t sequences = 1;              // at a time
+  size_t depth = 0;                  // tokens that are cached before the first of these
+  std::string limit_unit = {};  // of an arithmetic limit: the unit that most weights go through
+  /// Seconds of each prompt until its first token is chosen, or of each decoded token.
+  std::vector<double> latencies_s = {};
+  Usage usage = {};  // in all repetitions together
 
   Summary summary() const { return Summarise(samples); }
   /// The median's share of the limit.
   std::optional<double> fraction_of_limit() const;
+};
+
+/// Loading after the file's pages were dropped from the page cache.
+struct ColdLoad {
+  double seconds = 0;
+  std::optional<double> cached_part = {};  // of the file that stayed in memory; nothing: unknown
+};
+
+/// What a loaded model holds in memory while tests run.
+struct MemoryParts {
+  std::optional<uint64_t> mapping_bytes = {};  // of the file's own pages
+  uint64_t packed_bytes = 0;
+  uint64_t kv_bytes = 0;  // of the most pages that a test had in use
+  uint64_t scratch_bytes = 0;
+
+  uint64_t total() const {
+    return mapping_bytes.value_or(0) + packed_bytes + kv_bytes + scratch_bytes;
+  }
+};
+
+/// What `bench model` measures beside a study's SpeedMetric.
+struct MoreTests {
+  std::vector<size_t> prefills = {};  // lengths of prompts
+  std::vector<size_t> depths = {};    // tokens in the cache before decoding
+  bool cold_load = false;
 };
 
 struct ModelBenchResult {
@@ -44,27 +76,35 @@ struct ModelBenchResult {
   uint64_t file_bytes = 0;
   double load_seconds = 0;
   std::optional<uint64_t> peak_rss_bytes = {};
-  std::optional<double> energy_j_per_token = {};  // decode
+  std::optional<double> energy_j_per_token = {};  // decode, idle power taken off
   std::string energy_reason = {};                 // why there is none
   SpeedResult prefill = {};
   SpeedResult decode = {};
   std::optional<SpeedResult> together = {};  // decode, of several sequences at a time
+  std::vector<SpeedResult> more = {};        // prompts of other lengths, decoding at other depths
+  std::optional<ColdLoad> cold = {};
+  MemoryParts memory = {};
+  size_t warm_up_rounds = 0;
 
   std::vector<const SpeedResult*> speeds() const;
 };
 
 /// One loaded model that can be timed again and again.
 ///
-/// Prefill: `prefill` random ids into an empty cache in passes of at most 512 tokens, logits of the
-/// last token only. Decode: `decode` random ids one at a time, from an empty cache on, logits each
-/// time; what a sampler would add is no part of it. With more than one sequence, the same again
-/// with a token of each in a pass. A repetition of either runs it as often as
-/// takes some 50 ms: a single pass of a small model is over within a scheduler's tick.
+/// Prefill: random ids into an empty cache in passes of at most 512 tokens, logits of the last
+/// token only, of which the likeliest is chosen. Decode: random ids one at a time, from an empty
+/// cache on or behind `depth` others, logits each time; what a sampler would add is no part of it.
+/// With more than one sequence, the same again with a token of each in a pass. A repetition of
+/// either runs it as often as takes some 50 ms: a single pass of a small model is over within a
+/// scheduler's tick.
 class ModelBench {
  public:
-  ModelBench(const std::filesystem::path& path, const Settings& settings, const SpeedMetric& speed);
+  ModelBench(const std::filesystem::path& path, const Settings& settings, const SpeedMetric& speed,
+             const MoreTests& more = {});
 
-  /// All tests once, nothing kept: caches, page tables and the clock come up to speed.
+  /// Rounds of all tests, nothing kept, until none takes 5 % less than in the round before, at
+  /// least two and at most six: caches, page tables and the clock come up to speed. Tests of half a
+  /// second and more are not waited for.
   void WarmUp();
   /// All tests once, the samples kept.
   void Repeat();
@@ -72,24 +112,36 @@ class ModelBench {
   ModelBenchResult Result(const Limits& limits) const;
 
  private:
-  void Prefill();
-  void Decode(size_t sequences);
-  /// Tokens a second that reading allows `sequences` tokens a pass.
-  double DecodeLimit(double read_bytes_s, size_t sequences) const;
+  struct Test {
+    SpeedResult result;
+    size_t passes = 1;  // in a repetition
+    double joules = 0;
+    double joule_seconds = 0;
+  };
+
+  void AddTests(const MoreTests& more);
+  /// One pass; appends to latencies.
+  void Run(const Test& test, std::vector<double>& latencies);
+  void Prefill(size_t tokens, std::vector<double>& latencies);
+  void Decode(size_t sequences, size_t depth, std::vector<double>& latencies);
+  double Limit(const SpeedResult& speed, const Limits& limits) const;
+  /// The unit of arithmetic that most weights of a prompt's passes go through.
+  std::string PrefillUnit(size_t tokens) const;
+  MemoryParts Memory() const;
 
   SpeedMetric speed_;
+  kernels::Activations activations_;
   double load_seconds_ = 0;
+  std::optional<ColdLoad> cold_ = {};
   std::shared_ptr<const engine::Model> model_;
   std::unique_ptr<engine::Engine> engine_;
   std::vector<engine::TokenId> ids_ = {};
+  std::optional<engine::ScopedSequence> deep_ = {};  // as long as the greatest depth
   EnergyMeter energy_;
-  double decode_joules_ = 0;
-  size_t prefill_passes_ = 1;  // in a repetition
-  size_t decode_passes_ = 1;
-  SpeedResult prefill_ = {};
-  SpeedResult decode_ = {};
-  size_t together_passes_ = 1;
-  std::optional<SpeedResult> together_ = {};
+  double idle_watts_ = 0;
+  std::vector<Test> tests_ = {};
+  size_t warm_up_rounds_ = 0;
+  uint64_t kv_bytes_ = 0;  // the most that were in use
 };
 
 /// Called with repetitions done and in all.
@@ -100,15 +152,16 @@ using BenchProgress = std::function<void(size_t done, size_t total)>;
 std::vector<ModelBenchResult> BenchModels(std::span<const std::filesystem::path> paths,
                                           const Settings& settings, const SpeedMetric& speed,
                                           const Limits& limits,
-                                          const BenchProgress& progress = nullptr);
+                                          const BenchProgress& progress = nullptr,
+                                          const MoreTests& more = {});
 
 /// Of most weights, by name; "none" for a file without tensors.
 std::string DominantFormat(const engine::GgufFile& file);
 
 /// Bytes that decoding a token of each of `sequences` reads: the weights once, and each one's cache
-/// at the mean depth of `tokens` tokens decoded from an empty one.
+/// at the mean depth of `tokens` tokens decoded behind `depth` others.
 double DecodeBytes(const engine::Model& model, size_t kv_bytes_per_token, size_t tokens,
-                   size_t sequences = 1);
+                   size_t sequences = 1, size_t depth = 0);
 
 /// Operations in the matrix products that a prompt of `tokens` needs, a multiplication and an
 /// addition each: 2 a weight and token; the output matrix for the last token only.
@@ -118,5 +171,7 @@ double PrefillOperations(const engine::Model& model, size_t tokens);
 nlohmann::json BenchJson(std::span<const ModelBenchResult> results);
 /// The same for people.
 std::string BenchTable(std::span<const ModelBenchResult> results);
+/// What else was measured: latencies, loading, memory, what the system counted.
+std::string BenchDetails(std::span<const ModelBenchResult> results, size_t threads);
 
 }  // namespace crossover::bench

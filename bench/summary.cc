@@ -51,6 +51,16 @@ double LinearFit::SlopeBand() const {
   return StudentT95(points - 2) * residual / std::sqrt(spread_x);
 }
 
+double Percentile(std::span<const double> samples, double part) {
+  if (samples.empty()) return 0;
+  std::vector<double> sorted(samples.begin(), samples.end());
+  std::sort(sorted.begin(), sorted.end());
+  const double place = part * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<size_t>(place);
+  const size_t above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+}
+
 LinearFit FitLine(std::span<const double> x, std::span<const double> y) {
   constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
   LinearFit fit{.intercept = kNaN, .slope = kNaN, .r_squared = kNaN, .points = x.size()};

@@ -16,6 +16,10 @@ struct Summary {
 /// All zero for no samples.
 Summary Summarise(std::span<const double> samples);
 
+/// The value below which a part (0 to 1) of the samples lies, linear between neighbours; 0 for
+/// none.
+double Percentile(std::span<const double> samples, double part);
+
 /// y = intercept + slope · x by least squares.
 struct LinearFit {
   double intercept = 0;

@@ -54,5 +54,14 @@ TEST_CASE("too few points, or one x, are no fit") {
   CHECK(std::isnan(FitLine(std::vector<double>{1, 1, 1}, std::vector<double>{1, 2, 3}).slope));
 }
 
+TEST_CASE("summary: percentiles lie between samples") {
+  const std::vector<double> samples{5, 1, 3, 2, 4};
+  CHECK(Percentile(samples, 0) == 1);
+  CHECK(Percentile(samples, 0.5) == 3);
+  CHECK(Percentile(samples, 0.9) == doctest::Approx(4.6));
+  CHECK(Percentile(samples, 1) == 5);
+  CHECK(Percentile({}, 0.5) == 0);
+}
+
 }  // namespace
 }  // namespace crossover::bench

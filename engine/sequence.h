@@ -10,6 +10,8 @@ namespace crossover::engine {
 class ScopedSequence {
  public:
   explicit ScopedSequence(Engine& engine) : engine_(&engine), id_(engine.CreateSequence()) {}
+  /// Takes over one that exists.
+  ScopedSequence(Engine& engine, SequenceId id) : engine_(&engine), id_(id) {}
   ~ScopedSequence() {
     if (engine_ != nullptr) engine_->FreeSequence(id_);
   }

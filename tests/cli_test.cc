@@ -289,6 +289,45 @@ TEST_CASE("bench model says what the contract asks, a row a model and test") {
   CHECK(rows[1].at("test") == "decode");
 }
 
+TEST_CASE("bench model: lengths, depths, latencies, loading, memory, what the system counts") {
+  std::vector<std::string> words{"bench", "model", EmbeddedXs(), "-p", "16,40",     "-d", "0,33",
+                                 "-n",    "4",     "-r",         "2",  "--threads", "1"};
+  const ProcessResult table = RunCrossover([&] {
+    auto with_details = words;
+    with_details.emplace_back("--details");
+    return with_details;
+  }());
+  INFO(table.err);
+  CHECK(Has(table.out, "decode 4 @33"));
+  CHECK(Has(table.out, "cold load"));
+  CHECK(Has(table.out, "clock: "));
+  words.emplace_back("--json");
+  const json rows = json::parse(RunCrossover(words).out);
+  REQUIRE(rows.size() == 4);
+  for (const json& row : rows) {
+    const bool prefill = row.at("test") == "prefill";
+    const json& latency = row.at(prefill ? "ttft_ms" : "itl_ms");
+    CHECK(latency.at("p50").get<double>() > 0);
+    CHECK(latency.at("p50") <= latency.at("p90"));
+    CHECK(latency.at("p90") <= latency.at("p99"));
+    CHECK(latency.at("samples").get<int>() >= (prefill ? 2 : 8));
+    CHECK(row.at("load").at("cold_seconds").get<double>() > 0);
+    CHECK(row.at("load").at("warm_seconds").get<double>() > 0);
+    const json& memory = row.at("memory");
+    CHECK(memory.at("packed_bytes").get<uint64_t>() > 1000000);
+    CHECK(memory.at("kv_bytes").get<uint64_t>() > 0);
+    CHECK(memory.at("scratch_bytes").get<uint64_t>() > 0);
+    CHECK(row.at("usage").at("wall_s").get<double>() > 0);
+    CHECK(row.at("warm_up_rounds").get<int>() >= 2);
+    CHECK(row.at("limit").contains("unit") == prefill);
+  }
+  CHECK(rows[0].at("tokens") == 16);
+  CHECK(rows[1].at("depth") == 0);
+  CHECK(rows[2].at("tokens") == 40);
+  CHECK(rows[3].at("depth") == 33);
+  CHECK(rows[3].at("limit").at("value") < rows[1].at("limit").at("value"));
+}
+
 TEST_CASE("bench model decodes several sequences, and shares what they begin with") {
   const auto run = [](const std::vector<std::string>& flags) {
     std::vector<std::string> words{"bench", "model", EmbeddedXs(), "-p",        "16", "-n",

@@ -23,6 +23,9 @@ namespace {
 struct BenchModelFlags {
   std::vector<std::string> models;
   bench::SpeedMetric speed;
+  std::vector<size_t> prefills{512};
+  std::vector<size_t> depths{0};
+  bool details = false;
   size_t shared_prefix = 0;  // tokens; 0: not measured
 };
 
@@ -56,14 +59,18 @@ std::optional<uint64_t> PeakRss(const std::filesystem::path& model, const bench:
   return result.speed->peak_rss_bytes;
 }
 
-void Run(const BenchModelFlags& flags, const GlobalOptions& globals) {
+void Run(BenchModelFlags& flags, const GlobalOptions& globals) {
+  flags.speed.prefill = flags.prefills.front();
   if (flags.shared_prefix > 0) return RunSharedPrefix(flags, globals);
   const std::vector<std::filesystem::path> paths(flags.models.begin(), flags.models.end());
   const bench::Settings settings = globals.settings();
   const bench::Limits limits = bench::MeasureLimits(settings.threads);
   Progress progress("bench", paths.size() * flags.speed.repetitions, !globals.quiet);
   auto results = bench::BenchModels(paths, settings, flags.speed, limits,
-                                    [&](size_t done, size_t) { progress.Update(done); });
+                                    [&](size_t done, size_t) { progress.Update(done); },
+                                    {.prefills = flags.prefills,
+                                     .depths = flags.depths,
+                                     .cold_load = flags.details || globals.json});
   for (size_t i = 0; i < paths.size(); ++i) {
     results[i].peak_rss_bytes = PeakRss(paths[i], settings, flags.speed);
   }
@@ -76,10 +83,22 @@ void Run(const BenchModelFlags& flags, const GlobalOptions& globals) {
       "repetitions.\n",
       bench::BenchTable(results), settings.threads, settings.isa, settings.activations,
       settings.kv_type, settings.load, settings.weights, flags.speed.repetitions);
-  fmt::print("limit: decode, bytes read per token at {} GB/s; prefill, operations at {} Gop/s{}\n",
-             limits.read_bytes_s ? fmt::format("{:.1f}", *limits.read_bytes_s / 1e9) : "n/a",
-             limits.flops_s ? fmt::format("{:.0f}", *limits.flops_s / 1e9) : "n/a",
-             limits.flops_unit.empty() ? "" : " (" + limits.flops_unit + ")");
+  std::string units;
+  for (const auto& [unit, rate] : limits.peaks) {
+    units += fmt::format("{}{} {:.0f}", units.empty() ? "" : ", ", unit, rate / 1e9);
+  }
+  fmt::print(
+      "limit: decode, bytes read per token at {} GB/s; prefill, operations at the rate of the unit "
+      "that\nmost weights go through ({}), of Gop/s: {}\n",
+      limits.read_bytes_s ? fmt::format("{:.1f}", *limits.read_bytes_s / 1e9) : "n/a",
+      results.front().prefill.limit_unit, units.empty() ? "n/a" : units);
+  if (flags.details) {
+    const bench::Frequency clock = bench::ReadFrequency();
+    fmt::print("\n{}clock: {} ({}); {} rounds of warm-up.\n",
+               bench::BenchDetails(results, settings.threads),
+               clock.mhz > 0 ? fmt::format("{:.0f} MHz", clock.mhz) : "n/a", clock.source,
+               results.front().warm_up_rounds);
+  }
   if (!results.front().energy_reason.empty()) {
     fmt::print("J/token: {}\n", results.front().energy_reason);
   }
@@ -94,10 +113,21 @@ void AddBenchModel(CLI::App& bench, const GlobalOptions& globals) {
   command->add_option("models", flags->models, "GGUF files; measured in turn, round after round")
       ->required()
       ->type_name("MODEL...");
-  command->add_option("-p,--prefill", flags->speed.prefill, "Tokens of the prompt")
+  command->add_option("-p,--prefill", flags->prefills, "Tokens of the prompt; several lengths")
+      ->delimiter(',')
       ->check(CLI::Range(1, 1 << 20))
-      ->type_name("N")
+      ->type_name("N,N,...")
       ->capture_default_str();
+  command
+      ->add_option("-d,--depth", flags->depths,
+                   "Tokens in the cache before decoding begins; several depths")
+      ->delimiter(',')
+      ->check(CLI::Range(0, 1 << 20))
+      ->type_name("N,N,...")
+      ->capture_default_str();
+  command->add_flag(
+      "--details", flags->details,
+      "Also latencies, loading cold and warm, memory by parts, page faults, CPU time");
   command->add_option("-n,--decode", flags->speed.decode, "Tokens decoded one by one")
       ->check(CLI::Range(1, 1 << 20))
       ->type_name("N")
@@ -121,6 +151,7 @@ void AddBenchModel(CLI::App& bench, const GlobalOptions& globals) {
   SetExamples(*command,
               "  crossover bench model model-f16.gguf model-q4.gguf\n"
               "  crossover bench model model.gguf -p 128 -n 32 -r 10 --json\n"
+              "  crossover bench model model.gguf -p 128,512,2048 -d 0,1024,4096 --details\n"
               "  crossover bench model model.gguf --sequences 16\n"
               "  crossover bench model model.gguf --sequences 64 --shared-prefix 256");
   command->callback([flags, &globals] { Run(*flags, globals); });
