@@ -67,7 +67,9 @@ MetricResult Metric(const Task& task, const char* name, const std::vector<ItemRe
   size_t hits = 0;
   for (const ItemResult& item : items) hits += item.*correct ? 1 : 0;
   const Estimate p = Proportion(hits, items.size());
-  return {task.name, name, p.value, p.standard_error, items.size()};
+  MetricResult result{task.name, name, p.value, p.standard_error, items.size()};
+  for (const ItemResult& item : items) result.values.push_back(item.*correct ? 1 : 0);
+  return result;
 }
 
 }  // namespace

@@ -38,7 +38,9 @@ struct MetricResult {
   double standard_error = 0;  // sqrt(p (1 - p) / (n - 1)); NaN for one item
   size_t n = 0;
   bool is_proportion = true;  // false: "perplexity"
-  std::string filter = {};    // of the harness's filters, "strict-match"; empty: none
+  /// Of each item: what the mean is taken of; of "perplexity" ln p. For paired comparison.
+  std::vector<double> values = {};
+  std::string filter = {};  // of the harness's filters, "strict-match"; empty: none
   std::string reason = {};
 
   std::string full_name() const { return filter.empty() ? metric : metric + "," + filter; }

@@ -61,6 +61,9 @@ MetricResult Summarise(const TaskFile& task, size_t column, const QuestionSetRes
   }
   result.n = set.outcomes.size();
   result.is_proportion = IsProportion(metric);
+  for (const QuestionOutcome& outcome : set.outcomes) {
+    result.values.push_back(outcome.values[column]);
+  }
   const Estimate estimate = Estimated(metric, set, column);
   result.value = estimate.value;
   result.standard_error = estimate.standard_error;
@@ -74,11 +77,13 @@ MetricResult Pool(const std::string& name, std::span<const MetricResult> parts) 
   MetricResult pooled = parts[0];
   pooled.task = name;
   pooled.n = 0;
+  pooled.values.clear();
   double sum = 0;
   double squares = 0;
   for (const MetricResult& part : parts) {
     const double n = static_cast<double>(part.n);
     pooled.n += part.n;
+    pooled.values.insert(pooled.values.end(), part.values.begin(), part.values.end());
     sum += n * part.value;
     if (part.n > 1) squares += (n - 1) * n * part.standard_error * part.standard_error;
   }

@@ -132,6 +132,9 @@ LlamaResult EvaluateLlama(engine::Engine& engine, const tokenizer::Tokenizer& to
                    .value = p.value,
                    .standard_error = p.standard_error,
                    .n = n};
+  for (const LlamaOutcome& outcome : result.outcomes) {
+    result.metric.values.push_back(outcome.correct ? 1 : 0);
+  }
   result.wilson = WilsonInterval(hits, n);
   result.chance = static_cast<double>(n) / static_cast<double>(choices);
   return result;

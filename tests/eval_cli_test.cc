@@ -83,5 +83,52 @@ TEST_CASE("perplexity: flags that contradict each other are refused") {
   }
 }
 
+TEST_CASE("eval --compare: differences, discordant items and McNemar's test") {
+  const test::TemporaryDirectory directory;
+  const std::string q2 = (directory / "q2.gguf").string();
+  REQUIRE(RunCrossover({"quantize", Model("xs"), q2, "Q2_K", "--quiet"}).ok());
+  const json both =
+      Json({"eval", Model("xs"), q2, "--tasks", "facts", "--limit", "40", "--compare"});
+  REQUIRE(both.at("results").size() == 4);
+  REQUIRE(both.at("compare").size() == 2);
+  for (size_t k = 0; k < 2; ++k) {
+    const json& row = both.at("compare")[k];
+    CHECK(row.at("model") == q2);
+    CHECK(row.at("base") == Model("xs"));
+    CHECK(Number(row, "n") == 40);
+    const double difference =
+        Number(both.at("results")[2 + k], "value") - Number(both.at("results")[k], "value");
+    CHECK(Number(row, "difference") == doctest::Approx(difference));
+    CHECK((Number(row, "gained") - Number(row, "lost")) / 40 == doctest::Approx(difference));
+    CHECK(Number(row, "mcnemar_p") > 0);
+    CHECK(Number(row, "mcnemar_p") <= 1);
+    CHECK(std::isfinite(Number(row, "stderr")));
+  }
+  const ProcessResult csv = RunCrossover({"eval", Model("xs"), q2, "--tasks", "facts", "--limit",
+                                          "5", "--compare", "--csv", "--quiet"});
+  CHECK(test::Contains(csv.out, "\n\nmodel,base,task,metric,difference,stderr,n,gained,lost,"));
+  CHECK(RunCrossover({"eval", Model("xs"), "--tasks", "facts", "--compare"}).exit_code == 2);
+}
+
+TEST_CASE("eval: llama-perplexity's scores, from a file of one's own") {
+  const test::TemporaryDirectory directory;
+  std::string text;
+  for (const char* ending : {"0", "1", "2", "3"}) {
+    text += "The sky: The sky is\n" + std::string(ending) + "\nblue\nred and wet\nso\nold.\n";
+  }
+  WriteFile(directory / "hellaswag_val_full.txt", text);
+  const json rows = Json(
+      {"eval", Model("xs"), "--tasks", "llama_hellaswag", "--data", directory.path().string()});
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].at("metric") == "acc_tokens");
+  CHECK(Number(rows[0], "value") == 0.25);  // whichever ending it likes best
+  CHECK(Number(rows[0], "n") == 4);
+  WriteFile(directory / "hellaswag_val_full.txt", text + "more\n");
+  const ProcessResult damaged = RunCrossover(
+      {"eval", Model("xs"), "--tasks", "llama_hellaswag", "--data", directory.path().string()});
+  CHECK(damaged.exit_code == 1);
+  CHECK(test::Contains(damaged.err, "hellaswag_val_full.txt:25: the last item has 1 lines"));
+}
+
 }  // namespace
 }  // namespace crossover

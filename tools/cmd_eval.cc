@@ -12,7 +12,9 @@
 #include "evals/program.h"
 #include "kernels/isa.h"
 #include "tools/command.h"
+#include "tools/eval_compare.h"
 #include "tools/eval_harness_json.h"
+#include "tools/eval_llama.h"
 #include "tools/eval_model.h"
 #include "tools/eval_print.h"
 #include "tools/eval_task.h"
@@ -31,6 +33,7 @@ struct EvalFlags : EvalTaskFlags {
   bool run_programs = false;
   size_t max_new_tokens = 64;
   bool csv = false;
+  bool compare = false;
 };
 
 HarnessReport Report(const std::string& model, const EvalFlags& flags,
@@ -47,8 +50,16 @@ HarnessReport Report(const std::string& model, const EvalFlags& flags,
 }
 
 void Run(const EvalFlags& flags, const GlobalOptions& globals) {
+  if (flags.compare && flags.models.size() < 2) {
+    throw CLI::ValidationError("--compare needs two models or more");
+  }
+  EvalFlags rest = flags;
+  const std::vector<evals::LlamaTask> llama_tasks = TakeLlamaTasks(rest);
+  std::vector<EvalTask> tasks;
   // With a chat template they are loaded again for each model; what is off is said now.
-  const std::vector<EvalTask> tasks = LoadEvalTasks(flags, {.system = flags.system});
+  if (llama_tasks.empty() || !rest.tasks.empty()) {
+    tasks = LoadEvalTasks(rest, {.system = flags.system});
+  }
   WarnOfCounts(tasks);
   std::optional<evals::ProgramRunner> runner;
   if (flags.run_programs) runner.emplace();
@@ -67,12 +78,12 @@ void Run(const EvalFlags& flags, const GlobalOptions& globals) {
     ModelEvaluation evaluation(path, run, globals);
     HarnessReport report = Report(path, flags, globals);
     report.tasks = tasks;
-    if (flags.chat) {
+    if (flags.chat && !tasks.empty()) {
       report.chat_template = evaluation.chat_template();
       report.tasks = LoadEvalTasks(
-          flags, {.system = flags.system, .chat = evaluation.Chat(), .multiturn = flags.multiturn});
+          rest, {.system = flags.system, .chat = evaluation.Chat(), .multiturn = flags.multiturn});
     }
-    evaluation.Prepare(report.tasks, flags.chat);
+    if (!tasks.empty()) evaluation.Prepare(report.tasks, flags.chat);
     for (const EvalTask& task : report.tasks) {
       if (const auto* plain = std::get_if<PlainTask>(&task)) {
         report.metrics.push_back(evaluation.Evaluate(*plain));
@@ -83,9 +94,17 @@ void Run(const EvalFlags& flags, const GlobalOptions& globals) {
         rows.push_back({path, metric});
     }
     if (!flags.harness_json.empty()) WriteHarnessJson(flags.harness_json, report);
+    if (llama_tasks.empty()) continue;
+    for (const auto& metric : EvaluateLlamaTasks(path, llama_tasks, globals)) {
+      rows.push_back({path, metric});
+    }
   }
   if (samples) samples->Commit();
-  if (globals.json) {
+  if (flags.compare) {
+    PrintEvalComparison(rows, globals.json ? EvalOutput::kJson
+                              : flags.csv  ? EvalOutput::kCsv
+                                           : EvalOutput::kTable);
+  } else if (globals.json) {
     PrintEvalJson(rows);
   } else if (flags.csv) {
     PrintEvalCsv(rows);
@@ -144,6 +163,9 @@ void AddEval(CLI::App& app, const GlobalOptions& globals) {
   command->add_flag("--run-generated-programs", flags->run_programs,
                     "Run the programs that the model writes (humaneval), shut in and limited; "
                     "without it their metrics are n/a");
+  command->add_flag("--compare", flags->compare,
+                    "Compare each further model with the first, item by item: difference with its "
+                    "paired error, McNemar's test");
   command->add_flag("--csv", flags->csv, "Print CSV instead of a table");
   SetExamples(
       *command,
@@ -151,6 +173,8 @@ void AddEval(CLI::App& app, const GlobalOptions& globals) {
       "  crossover eval model.gguf --tasks arc_easy,hellaswag --data evals\n"
       "  crossover eval model.gguf --tasks mmlu --fewshot 5 --data evals --json\n"
       "  crossover eval model.gguf --tasks my-task.json --log-samples samples.jsonl\n"
+      "  crossover eval f16.gguf q4.gguf --tasks hellaswag --data evals --compare\n"
+      "  crossover eval model.gguf --tasks llama_hellaswag --data evals --limit 400\n"
       "  crossover eval a.gguf b.gguf --tasks mine --data my-tasks --json\n"
       "  crossover eval model.gguf --tasks gsm8k,wikitext --data evals --resume run.jsonl\n"
       "  crossover eval model.gguf --tasks humaneval --data evals --run-generated-programs\n"

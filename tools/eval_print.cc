@@ -11,13 +11,6 @@
 namespace crossover::tools {
 namespace {
 
-std::string Quoted(const std::string& text) {
-  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
-}
-
 std::string Shown(const evals::MetricResult& metric, double value) {
   if (!std::isfinite(value)) return "n/a";
   return metric.is_proportion ? fmt::format("{:.2f} %", 100 * value)
@@ -26,7 +19,14 @@ std::string Shown(const evals::MetricResult& metric, double value) {
 
 }  // namespace
 
-void PrintEvalJson(const std::vector<EvalRow>& rows) {
+std::string CsvField(const std::string& text) {
+  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
+}
+
+nlohmann::json EvalJson(const std::vector<EvalRow>& rows) {
   nlohmann::json json = nlohmann::json::array();
   for (const EvalRow& row : rows) {
     json.push_back({{"model", row.model},
@@ -37,8 +37,12 @@ void PrintEvalJson(const std::vector<EvalRow>& rows) {
                     {"n", row.metric.n}});
     if (!row.metric.reason.empty()) json.back()["reason"] = row.metric.reason;
   }
+  return json;
+}
+
+void PrintEvalJson(const std::vector<EvalRow>& rows) {
   // A file's name need not be UTF-8.
-  fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  fmt::print("{}\n", EvalJson(rows).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 void PrintEvalCsv(const std::vector<EvalRow>& rows) {
@@ -46,8 +50,8 @@ void PrintEvalCsv(const std::vector<EvalRow>& rows) {
   for (const EvalRow& row : rows) {
     const double error = row.metric.standard_error;
     const auto cell = [](double x) { return std::isfinite(x) ? fmt::to_string(x) : ""; };
-    fmt::print("{},{},{},{},{},{}\n", Quoted(row.model), Quoted(row.metric.task),
-               Quoted(row.metric.full_name()), cell(row.metric.value), cell(error), row.metric.n);
+    fmt::print("{},{},{},{},{},{}\n", CsvField(row.model), CsvField(row.metric.task),
+               CsvField(row.metric.full_name()), cell(row.metric.value), cell(error), row.metric.n);
   }
 }
 

@@ -1,6 +1,7 @@
 // How `eval` shows its results.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,9 @@ struct EvalRow {
 };
 
 void PrintEvalTable(const std::vector<EvalRow>& rows);
+std::string CsvField(const std::string& text);  // quoted where it must be
+
+nlohmann::json EvalJson(const std::vector<EvalRow>& rows);
 void PrintEvalJson(const std::vector<EvalRow>& rows);
 void PrintEvalCsv(const std::vector<EvalRow>& rows);
 
