@@ -105,7 +105,7 @@ class ByteReader {
     return taken;
   }
   void Seek(size_t offset) { at_ = offset; }
-  size_t size() const { return bytes_.size(); }
+  size_t at() const { return at_; }
 
  private:
   std::string_view bytes_;
@@ -214,9 +214,12 @@ std::vector<LlamaItem> ParseLlamaMultipleChoice(std::string_view bytes, std::str
   std::vector<LlamaItem> items;
   for (uint32_t i = 0; i < count; ++i) {
     const uint32_t offset = places.Number("an offset");
-    if (offset >= bytes.size()) {
+    // One behind the other, so that a file cannot hold more than its bytes.
+    if (offset < reader.at() || offset >= bytes.size()) {
       reader.Fail(
-          fmt::format("item {} is said to begin at byte {} of {}", i + 1, offset, bytes.size()));
+          fmt::format("item {} is said to begin at byte {} of {}; expected a place behind "
+                      "what comes before it",
+                      i + 1, offset, bytes.size()));
     }
     reader.Seek(offset);
     items.push_back(ReadItem(reader, i + 1));

@@ -14,6 +14,7 @@
 #include "evals/bzip2.h"
 #include "evals/data_file.h"
 #include "evals/gzip.h"
+#include "evals/llama_data.h"
 #include "evals/task.h"
 #include "evals/task_file.h"
 #include "evals/wikitext.h"
@@ -27,7 +28,7 @@ void ParseSomething(uint8_t which, std::string_view text) {
   constexpr std::array kLayouts = {DataFormat::Layout::kJsonLines, DataFormat::Layout::kJsonArray,
                                    DataFormat::Layout::kCsv, DataFormat::Layout::kLines,
                                    DataFormat::Layout::kWikitext};
-  switch (which % 12) {
+  switch (which % 14) {
     case 0:
       (void)ParseTaskFile(text, "fuzz");
       break;
@@ -64,9 +65,15 @@ void ParseSomething(uint8_t which, std::string_view text) {
       (void)reader.Same(reader.Extract(0, text.substr(end)), "1,234");
       break;
     }
+    case 12:
+      (void)ParseLlamaMultipleChoice(text, "fuzz");
+      break;
+    case 13:
+      (void)ParseLlamaHellaSwag(text, "fuzz");
+      break;
     default: {
       DataFormat format;
-      format.layout = kLayouts[which % 12 == 11 ? 4 : which % 4];
+      format.layout = kLayouts[which % 14 == 11 ? 4 : which % 4];
       format.columns = {"a", "b"};
       (void)ParseRecords(text, format, "fuzz");
     }
