@@ -151,7 +151,12 @@ TEST_CASE("eval: results and samples in lm-evaluation-harness's shape") {
   REQUIRE(items.size() == 15);
   CHECK(items[0].at("doc").at("q") == "0 + 3 =");
   CHECK(items[0].at("arguments").at("gen_args_1") == json{{"arg_0", "0 + 3 ="}, {"arg_1", " 0"}});
-  CHECK(items[0].at("filtered_resps").size() == 2);
+  REQUIRE(items[0].at("filtered_resps").size() == 2);
+  const json& response = items[0].at("filtered_resps")[1];  // ["-12.5", "False"]
+  REQUIRE(response.is_array());
+  CHECK(std::stod(response.at(0).get<std::string>()) < 0);
+  CHECK((response.at(1) == "True" || response.at(1) == "False"));
+  CHECK(items[0].at("resps")[1] == json::array({response}));
   CHECK(items[5].at("filter") == "number");
   CHECK(items[5].at("target") == "3");
   CHECK(items[5].at("pass@1").is_null());

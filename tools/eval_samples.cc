@@ -107,7 +107,10 @@ std::string SampleLines(const std::string& model, const evals::TaskFile& task,
   if (task.kind != evals::RequestKind::kGenerate) {
     json["filtered_resps"] = Responses(outcome);
     json["resps"] = nlohmann::json::array();
-    for (const auto& response : json["filtered_resps"]) json["resps"].push_back({response});
+    for (const auto& response : json["filtered_resps"]) {
+      // Not push_back({response}), which makes an object of a pair.
+      json["resps"].push_back(nlohmann::json::array({response}));
+    }
     AddMetrics(task, outcome, 0, json);
     return Line(json);
   }
