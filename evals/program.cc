@@ -3,10 +3,10 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <grp.h>
-#include <linux/mount.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -21,9 +21,6 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
-
-// After <linux/mount.h>, whose constants it repeats.
-#include <sys/mount.h>
 
 namespace crossover::evals {
 namespace {
