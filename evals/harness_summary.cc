@@ -41,7 +41,9 @@ Estimate Estimated(HarnessMetric metric, const QuestionSetResult& set, size_t co
   if (IsProportion(metric)) {
     Moments moments;
     for (const QuestionOutcome& outcome : set.outcomes) moments.Add(outcome.values[column]);
-    return {moments.mean(), moments.standard_error()};
+    // The moments take a NaN's error for rounding.
+    const double error = std::isnan(moments.mean()) ? kNotMeasured : moments.standard_error();
+    return {moments.mean(), error};
   }
   const Estimate ratio = NegativeLogRatio(set, column);
   if (metric == HarnessMetric::kBitsPerByte) {

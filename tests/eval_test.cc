@@ -137,6 +137,7 @@ TEST_CASE("eval: results and samples in lm-evaluation-harness's shape") {
   CHECK(say.at("exact_match,number").is_number());
   CHECK(say.at("exact_match_stderr,number").is_number());
   CHECK(say.at("pass@1,number").is_null());
+  CHECK(say.at("pass@1_stderr,number") == "N/A");
   CHECK(harness.at("results").at("choose").at("acc_norm,none").is_number());
   CHECK(harness.at("results").at("read").at("word_perplexity,none").get<double>() > 1);
   CHECK(harness.at("n-shot").at("say") == 1);
