@@ -6,9 +6,11 @@
 #include <chrono>
 #include <cmath>
 
+#include "base/error.h"
 #include "base/interrupt.h"
 #include "bench/machine_info.h"
 #include "bench/read_buffer.h"
+#include "bench/system.h"
 #include "bench/time_team.h"
 #include "kernels/isa.h"
 #include "kernels/probe.h"
@@ -46,9 +48,13 @@ class Measurement {
   explicit Measurement(const MachineOptions& options)
       : options_(options), info_(ReadMachineInfo()), loops_(kernels::PeakLoops()) {
     counts_ = options.quick ? std::vector<size_t>{options.threads} : ThreadCounts(options.threads);
-    const size_t levels = !options.quick ? 5 : options.caches ? 4 : 1;
+    const size_t levels = !options.quick ? 6 : options.caches ? 4 : 1;
     steps_ = counts_.size() * (levels + loops_.size());
+    if (!options.quick) {
+      for (const size_t threads : counts_) steps_ += threads > 1 ? 1 : 0;
+    }
     limits_.isa = kernels::SelectedIsa();
+    limits_.date = UtcTimestamp();
   }
 
   MachineLimits Run() {
@@ -64,6 +70,12 @@ class Measurement {
       Team team(options_.threads);
       const ReadBuffer buffer = Allocate(PageSize::k4KiB, team);
       for (const size_t threads : counts_) MeasureMemory(buffer, "memory_4k", threads, "");
+    }
+    if (!options_.quick) {
+      MeasureFile();
+      for (const size_t threads : counts_) {
+        if (threads > 1) MeasureBarrier(threads);
+      }
     }
     for (const kernels::PeakLoop& loop : loops_) {
       for (const size_t threads : counts_) MeasurePeak(loop, threads);
@@ -83,11 +95,19 @@ class Measurement {
     if (options_.progress) options_.progress(done_, steps_);
   }
 
-  ReadBuffer Allocate(PageSize page_size, Team& team) const {
+  struct BufferSize {
+    size_t bytes;
+    size_t least;
+    double seconds;
+  };
+  BufferSize Sizes() const {
     const size_t bytes =
         options_.memory_bytes > 0 ? options_.memory_bytes : MemoryWorkingSet(info_);
-    const double seconds = options_.quick ? 1.5 : 2.5;
-    return ReadBuffer(bytes, std::min(bytes, 256 * kMiB), seconds, page_size, team);
+    return {bytes, std::min(bytes, 256 * kMiB), options_.quick ? 1.5 : 2.5};
+  }
+  ReadBuffer Allocate(PageSize page_size, Team& team) const {
+    const auto [bytes, least, seconds] = Sizes();
+    return ReadBuffer(bytes, least, seconds, page_size, team);
   }
 
   // Why the buffer is no good for "memory_huge"; empty if it is.
@@ -157,6 +177,43 @@ class Measurement {
       }
     }
     limits_.bandwidth.push_back(std::move(limit));
+    Step();
+  }
+
+  void MeasureFile() {
+    Team team(options_.threads);
+    std::string problem;
+    std::optional<ReadBuffer> buffer;
+    try {
+      const auto [bytes, least, seconds] = Sizes();
+      buffer.emplace(bytes, least, seconds, PageSize::kFile, team);
+    } catch (const Error& error) {
+      problem = error.what();
+    }
+    for (const size_t threads : counts_) {
+      if (buffer) {
+        MeasureMemory(*buffer, "mapped_file", threads, "");
+      } else {
+        limits_.bandwidth.push_back(
+            {.level = "mapped_file", .threads = threads, .reason = problem});
+        Step();
+      }
+    }
+  }
+
+  void MeasureBarrier(size_t threads) {
+    Team team(threads);
+    BarrierLimit limit{.threads = threads};
+    const auto work = [](const Worker& worker, size_t times) {
+      for (size_t i = 0; i < times; ++i) worker.Sync();
+    };
+    // Not calibrated: each thread would wait for others that do another number of them.
+    constexpr size_t kTimes = 2000;
+    for (size_t i = 0; i <= options_.repetitions; ++i) {
+      const double elapsed = TimeTeam(team, [&](const Worker& worker) { work(worker, kTimes); });
+      if (i > 0) limit.seconds.push_back(elapsed / kTimes);  // the first one wakes threads up
+    }
+    limits_.barrier.push_back(std::move(limit));
     Step();
   }
 

@@ -21,7 +21,7 @@
 namespace crossover::bench {
 
 struct BandwidthLimit {
-  std::string level;  // "L1", "L2", "L3", "memory_4k", "memory_huge"
+  std::string level;  // "L1", "L2", "L3", "memory_4k", "memory_huge", "mapped_file"
   size_t threads = 0;
   uint64_t working_set_bytes = 0;    // of all threads together
   std::vector<double> bytes_s = {};  // a value a repetition; empty: not measured
@@ -42,10 +42,20 @@ struct PeakLimit {
   Summary summary() const { return Summarise(operations_s); }
 };
 
+/// What it takes all threads to wait for each other once, in a row of such.
+struct BarrierLimit {
+  size_t threads = 0;
+  std::vector<double> seconds = {};
+
+  Summary summary() const { return Summarise(seconds); }
+};
+
 struct MachineLimits {
   std::string isa;  // the level that the loops were compiled for
   std::vector<BandwidthLimit> bandwidth;
   std::vector<PeakLimit> peak;
+  std::vector<BarrierLimit> barrier = {};  // of two threads and more
+  std::string date = {};                   // UTC; empty: not told
 
   /// Bytes a second that `threads` read from memory, the better of page sizes, by the median.
   /// Between measured thread counts: the nearest one below. Nothing if memory was not measured.
@@ -83,9 +93,11 @@ size_t MemoryWorkingSet(const MachineInfo& machine);
 /// 1, 2, 4, … and `threads` itself.
 std::vector<size_t> ThreadCounts(size_t threads);
 
-/// {cpu, …, bandwidth:[{level, threads, gb_s, …}], peak:[{unit, threads, gop_s, …}]}; what was not
-/// measured is null with a reason.
+/// {cpu, …, bandwidth:[{level, threads, gb_s, …}], peak:[{unit, threads, gop_s, …}],
+/// barrier:[{threads, microseconds, …}]}; what was not measured is null with a reason.
 nlohmann::json MachineJson(const MachineLimits& limits);
+/// What MachineJson wrote. nlohmann::json::exception names a missing or wrongly typed key.
+MachineLimits MachineFromJson(const nlohmann::json& json);
 /// The same for people, and one line a figure for spreadsheets.
 std::string MachineTable(const MachineLimits& limits);
 std::string MachineCsv(const MachineLimits& limits);

@@ -44,6 +44,30 @@ std::vector<Figure> BandwidthFigures(const MachineLimits& limits) {
   return figures;
 }
 
+/// In microseconds, unlike the others.
+std::vector<Figure> BarrierFigures(const MachineLimits& limits) {
+  std::vector<Figure> figures;
+  for (const BarrierLimit& limit : limits.barrier) {
+    std::vector<double> microseconds;
+    for (const double seconds : limit.seconds) microseconds.push_back(seconds * 1e6);
+    figures.push_back({"barrier", "", limit.threads, std::move(microseconds), ""});
+  }
+  return figures;
+}
+
+std::vector<double> SamplesFromJson(const nlohmann::json& row, double unit) {
+  std::vector<double> samples;
+  if (!row.contains("samples")) return samples;
+  for (const double value : row.at("samples").get<std::vector<double>>()) {
+    samples.push_back(value * unit);
+  }
+  return samples;
+}
+
+std::string ReasonFromJson(const nlohmann::json& row) {
+  return row.value("reason", row.value("note", std::string()));
+}
+
 std::vector<Figure> PeakFigures(const MachineLimits& limits) {
   std::vector<Figure> figures;
   for (const PeakLimit& limit : limits.peak) {
@@ -107,6 +131,8 @@ nlohmann::json MachineJson(const MachineLimits& limits) {
                          {"cores", info.cores},
                          {"memory_bytes", info.memory_bytes},
                          {"isa", limits.isa},
+                         {"date", limits.date},
+                         {"barrier", nlohmann::json::array()},
                          {"bandwidth", nlohmann::json::array()},
                          {"peak", nlohmann::json::array()}};
   for (const CacheInfo& cache : info.caches) {
@@ -126,7 +152,35 @@ nlohmann::json MachineJson(const MachineLimits& limits) {
     row["instruction"] = figure.detail;
     json["peak"].push_back(std::move(row));
   }
+  for (const Figure& figure : BarrierFigures(limits)) {
+    json["barrier"].push_back(FigureJson(figure, "what", "microseconds"));
+  }
   return json;
+}
+
+MachineLimits MachineFromJson(const nlohmann::json& json) {
+  MachineLimits limits;
+  json.at("isa").get_to(limits.isa);
+  json.at("date").get_to(limits.date);
+  for (const auto& row : json.at("bandwidth")) {
+    limits.bandwidth.push_back({.level = row.at("level").get<std::string>(),
+                                .threads = row.at("threads").get<size_t>(),
+                                .working_set_bytes = row.at("working_set_bytes").get<uint64_t>(),
+                                .bytes_s = SamplesFromJson(row, kGiga),
+                                .reason = ReasonFromJson(row)});
+  }
+  for (const auto& row : json.at("peak")) {
+    limits.peak.push_back({.unit = row.at("unit").get<std::string>(),
+                           .instruction = row.at("instruction").get<std::string>(),
+                           .threads = row.at("threads").get<size_t>(),
+                           .operations_s = SamplesFromJson(row, kGiga),
+                           .reason = ReasonFromJson(row)});
+  }
+  for (const auto& row : json.at("barrier")) {
+    limits.barrier.push_back(
+        {.threads = row.at("threads").get<size_t>(), .seconds = SamplesFromJson(row, 1e-6)});
+  }
+  return limits;
 }
 
 std::string MachineTable(const MachineLimits& limits) {
@@ -135,11 +189,16 @@ std::string MachineTable(const MachineLimits& limits) {
   for (const CacheInfo& cache : info.caches) {
     caches += fmt::format("{}L{} {}", caches.empty() ? "" : ", ", cache.level, Bytes(cache.bytes));
   }
-  return fmt::format("{}, {} cores, {} MB memory, caches {}; loops at level {}\n\n", info.cpu,
-                     info.cores, Megabytes(info.memory_bytes), caches.empty() ? "unknown" : caches,
-                     limits.isa) +
-         FigureTable(BandwidthFigures(limits), "read from", "working set", "GB/s") + "\n" +
-         FigureTable(PeakFigures(limits), "unit", "instruction", "GOP/s");
+  std::string text = fmt::format("{}, {} cores, {} MB memory, caches {}; loops at level {}\n\n",
+                                 info.cpu, info.cores, Megabytes(info.memory_bytes),
+                                 caches.empty() ? "unknown" : caches, limits.isa);
+  text += FigureTable(BandwidthFigures(limits), "read from", "working set", "GB/s");
+  text += '\n';
+  text += FigureTable(PeakFigures(limits), "unit", "instruction", "GOP/s");
+  if (limits.barrier.empty()) return text;
+  text += '\n';
+  text += FigureTable(BarrierFigures(limits), "wait for all", "", "µs");
+  return text;
 }
 
 std::string MachineCsv(const MachineLimits& limits) {
@@ -157,6 +216,7 @@ std::string MachineCsv(const MachineLimits& limits) {
   };
   add("bandwidth", "GB/s", BandwidthFigures(limits));
   add("peak", "GOP/s", PeakFigures(limits));
+  add("latency", "us", BarrierFigures(limits));
   return csv;
 }
 

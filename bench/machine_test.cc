@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "bench/machine_cache.h"
 #include "bench/machine_info.h"
 #include "kernels/isa.h"
 #include "kernels/probe.h"
@@ -30,8 +31,12 @@ TEST_CASE("machine: every figure is positive and its spread in order") {
   const MachineLimits limits = MeasureMachine(options);
   CHECK(steps == total);
   CHECK(limits.isa == kernels::SelectedIsa());
-  // Five levels and five units, with one thread and with two.
-  CHECK(limits.bandwidth.size() == 10);
+  // Six levels and five units, with one thread and with two; a barrier of two.
+  CHECK(limits.bandwidth.size() == 12);
+  REQUIRE(limits.barrier.size() == 1);
+  CHECK(limits.barrier[0].threads == 2);
+  CHECK(limits.barrier[0].seconds.size() == 5);
+  CHECK(limits.barrier[0].summary().min > 0);
   CHECK(limits.peak.size() == 10);
 
   size_t measured = 0;
@@ -56,6 +61,12 @@ TEST_CASE("machine: every figure is positive and its spread in order") {
     CAPTURE(limit.unit);
     check(limit, limit.operations_s.size());
   }
+  const nlohmann::json json = MachineJson(limits);
+  CHECK(json.at("barrier").at(0).at("microseconds").get<double>() ==
+        doctest::Approx(limits.barrier[0].summary().median * 1e6));
+  const MachineLimits again = MachineFromJson(json);
+  CHECK(again.ReadBandwidth(2).value() == doctest::Approx(limits.ReadBandwidth(2).value()));
+  CHECK(MachineTable(again) == MachineTable(limits));
   CHECK(measured >= 2);  // memory in 4 KiB pages can always be read
   REQUIRE(limits.ReadBandwidth(1));
   REQUIRE(limits.ReadBandwidth(2));
@@ -131,6 +142,42 @@ TEST_CASE("machine: JSON, table and CSV tell the same") {
   CHECK(csv.find("bandwidth,L1,24 KiB,1,GB/s,2,1,3,3,\n") != std::string::npos);
   CHECK(csv.find("peak,amx_bf16,,1,GOP/s,,,,0,\"this CPU lacks AMX, really\"\n") !=
         std::string::npos);
+}
+
+TEST_CASE("machine cache: found again under the same key alone, and never trusted blindly") {
+  const test::TemporaryDirectory directory;
+  const auto file = directory / "sub/machine.json";
+  const MachineKey key{.cpu = "A", .isa = "avx2", .version = "1", .threads = 2, .repetitions = 5};
+  MachineLimits limits;
+  limits.isa = "avx2";
+  limits.date = "2026-11-21T09:00:00Z";
+  limits.peak = {{.unit = "f32_fma", .threads = 1, .operations_s = {2e9, 1e9, 3e9}}};
+  CHECK_FALSE(ReadMachineCache(file, key));
+  WriteMachineCache(file, key, limits);
+  const auto found = ReadMachineCache(file, key);
+  REQUIRE(found);
+  CHECK(found->date == limits.date);
+  CHECK(found->Peak("f32_fma", 1).value() == doctest::Approx(2e9));
+  for (MachineKey other : {MachineKey{.cpu = "B"}, MachineKey{.isa = "amx"},
+                           MachineKey{.version = "2"}, MachineKey{.threads = 1}}) {
+    if (other.cpu.empty()) other.cpu = key.cpu;
+    if (other.isa.empty()) other.isa = key.isa;
+    if (other.version.empty()) other.version = key.version;
+    if (other.threads == 0) other.threads = key.threads;
+    other.repetitions = key.repetitions;
+    CHECK_FALSE(ReadMachineCache(file, other));
+  }
+  for (const char* damaged : {"", "{", "[]", "{}", R"({"key": {}, "limits": 7})"}) {
+    std::ofstream(file) << damaged;
+    CHECK_FALSE(ReadMachineCache(file, key));
+  }
+  // The name of a file depends on the key, its folder on the environment.
+  MachineKey other = key;
+  other.isa = "amx";
+  CHECK(MachineCachePath("/c", "/h", key) != MachineCachePath("/c", "/h", other));
+  CHECK(MachineCachePath("/c", "/h", key).string().starts_with("/c/crossover/"));
+  CHECK(MachineCachePath("", "/h", key).string().starts_with("/h/.cache/crossover/"));
+  CHECK(MachineCachePath("", "", key).empty());
 }
 
 TEST_CASE("machine: thread counts are powers of two and the most") {

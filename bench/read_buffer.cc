@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -17,14 +18,28 @@ namespace {
 constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kPiece = size_t{64} << 20;
 
+/// A file of the page cache that has no name, mapped; MAP_FAILED.
+void* MapFile(size_t bytes) {
+  const int fd = memfd_create("crossover-read", MFD_CLOEXEC);
+  if (fd < 0) return MAP_FAILED;
+  void* mapping = MAP_FAILED;
+  if (ftruncate(fd, static_cast<off_t>(bytes)) == 0) {
+    mapping = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  }
+  close(fd);
+  return mapping;
+}
+
 }  // namespace
 
 ReadBuffer::ReadBuffer(size_t bytes, size_t least_bytes, double seconds, PageSize page_size,
                        kernels::Team& team) {
   bytes = (bytes + kHugePage - 1) / kHugePage * kHugePage;
   mapped_ = bytes + kHugePage;
-  mapping_ = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE,
-                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  mapping_ = page_size == PageSize::kFile
+                 ? MapFile(mapped_)
+                 : mmap(nullptr, mapped_, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapping_ == MAP_FAILED) {
     throw Error(ErrorCode::kOutOfMemory,
                 fmt::format("no {} MiB of memory to measure bandwidth with", mapped_ >> 20));

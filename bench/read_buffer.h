@@ -1,4 +1,4 @@
-// Memory to measure with: anonymous, of one page size, touched before use.
+// Memory to measure with: anonymous or of a file, of one page size, touched before use.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,9 @@
 
 namespace crossover::bench {
 
-enum class PageSize { k4KiB, kHuge };
+/// kFile: the system's own pages (4 KiB on x86) of a file in the page cache, mapped shared, as
+/// models' files are; it lies in memory alone.
+enum class PageSize { k4KiB, kHuge, kFile };
 
 class ReadBuffer {
  public:

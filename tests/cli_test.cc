@@ -354,6 +354,24 @@ TEST_CASE("bench model decodes several sequences, and shares what they begin wit
   CHECK(shared[0].at("shared").at("tokens").get<int>() <= 56 + 5 * 24);
 }
 
+TEST_CASE("bench machine: cached, and measured anew where asked") {
+  const test::TemporaryDirectory cache;
+  const auto run = [&](std::vector<std::string> flags) {
+    flags.insert(flags.begin(), {"bench", "machine", "--quick", "--json", "--quiet"});
+    const ProcessResult result =
+        RunCrossover(flags, {.environment = {{"XDG_CACHE_HOME", cache.path().string()}}});
+    INFO(result.err);
+    REQUIRE(result.ok());
+    return json::parse(result.out);
+  };
+  const json first = run({"--threads", "1"});
+  CHECK(first.at("cached") == false);
+  const json again = run({"--threads", "1"});
+  CHECK(again.at("cached") == true);
+  CHECK(again.at("bandwidth") == first.at("bandwidth"));
+  CHECK(run({"--threads", "1", "--remeasure"}).at("cached") == false);
+}
+
 TEST_CASE("bench crossover: a cell a number of tokens, as JSON, CSV and table") {
   const auto run = [](const std::vector<std::string>& flags) {
     std::vector<std::string> words{"bench", "crossover", EmbeddedXs(), "--tokens",  "8,1",
