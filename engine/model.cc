@@ -30,6 +30,16 @@ uint64_t Bytes(const kernels::Matrix& matrix) {
   return matrix.rows * quant::Info(matrix.format).row_bytes(matrix.cols);
 }
 
+/// `bytes` lie in a tensor, or in none where they were converted from one.
+void ForgetBytes(std::span<const GgufTensor> tensors, std::span<const std::byte> bytes) {
+  for (const GgufTensor& tensor : tensors) {
+    const auto offset = static_cast<size_t>(bytes.data() - tensor.data.data());
+    if (bytes.data() < tensor.data.data() || offset >= tensor.data.size()) continue;
+    tensor.file->Forget(tensor.offset + offset, bytes.size());
+    return;
+  }
+}
+
 }  // namespace
 
 std::shared_ptr<const Model> Model::Load(const std::filesystem::path& path,
@@ -46,13 +56,11 @@ std::shared_ptr<const Model> Model::FromFile(std::shared_ptr<const GgufFile> fil
   model->weights_ = BindWeights(tensors, model->config_, architecture.parts);
   model->converted_ = tensors.TakeConverted();
   if (options.weights == WeightLayout::kPacked) {
-    model->packed_ = PackedWeights(model->weights_, options.threads);
     // What was packed is not read from the file again, but for an embedding's rows, which come back
     // a page at a time.
-    for (const GgufTensor& tensor : file->tensors()) {
-      if (tensor.packed || !kernels::HasPackedForm(tensor.format)) continue;
-      tensor.file->Forget(tensor.offset, tensor.data.size());
-    }
+    model->packed_ = PackedWeights(
+        model->weights_, options.threads,
+        [&](std::span<const std::byte> bytes) { ForgetBytes(file->tensors(), bytes); });
   }
   model->file_ = std::move(file);
   return model;

@@ -16,6 +16,10 @@ constexpr size_t kHugePage = size_t{2} << 20;
 
 size_t RoundUp(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
+size_t StoredBytes(const kernels::Matrix& w) {
+  return w.rows * quant::Info(w.format).row_bytes(w.cols);
+}
+
 /// In the order in which a pass reads them, so that one stream follows the other.
 std::vector<kernels::Matrix*> PackableMatrices(Weights& weights) {
   std::vector<kernels::Matrix*> all;
@@ -36,7 +40,8 @@ std::vector<kernels::Matrix*> PackableMatrices(Weights& weights) {
 
 void PackedWeights::Unmap::operator()(std::byte* p) const { munmap(p, bytes); }
 
-PackedWeights::PackedWeights(Weights& weights, size_t threads) {
+PackedWeights::PackedWeights(Weights& weights, size_t threads,
+                             const std::function<void(std::span<const std::byte>)>& packed) {
   const std::vector<kernels::Matrix*> matrices = PackableMatrices(weights);
   if (matrices.empty()) return;
   size_t bytes = kHugePage;  // room to start on a huge page
@@ -59,7 +64,12 @@ PackedWeights::PackedWeights(Weights& weights, size_t threads) {
   }
   kernels::Team team(threads);
   team.Run([&](const kernels::Worker& worker) {
-    for (size_t i = 0; i < matrices.size(); ++i) kernels::Pack(worker, *matrices[i], places[i]);
+    for (size_t i = 0; i < matrices.size(); ++i) {
+      const kernels::Matrix& w = *matrices[i];
+      kernels::Pack(worker, w, places[i]);
+      worker.Sync();
+      if (worker.rank == 0) packed({static_cast<const std::byte*>(w.data), StoredBytes(w)});
+    }
   });
   for (size_t i = 0; i < matrices.size(); ++i) {
     matrices[i]->data = places[i];

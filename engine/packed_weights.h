@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <span>
 
 #include "engine/weights.h"
 
@@ -13,8 +15,11 @@ class PackedWeights {
  public:
   PackedWeights() = default;
   /// Packs every matrix that has a packed form, and turns `weights` to the copies. The embedding
-  /// table is read by rows and stays; a tied output matrix gets a copy. Error(kOutOfMemory).
-  PackedWeights(Weights& weights, size_t threads);
+  /// table is read by rows and stays; a tied output matrix gets a copy. `packed` is called with
+  /// the bytes of each that are not read any more, by one thread at a time: a model is not in
+  /// memory twice even while it loads. Error(kOutOfMemory).
+  PackedWeights(Weights& weights, size_t threads,
+                const std::function<void(std::span<const std::byte>)>& packed);
 
   uint64_t bytes() const { return region_.get_deleter().bytes; }
 
