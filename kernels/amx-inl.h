@@ -62,28 +62,28 @@ CROSSOVER_TILES HWY_INLINE __m512 PowerOfTwo(__m512 x) {
 CROSSOVER_TILES HWY_INLINE void Transpose(__m512i (&r)[16]) {
   __m512i t[16];
   for (int i = 0; i < 16; i += 2) {
-    t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
-    t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
+    t[i] = _mm512_maskz_unpacklo_epi32(kAllLanes, r[i], r[i + 1]);
+    t[i + 1] = _mm512_maskz_unpackhi_epi32(kAllLanes, r[i], r[i + 1]);
   }
   // Of four rows, every 128-bit lane now becomes a column of four.
   for (int i = 0; i < 16; i += 4) {
-    r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-    r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-    r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-    r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+    r[i] = _mm512_maskz_unpacklo_epi64(0xff, t[i], t[i + 2]);
+    r[i + 1] = _mm512_maskz_unpackhi_epi64(0xff, t[i], t[i + 2]);
+    r[i + 2] = _mm512_maskz_unpacklo_epi64(0xff, t[i + 1], t[i + 3]);
+    r[i + 3] = _mm512_maskz_unpackhi_epi64(0xff, t[i + 1], t[i + 3]);
   }
   // Column 4·lane + i lies in lane `lane` of r[i], r[4 + i], r[8 + i], r[12 + i].
   for (int i = 0; i < 4; ++i) {
-    t[i] = _mm512_shuffle_i32x4(r[i], r[4 + i], 0x88);
-    t[4 + i] = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0x88);
-    t[8 + i] = _mm512_shuffle_i32x4(r[i], r[4 + i], 0xdd);
-    t[12 + i] = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0xdd);
+    t[i] = _mm512_maskz_shuffle_i32x4(kAllLanes, r[i], r[4 + i], 0x88);
+    t[4 + i] = _mm512_maskz_shuffle_i32x4(kAllLanes, r[8 + i], r[12 + i], 0x88);
+    t[8 + i] = _mm512_maskz_shuffle_i32x4(kAllLanes, r[i], r[4 + i], 0xdd);
+    t[12 + i] = _mm512_maskz_shuffle_i32x4(kAllLanes, r[8 + i], r[12 + i], 0xdd);
   }
   for (int i = 0; i < 4; ++i) {
-    r[i] = _mm512_shuffle_i32x4(t[i], t[4 + i], 0x88);
-    r[8 + i] = _mm512_shuffle_i32x4(t[i], t[4 + i], 0xdd);
-    r[4 + i] = _mm512_shuffle_i32x4(t[8 + i], t[12 + i], 0x88);
-    r[12 + i] = _mm512_shuffle_i32x4(t[8 + i], t[12 + i], 0xdd);
+    r[i] = _mm512_maskz_shuffle_i32x4(kAllLanes, t[i], t[4 + i], 0x88);
+    r[8 + i] = _mm512_maskz_shuffle_i32x4(kAllLanes, t[i], t[4 + i], 0xdd);
+    r[4 + i] = _mm512_maskz_shuffle_i32x4(kAllLanes, t[8 + i], t[12 + i], 0x88);
+    r[12 + i] = _mm512_maskz_shuffle_i32x4(kAllLanes, t[8 + i], t[12 + i], 0xdd);
   }
 }
 

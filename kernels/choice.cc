@@ -16,8 +16,12 @@ std::string_view FloatReason(const Matrix& w, Activations activations, size_t to
     return quant::Info(w.format).quantized ? "no 8-bit kernel for the format"
                                            : "weights that are not quantised keep floats";
   }
+  if (!quant::Info(w.format).quantized) {
+    return w.cols % 32 != 0 ? "tile units need a multiple of 32 columns"
+                            : "no tile unit at this level";
+  }
   if (!HasPackedForm(w.format)) return "no packed form of the format, which tile units read";
-  if (w.layout != Layout::kPacked) return "tile units read the packed form only";
+  if (w.layout != Layout::kPacked) return "tile units read the packed form of quantised weights";
   return "no tile unit at this level";
 }
 

@@ -38,7 +38,8 @@ struct Matrix {
 ///          products.
 ///          Weights that no such kernel reads (F32, F16, BF16; G2 … G8 in Layout::kRows) are
 ///          taken as with kF32.
-///   kAutoMany  kBF16 where the tile units take the matrix (packed, AMX), else kQ8 where bytes are
+///   kAutoMany  kBF16 where the tile units take the matrix (AMX; packed, or rows of F32,
+///          F16 or BF16 of a multiple of 32 columns), else kQ8 where bytes are
 ///          multiplied in one instruction (packed, VNNI or Arm's dot product), else kF32: what is
 ///          fastest for many tokens
 ///   kAuto  kQ8 for up to kMaxGemvTokens tokens; beyond, kAutoMany

@@ -104,7 +104,9 @@ Form ResolveForm(Activations activations, const Matrix& w, size_t tokens) {
   const bool packed = w.layout == Layout::kPacked;
   const bool has_q8 =
       (packed ? GemvPackedTable() : GemvQ8Table())[FormatIndex(w.format)] != nullptr;
-  const bool tiles = packed && GemmTilesTable()[FormatIndex(w.format)] != nullptr;
+  // Tile units read the packed form, and rows of floats as they lie in the file.
+  const bool tiles = (packed || (!quant::Info(w.format).quantized && w.cols % kTileCols == 0)) &&
+                     GemmTilesTable()[FormatIndex(w.format)] != nullptr;
   switch (activations) {
     case Activations::kF32:
       return Form::kF32;

@@ -93,7 +93,8 @@ std::span<const GemvQ8Fn> GemvPackedTable();
 /// as those of floats for any number of tokens (docs/measurements.md); elsewhere both are alike.
 bool HasFastByteProducts();
 std::span<const GemmPackedFn> GemmPackedTable();
-/// On the tile units; null where the level, the CPU or the format has none. x: tiles of tokens
+/// On the tile units, of the packed form or of rows of floats (a multiple of 32 columns); null where
+/// the level, the CPU or the format has none. x: tiles of tokens
 /// (matmul_input.h).
 std::span<const GemmTilesFn> GemmTilesTable();
 /// f(W_gate·x) ⊙ W_up·x as tiles (out: matmul_input.h), of a share of W_gate's rows, a multiple of

@@ -155,7 +155,8 @@ bool TakesMany(const Product& product) {
 }
 
 bool OnTiles(const TestWeights& w, const Product& product) {
-  return product.packed && (TakesMany(product) || product.mode == Activations::kBF16) &&
+  const bool readable = product.packed || (!quant::Info(w.format).quantized && w.cols % 32 == 0);
+  return readable && (TakesMany(product) || product.mode == Activations::kBF16) &&
          GemmTilesTable()[FormatIndex(w.format)] != nullptr;
 }
 
@@ -390,7 +391,7 @@ TEST_CASE("matmul: one input serves matrices of all formats, and is used again")
       for (size_t i = 0; i < weights.size(); ++i) {
         const Product product{tokens, 20, mode, 1};
         const Expected expected =
-            Reference(weights[i], x, IsQ8(weights[i], product), mode == Activations::kBF16);
+            Reference(weights[i], x, IsQ8(weights[i], product), IsBF16(weights[i], product));
         for (size_t j = 0; j < y[i].size(); ++j) {
           CAPTURE(quant::Info(weights[i].format).name);
           REQUIRE(std::abs(y[i][j] - expected.y[j]) <= expected.error[j]);

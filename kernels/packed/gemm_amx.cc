@@ -1,4 +1,5 @@
-// Products of many tokens on the tile units (AMX-BF16), from the packed form.
+// Products of many tokens on the tile units (AMX-BF16), from the packed form or from rows of
+// floats.
 //
 // What bounds the tile units is the way of the tokens' tiles from L2 and of the sums to L2 and back
 // (docs/measurements.md), so the product is cut into blocks that stay there:
@@ -11,6 +12,7 @@
 // A row pair is 32 neighbouring rows, or 16 rows each of W_gate and W_up, whose sums then become
 // the tiles that W_down reads: f(gate) ⊙ up is never written as a matrix of floats.
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "kernels/amx.h"
@@ -23,6 +25,7 @@
 #define HWY_TARGET_INCLUDE "kernels/packed/gemm_amx.cc"
 #include <hwy/foreach_target.h>
 
+#include "kernels/packed/float_tiles-inl.h"
 #include "kernels/packed/gated_tile-inl.h"
 #include "kernels/packed/pack.h"
 #include "kernels/packed/sources.h"
@@ -33,7 +36,6 @@ namespace crossover::kernels::HWY_NAMESPACE {
 
 #if HWY_TARGET == HWY_AVX3_DL && HWY_ARCH_X86_64
 
-constexpr size_t kPanelTiles = 2 * kStepTiles;
 constexpr size_t kPanelBytes = kPanelTiles * 2 * kTileBytes;
 constexpr size_t kPairTokens = 32;
 constexpr size_t kBlockTokens = 512;
@@ -44,19 +46,55 @@ static_assert(2 * kPanelBytes +
                   kBlockPairs * (kBlockTokens / kPairTokens) * kSumFloats * sizeof(float) <=
               Team::kScratchBytes);
 
-/// Sixteen rows each; the second may repeat the first where there is no other.
-struct RowPair {
-  const uint8_t* groups[2];
+/// B tiles from the packed form. (float_tiles-inl.h has those from floats.)
+template <PackedSpec kSpec>
+class PackedTiles {
+ public:
+  /// Sixteen rows.
+  using Group = const uint8_t*;
+
+  explicit PackedTiles(const Matrix& w) : geometry_(GeometryOf(w)) {}
+
+  Group GroupAt(const Matrix& w, size_t index) const {
+    return static_cast<const uint8_t*>(w.data) + index * geometry_.group_bytes;
+  }
+
+  /// Asks for piece `piece` of kPanelTiles of the weights of a panel that begins at `tile`.
+  HWY_INLINE void Fetch(Group group, size_t tile, size_t piece) const {
+    constexpr size_t kUnits = kPanelTiles * kTileColumns / kSpec.unit_columns();
+    const size_t bytes = kUnits * geometry_.unit_bytes;
+    const uint8_t* from = group + tile * kTileColumns / kSpec.unit_columns() * geometry_.unit_bytes;
+    const size_t end = (piece + 1) * bytes / kPanelTiles;
+    for (size_t i = piece * bytes / kPanelTiles; i < end; i += 64) {
+      __builtin_prefetch(from + i, 0, 2);
+    }
+  }
+
+  /// Decodes tile `tile` to `out`, with a step of the product beside it.
+  CROSSOVER_TILES HWY_INLINE void DecodeWith(const uint8_t* x, const uint8_t* w, size_t count,
+                                             const uint8_t* ahead, Group group, size_t tile,
+                                             uint8_t* out) const {
+    static constexpr auto kSteps = TileStepFunctions<kSpec>();
+    const PackedUnit unit(group, geometry_, tile / kSteps.size(), kSpec.code_bytes());
+    kSteps[tile % kSteps.size()](x, w, count, ahead, unit, geometry_, out);
+  }
+
+ private:
+  PackedGeometry geometry_;
 };
 
+/// Two row groups; the second may repeat the first where there is no other.
+template <class Weights>
+using RowPair = std::array<typename Weights::Group, 2>;
+
 /// The product of a block of tokens with a block of row pairs.
-template <PackedSpec kSpec>
+template <class Weights>
 class TileBlock {
  public:
   /// `x`: the tiles of the block's tokens; `scratch`: the worker's.
-  TileBlock(const PackedGeometry& geometry, size_t cols, const uint8_t* x, size_t tokens,
-            std::span<const RowPair> rows, std::byte* scratch)
-      : geometry_(geometry),
+  TileBlock(const Weights& weights, size_t cols, const uint8_t* x, size_t tokens,
+            std::span<const RowPair<Weights>> rows, std::byte* scratch)
+      : weights_(weights),
         tiles_(cols / kTileColumns),
         x_(x),
         token_pairs_((tokens + kPairTokens - 1) / kPairTokens),
@@ -110,19 +148,7 @@ class TileBlock {
     const size_t next_tile = (index + 1) / rows_.size() * kPanelTiles;
     const bool more = next_tile < tiles_;
     next_pair_ = more ? &rows_[(index + 1) % rows_.size()] : pair_;
-    next_unit_ = (more ? next_tile : first_tile_) * kTileColumns / kSpec.unit_columns();
-  }
-
-  /// Asks for a piece's share of the weights of the panel after the one that is being decoded,
-  /// which come from memory.
-  HWY_INLINE void FetchWeights(size_t piece) const {
-    constexpr size_t kUnits = kPanelTiles * kTileColumns / kSpec.unit_columns();
-    const size_t bytes = kUnits * geometry_.unit_bytes;
-    const uint8_t* from = next_pair_->groups[piece % 2] + next_unit_ * geometry_.unit_bytes;
-    const size_t end = (piece / 2 + 1) * bytes / kPanelTiles;
-    for (size_t i = piece / 2 * bytes / kPanelTiles; i < end; i += 64) {
-      __builtin_prefetch(from + i, 0, 2);
-    }
+    next_tile_ = more ? next_tile : first_tile_;
   }
 
   /// The part of the next panel's tokens that is fetched beside a pair of token tiles; each row
@@ -136,13 +162,10 @@ class TileBlock {
   /// Decodes one tile, with a step of the product beside it.
   CROSSOVER_TILES HWY_INLINE void DecodeWith(const uint8_t* x, const uint8_t* w, size_t count,
                                              const uint8_t* ahead) {
-    static constexpr auto kSteps = TileStepFunctions<kSpec>();
-    const size_t tile = first_tile_ + decoded_ / 2;
-    const PackedUnit unit(pair_->groups[decoded_ % 2], geometry_, tile / kSteps.size(),
-                          kSpec.code_bytes());
-    FetchWeights(decoded_);
-    kSteps[tile % kSteps.size()](x, w, count, ahead, unit, geometry_,
-                                 target_ + decoded_ * kTileBytes);
+    // The panel after the one that is decoded comes from memory.
+    weights_.Fetch((*next_pair_)[decoded_ % 2], next_tile_, decoded_ / 2);
+    weights_.DecodeWith(x, w, count, ahead, (*pair_)[decoded_ % 2], first_tile_ + decoded_ / 2,
+                        target_ + decoded_ * kTileBytes);
     ++decoded_;
   }
 
@@ -166,17 +189,17 @@ class TileBlock {
     _tile_stored(3, sums + 3 * kTileFloats, 64);
   }
 
-  const PackedGeometry& geometry_;
+  const Weights& weights_;
   size_t tiles_;  // of columns
   const uint8_t* x_;
   size_t token_pairs_;
-  std::span<const RowPair> rows_;
+  std::span<const RowPair<Weights>> rows_;
   uint8_t* panels_;
   float* sums_;
   // The decoder's place.
-  const RowPair* pair_ = nullptr;
-  const RowPair* next_pair_ = nullptr;
-  size_t next_unit_ = 0;
+  const RowPair<Weights>* pair_ = nullptr;
+  const RowPair<Weights>* next_pair_ = nullptr;
+  size_t next_tile_ = 0;
   size_t first_tile_ = 0;
   size_t pieces_ = 0;
   size_t decoded_ = 0;
@@ -200,22 +223,22 @@ HWY_INLINE void StoreTile(const MatMulShare& share, size_t t0, size_t row, const
   }
 }
 
-/// Multiplies all blocks of tokens and row pairs; pair_at(geometry, i) is the i-th row pair, and
+/// Multiplies all blocks of tokens and row pairs; pair_at(weights, i) is the i-th row pair, and
 /// store(first token, i, sums) is called for each of its pairs of token tiles.
-template <PackedSpec kSpec, class PairAt, class Store>
+template <class Weights, class PairAt, class Store>
 CROSSOVER_TILES void ForEachBlock(const MatMulShare& share, const uint8_t* x, size_t pairs,
                                   const PairAt& pair_at, const Store& store) {
-  const PackedGeometry geometry = GeometryOf(*share.w);
+  const Weights weights(*share.w);
   const size_t cols = share.w->cols;
-  RowPair rows[kBlockPairs];
+  RowPair<Weights> rows[kBlockPairs];
   SetUpTiles();
   for (size_t t0 = 0; t0 < share.tokens; t0 += kBlockTokens) {
     const size_t tokens = std::min(kBlockTokens, share.tokens - t0);
     for (size_t first = 0; first < pairs; first += kBlockPairs) {
       const size_t count = std::min(kBlockPairs, pairs - first);
-      for (size_t i = 0; i < count; ++i) rows[i] = pair_at(geometry, first + i);
-      TileBlock<kSpec> block(geometry, cols, x + t0 * cols * 2, tokens, {rows, count},
-                             share.scratch.data());
+      for (size_t i = 0; i < count; ++i) rows[i] = pair_at(weights, first + i);
+      TileBlock<Weights> block(weights, cols, x + t0 * cols * 2, tokens, {rows, count},
+                               share.scratch.data());
       block.Run();
       for (size_t i = 0; i < count; ++i) {
         for (size_t t = 0; t < tokens; t += kPairTokens) {
@@ -227,15 +250,15 @@ CROSSOVER_TILES void ForEachBlock(const MatMulShare& share, const uint8_t* x, si
   _tile_release();
 }
 
-template <PackedSpec kSpec>
+template <class Weights>
 CROSSOVER_TILES void GemmTiles(const MatMulShare& share, const uint8_t* x) {
-  const auto* data = static_cast<const uint8_t*>(share.w->data);
   const size_t groups = (share.rows.size() + kPackedRows - 1) / kPackedRows;
   const size_t first_group = share.rows.begin / kPackedRows;
-  const auto pair_at = [&](const PackedGeometry& geometry, size_t i) {
-    const uint8_t* group = data + (first_group + 2 * i) * geometry.group_bytes;
+  const auto pair_at = [&](const Weights& weights, size_t i) {
     // An odd group at the end is computed twice, and stored once.
-    return RowPair{{group, 2 * i + 1 < groups ? group + geometry.group_bytes : group}};
+    const size_t second = std::min(2 * i + 1, groups - 1);
+    return RowPair<Weights>{weights.GroupAt(*share.w, first_group + 2 * i),
+                            weights.GroupAt(*share.w, first_group + second)};
   };
   const auto store = [&](size_t t, size_t i, const float* sums) {
     const size_t row = share.rows.begin + 2 * i * kPackedRows;
@@ -243,19 +266,18 @@ CROSSOVER_TILES void GemmTiles(const MatMulShare& share, const uint8_t* x) {
       StoreTile(share, t + tile / 2 * 16, row + tile % 2 * kPackedRows, sums + tile * kTileFloats);
     }
   };
-  ForEachBlock<kSpec>(share, x, (groups + 1) / 2, pair_at, store);
+  ForEachBlock<Weights>(share, x, (groups + 1) / 2, pair_at, store);
 }
 
 /// `share`: of W_gate's rows; `out`: the tiles of f(W_gate·x) ⊙ W_up·x.
-template <PackedSpec kSpec>
+template <class Weights>
 CROSSOVER_TILES void GatedTiles(const MatMulShare& share, const Matrix& up, const uint8_t* x,
                                 uint8_t* out) {
   const size_t first_group = share.rows.begin / kPackedRows;
   const size_t out_tiles = share.w->rows / kTileColumns;
-  const auto pair_at = [&](const PackedGeometry& geometry, size_t i) {
-    const size_t offset = (first_group + i) * geometry.group_bytes;
-    return RowPair{{static_cast<const uint8_t*>(share.w->data) + offset,
-                    static_cast<const uint8_t*>(up.data) + offset}};
+  const auto pair_at = [&](const Weights& weights, size_t i) {
+    return RowPair<Weights>{weights.GroupAt(*share.w, first_group + i),
+                            weights.GroupAt(up, first_group + i)};
   };
   const auto store = [&](size_t t, size_t i, const float* sums) CROSSOVER_TILES {
     const auto store_tile =
@@ -267,21 +289,34 @@ CROSSOVER_TILES void GatedTiles(const MatMulShare& share, const Matrix& up, cons
                  pair + half * kTileBytes + group % 2 * 32);
     }
   };
-  ForEachBlock<kSpec>(share, x, share.rows.size() / kPackedRows, pair_at, store);
+  ForEachBlock<Weights>(share, x, share.rows.size() / kPackedRows, pair_at, store);
 }
 
 using TileTable = FormatTable<GemmTilesFn>;
 using GatedTable = FormatTable<GatedTilesFn>;
 
+/// select.template operator()<B tiles of the format>(), null where no kernel makes them.
+template <class Fn, class Select>
+constexpr FormatTable<Fn> TileFunctions(Select select) {
+  return MakeFormatTable<Fn>([=]<class F>() -> Fn {
+    if constexpr (PackedSource<F>::kExists) {
+      return select.template operator()<PackedTiles<CompiledSpec(PackedSource<F>::kSpec)>>();
+    } else if constexpr (HasFloatTiles<F>()) {
+      return select.template operator()<FloatTiles<F>>();
+    }
+    return nullptr;
+  });
+}
+
 const TileTable& GemmTileFunctions() {
-  static constexpr TileTable kTable = PackedFunctions<GemmTilesFn>(
-      []<PackedSpec kSpec>() -> GemmTilesFn { return GemmTiles<kSpec>; });
+  static constexpr TileTable kTable =
+      TileFunctions<GemmTilesFn>([]<class Weights>() -> GemmTilesFn { return GemmTiles<Weights>; });
   return kTable;
 }
 
 const GatedTable& GatedTileFunctions() {
-  static constexpr GatedTable kTable = PackedFunctions<GatedTilesFn>(
-      []<PackedSpec kSpec>() -> GatedTilesFn { return GatedTiles<kSpec>; });
+  static constexpr GatedTable kTable = TileFunctions<GatedTilesFn>(
+      []<class Weights>() -> GatedTilesFn { return GatedTiles<Weights>; });
   return kTable;
 }
 

@@ -26,6 +26,7 @@ namespace crossover::kernels::HWY_NAMESPACE {
 constexpr size_t kTileBytes = 1024;
 constexpr size_t kTileColumns = 32;
 constexpr size_t kStepTiles = 8;
+constexpr size_t kPanelTiles = 2 * kStepTiles;  // decoded ahead
 
 /// Two columns of 16 rows, rounded to bfloat16, as one row of a B tile.
 CROSSOVER_TILES HWY_INLINE void StorePair(VFloats even, VFloats odd, uint8_t* out) {
