@@ -20,9 +20,10 @@ enum class ErrorCode {
 };
 
 /// One clear line: what is wrong, where (file and offset, or name), and what to do about it.
+/// Control characters in names that came out of a file are written as \xNN, so that it stays one.
 class Error : public std::runtime_error {
  public:
-  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  Error(ErrorCode code, std::string_view message);
   ErrorCode code() const { return code_; }
 
  private:

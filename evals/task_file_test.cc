@@ -41,6 +41,8 @@ TEST_CASE("task file: a small one") {
 TEST_CASE("task file: what is off is said with its key") {
   CHECK(
       Failure("\"prompt\"", "\"promt\"").starts_with("t.json: no key \"promt\"; there are: task"));
+  CHECK(Failure("\"prompt\"", "\"pro\\nmt\"")
+            .starts_with("t.json: no key \"pro\\x0amt\"; there are: task"));
   CHECK(Failure("\"t\"", "7") == "t.json: expected a text as \"task\"");
   CHECK(Failure("\"jsonl\"", "\"xml\"") ==
         "t.json: \"items\": \"xml\" is no \"format\"; there are: jsonl, json, csv, lines, "
