@@ -14,14 +14,11 @@ using kernels::Matrix;
 using kernels::Range;
 using kernels::Worker;
 
-// As kernels/matmul.cc shares rows out.
-constexpr size_t kRowTile = 16;
-constexpr size_t kLeastRowTiles = 4;
 // What kernels::ReadMemory asks of its range.
 constexpr uintptr_t kReadAlignment = 64;
 constexpr size_t kReadStep = 512;
 
-void Fill(std::vector<float>& values) {
+void Fill(std::span<float> values) {
   for (size_t i = 0; i < values.size(); ++i) values[i] = std::sin(static_cast<float>(i));
 }
 
@@ -77,7 +74,7 @@ void StreamWeights(const Worker& worker, const engine::Weights& weights, bool pr
   ForEachMatrix(weights, [&](const Matrix& matrix) {
     const size_t bytes = StoredBytes(matrix);
     const auto data = reinterpret_cast<uintptr_t>(matrix.data);
-    worker.Share(matrix.rows, kRowTile, kLeastRowTiles, [&](Range rows) {
+    kernels::ShareRows(worker, matrix, [&](Range rows) {
       const uintptr_t begin = (data + bytes * rows.begin / matrix.rows) & ~(kReadAlignment - 1);
       const uintptr_t end = data + bytes * rows.end / matrix.rows;
       const uintptr_t from = std::max(begin, (data + kReadAlignment - 1) & ~(kReadAlignment - 1));

@@ -4,7 +4,9 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <string>
 
+#include "base/error.h"
 #include "kernels/matrix_row.h"
 #include "kernels/rows.h"
 
@@ -132,10 +134,10 @@ class Pass {
     Look(Step::kLogits, 0, a_.logits, wanted * config_.vocab);
   }
 
-  void Look(Step step, size_t layer, const std::vector<float>& values, size_t count) {
+  void Look(Step step, size_t layer, std::span<const float> values, size_t count) {
     if (probe_ == nullptr) return;
     worker_.Sync();
-    if (worker_.rank == 0) (*probe_)(step, layer, std::span(values).first(count));
+    if (worker_.rank == 0) (*probe_)(step, layer, values.first(count));
     worker_.Sync();
   }
 
@@ -152,11 +154,11 @@ class Pass {
                           tokens_, config_.dim, readers, activations_);
   }
 
-  void Assign(const std::vector<float>& x, size_t cols, std::span<const Matrix* const> readers) {
+  void Assign(std::span<const float> x, size_t cols, std::span<const Matrix* const> readers) {
     a_.input.Assign(worker_, x.data(), tokens_, cols, readers, activations_);
   }
 
-  void Project(const Matrix& w, std::vector<float>& y, std::span<const float> bias) {
+  void Project(const Matrix& w, std::span<float> y, std::span<const float> bias) {
     kernels::MatMul(worker_, w, a_.input, y.data(), w.rows, {.bias = DataOrNull(bias)});
   }
 
@@ -178,8 +180,7 @@ class Pass {
   }
 
   // Heads of all tokens are shared out, so that one token too is work for every thread.
-  void NormAndRotate(std::vector<float>& x, size_t heads, std::span<const float> norm,
-                     size_t rope) {
+  void NormAndRotate(std::span<float> x, size_t heads, std::span<const float> norm, size_t rope) {
     const Range all = worker_.Split(tokens_ * heads);
     for (size_t i = all.begin; i < all.end; ++i) {
       float* head = &x[i * config_.head_dim];
@@ -212,28 +213,40 @@ class Pass {
 
 }  // namespace
 
-Activity::Activity(const ModelConfig& config, size_t max_rows)
-    : max_tokens(max_rows),
-      x(max_rows * config.dim),
-      normed(max_rows * config.dim),
-      q(max_rows * config.heads * config.head_dim),
-      k(max_rows * config.kv_heads * config.head_dim),
-      v(max_rows * config.kv_heads * config.head_dim),
-      attention(max_rows * config.heads * config.head_dim),
-      gate(max_rows * config.ffn_dim),
-      up(max_rows * config.ffn_dim),
-      rope(config.ropes.size() * max_rows * config.rotary_dim) {
+Activity::Activity(const ModelConfig& config, size_t max_rows) : max_tokens(max_rows) {
+  const size_t q_size = max_rows * config.heads * config.head_dim;
+  const size_t k_size = max_rows * config.kv_heads * config.head_dim;
+  const struct {
+    std::span<float>& floats;
+    size_t size;
+  } buffers[] = {{x, max_rows * config.dim},
+                 {normed, max_rows * config.dim},
+                 {q, q_size},
+                 {k, k_size},
+                 {v, k_size},
+                 {attention, q_size},
+                 {gate, max_rows * config.ffn_dim},
+                 {up, max_rows * config.ffn_dim},
+                 {rope, config.ropes.size() * max_rows * config.rotary_dim}};
+  constexpr size_t kLine = 64 / sizeof(float);
+  const auto padded = [](size_t size) { return (size + kLine - 1) / kLine * kLine; };
+  for (const auto& buffer : buffers) memory_bytes_ += padded(buffer.size) * sizeof(float);
+  memory_ = kernels::AllocateBytes(memory_bytes_);
+  if (memory_ == nullptr) {
+    throw Error(ErrorCode::kOutOfMemory, "no memory for the activations of " +
+                                             std::to_string(max_rows) +
+                                             " tokens; ask for smaller batches");
+  }
+  auto* next = reinterpret_cast<float*>(memory_.get());
+  for (const auto& buffer : buffers) {
+    buffer.floats = {next, buffer.size};
+    next += padded(buffer.size);
+  }
   input.Reserve(max_rows, std::max(config.dim, config.heads * config.head_dim));
   ffn_input.Reserve(max_rows, config.ffn_dim);
 }
 
-size_t Activity::bytes() const {
-  size_t floats = 0;
-  for (const auto* buffer : {&x, &normed, &q, &k, &v, &attention, &gate, &up, &rope, &logits}) {
-    floats += buffer->capacity();
-  }
-  return floats * sizeof(float);
-}
+size_t Activity::bytes() const { return memory_bytes_ + logits.capacity() * sizeof(float); }
 
 void RunForward(kernels::Team& team, const Model& model, kernels::Activations activations,
                 const FlatBatch& batch, const KvTarget& kv, Activity& activity,

@@ -10,28 +10,36 @@
 #include "engine/model.h"
 #include "engine/probe.h"
 #include "kernels/attention.h"
+#include "kernels/huge_pages.h"
+#include "kernels/matmul.h"
 #include "kernels/team.h"
 #include "tokenizer/tokenizer.h"
 
 namespace crossover::engine {
 
-/// Every intermediate, for up to max_tokens rows.
-struct Activity {
+/// Every intermediate, for up to max_tokens rows. All but the logits lie in one piece of memory, in
+/// huge pages where it is large: products write a column of tiles down all rows.
+class Activity {
+ public:
   /// Error(kOutOfMemory).
   Activity(const ModelConfig& config, size_t max_tokens);
   size_t bytes() const;
 
   size_t max_tokens;
-  std::vector<float> x;          // [tokens][dim]: the residual stream
-  std::vector<float> normed;     // [tokens][dim]: norms, and what a post-norm is taken of
-  std::vector<float> q;          // [tokens][heads · head_dim]
-  std::vector<float> k, v;       // [tokens][kv_heads · head_dim]
-  std::vector<float> attention;  // [tokens][heads · head_dim]
-  std::vector<float> gate, up;   // [tokens][ffn_dim]
-  std::vector<float> rope;       // [ropes][tokens][rotary_dim]: cosines, then sines
-  std::vector<float> logits;     // [rows][vocab], grown on demand
+  std::span<float> x;          // [tokens][dim]: the residual stream
+  std::span<float> normed;     // [tokens][dim]: norms, and what a post-norm is taken of
+  std::span<float> q;          // [tokens][heads · head_dim]
+  std::span<float> k, v;       // [tokens][kv_heads · head_dim]
+  std::span<float> attention;  // [tokens][heads · head_dim]
+  std::span<float> gate, up;   // [tokens][ffn_dim]
+  std::span<float> rope;       // [ropes][tokens][rotary_dim]: cosines, then sines
+  std::vector<float> logits;   // [rows][vocab], grown on demand
   kernels::MatMulInput input;
   kernels::MatMulInput ffn_input;  // of W_down, written while `input` is read
+
+ private:
+  kernels::Bytes memory_;
+  size_t memory_bytes_ = 0;
 };
 
 /// A batch, flattened.

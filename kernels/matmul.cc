@@ -1,5 +1,6 @@
 #include "kernels/matmul.h"
 
+#include <algorithm>
 #include <cassert>
 
 #include "kernels/isa.h"
@@ -11,8 +12,9 @@ namespace crossover::kernels {
 
 namespace {
 
-// Tiles of rows that are a piece of work at least: some microseconds of a large matrix.
-constexpr size_t kLeastRowTiles = 4;
+// What a piece of work reads at least, some two microseconds of memory: the barrier behind a
+// product waits for the last piece.
+constexpr size_t kLeastPieceBytes = size_t{32} << 10;
 
 /// All of a product but its rows.
 MatMulShare ShareOf(const Worker& worker, const Matrix& w, const MatMulInput& input) {
@@ -43,15 +45,12 @@ void Multiply(const MatMulShare& share, const MatMulInput::Rows& x, Form form) {
   }
 }
 
-/// Calls body(Range) for this worker's rows. Pieces cost a product that streams its weights
-/// nothing; those that decode panels want them whole.
-template <class Body>
-void ForRows(const Worker& worker, Form form, size_t rows, Body&& body) {
-  if (form == Form::kQ8) return worker.Share(rows, kRowTile, kLeastRowTiles, body);
-  if (const Range own = worker.Split(rows, kRowTile); !own.empty()) body(own);
-}
-
 }  // namespace
+
+size_t LeastRowTiles(const Matrix& w) {
+  const size_t tile_bytes = kRowTile * quant::Info(w.format).row_bytes(w.cols);
+  return std::max<size_t>(1, kLeastPieceBytes / std::max<size_t>(1, tile_bytes));
+}
 
 void MatMul(const Worker& worker, const Matrix& w, const MatMulInput& input, float* y,
             size_t y_stride, const MatMulOptions& options) {
@@ -62,10 +61,14 @@ void MatMul(const Worker& worker, const Matrix& w, const MatMulInput& input, flo
   share.bias = options.bias;
   share.accumulate = options.accumulate;
   const Form form = ResolveForm(x.activations, w, x.tokens);
-  ForRows(worker, form, w.rows, [&](Range rows) {
+  const auto multiply = [&](Range rows) {
     share.rows = rows;
     Multiply(share, x, form);
-  });
+  };
+  // Pieces cost a product that streams its weights nothing; those that decode panels want them
+  // whole.
+  if (form == Form::kQ8) return ShareRows(worker, w, multiply);
+  if (const Range own = worker.Split(w.rows, kRowTile); !own.empty()) multiply(own);
 }
 
 void MatMulGated(const Worker& worker, Gate f, const Matrix& gate, const Matrix& up,
@@ -73,38 +76,26 @@ void MatMulGated(const Worker& worker, Gate f, const Matrix& gate, const Matrix&
                  const Matrix& down) {
   const MatMulInput::Rows& x = input.rows();
   const auto form = [&](const Matrix& w) { return ResolveForm(x.activations, w, x.tokens); };
-  const Form gate_form = form(gate);
-  const Form up_form = form(up);
   const size_t width = gate.rows;
   const Matrix* const reader = &down;
-  MatMulShare gate_share = ShareOf(worker, gate, input);
-  if (gate.format == up.format && width % 32 == 0 && gate_form == Form::kTiles &&
-      up_form == Form::kTiles && form(down) == Form::kTiles) {
+  if (gate.format == up.format && width % 32 == 0 && form(gate) == Form::kTiles &&
+      form(up) == Form::kTiles && form(down) == Form::kTiles) {
     out.rows().Begin(worker, nullptr, x.tokens, width, {&reader, 1}, x.activations);
-    gate_share.rows = worker.Split(width, kRowTile);
-    gate_share.gate = f;
-    if (!gate_share.rows.empty()) {
+    MatMulShare share = ShareOf(worker, gate, input);
+    share.rows = worker.Split(width, kRowTile);
+    share.gate = f;
+    if (!share.rows.empty()) {
       // Begin's fields are rank 0's to write: only the place of the tiles is known to all.
-      GatedTilesTable()[FormatIndex(gate.format)](gate_share, up, x.tiles, out.rows().TilePlace());
+      GatedTilesTable()[FormatIndex(gate.format)](share, up, x.tiles, out.rows().TilePlace());
     }
     worker.Sync();
     return;
   }
-  MatMulShare up_share = ShareOf(worker, up, input);
-  gate_share.y = gate_values;
-  up_share.y = up_values;
-  gate_share.y_stride = up_share.y_stride = width;
-  ForRows(worker, gate_form == up_form ? gate_form : Form::kF32, width, [&](Range rows) {
-    gate_share.rows = up_share.rows = rows;
-    Multiply(gate_share, x, gate_form);
-    Multiply(up_share, x, up_form);
-    for (size_t t = 0; t < x.tokens; ++t) {
-      const size_t first = t * width + rows.begin;
-      GatedUnit(f, up_values + first, rows.size(), gate_values + first);
-    }
-  });
+  // One matrix after the other: a stream of weights that is interrupted starts slowly again.
+  MatMul(worker, gate, input, gate_values, width);
+  MatMul(worker, up, input, up_values, width);
   worker.Sync();
-  out.Assign(worker, gate_values, x.tokens, width, {&reader, 1}, x.activations);
+  out.AssignGated(worker, f, gate_values, up_values, x.tokens, width, {&reader, 1}, x.activations);
 }
 
 std::vector<KernelName> MatMulKernels() {

@@ -36,8 +36,8 @@ struct Matrix {
 ///   kBF16  both operands rounded to bfloat16, sums in float32
 ///   kQ8    8-bit blocks as long as the weight format's, with a float32 scale; integer dot
 ///          products.
-///          Weights that no such kernel reads (F32, F16, BF16; G2 … G8 in Layout::kRows) are
-///          taken as with kF32.
+///          Weights that no such kernel reads (F32, F16, BF16; Q2_0 and G2 … G8 in Layout::kRows)
+///          are taken as with kF32.
 ///   kAutoMany  kBF16 where the tile units take the matrix (AMX; packed, or rows of F32,
 ///          F16 or BF16 of a multiple of 32 columns), else kQ8 where bytes are
 ///          multiplied in one instruction (packed, VNNI or Arm's dot product), else kF32: what is
@@ -75,6 +75,11 @@ class MatMulInput {
                     float* normed, size_t tokens, size_t cols,
                     std::span<const Matrix* const> readers, Activations activations);
 
+  /// The same of gate ← f(gate) ⊙ up (rows.h), without a barrier between where no reader takes
+  /// tiles.
+  void AssignGated(const Worker& worker, Gate f, float* gate, const float* up, size_t tokens,
+                   size_t cols, std::span<const Matrix* const> readers, Activations activations);
+
   struct Rows;
   const Rows& rows() const { return *rows_; }
   Rows& rows() { return *rows_; }
@@ -87,6 +92,20 @@ struct MatMulOptions {
   const float* bias = nullptr;  // [rows], added once
   bool accumulate = false;      // add to what y holds (the residual)
 };
+
+/// Shares of rows begin at multiples of this, so that which rows are computed together, and which
+/// lines of y are shared, does not depend on the number of workers. A cache line of floats.
+inline constexpr size_t kRowTile = 16;
+
+/// The least piece of rows, in multiples of kRowTile, that a product hands to a worker.
+size_t LeastRowTiles(const Matrix& w);
+
+/// Calls body(Range) on this worker's rows, piece by piece: how products that stream their weights
+/// share them out. No barrier at the end.
+template <class Body>
+void ShareRows(const Worker& worker, const Matrix& w, Body&& body) {
+  worker.Share(w.rows, kRowTile, LeastRowTiles(w), body);
+}
 
 /// Called by all workers; each computes its share of the rows for all tokens. y is float32
 /// [tokens][y_stride]. No barrier at the end. Results do not depend on the number of workers.

@@ -186,22 +186,47 @@ MatMulInput::Rows::Plan MatMulInput::Rows::Begin(const Worker& worker, const flo
   return plan;
 }
 
+namespace {
+
+void FillTiles(const Worker& worker, const float* x, size_t tokens, size_t cols, uint8_t* tiles) {
+  const Range pairs = worker.Split(TokenTiles(tokens) / 2);
+  for (size_t pair = pairs.begin; pair < pairs.end; ++pair) {
+    const size_t first = pair * 2 * kTileTokens;
+    FillTilePair(x + first * cols, tokens - first, cols, tiles + first * cols * 2);
+  }
+}
+
+}  // namespace
+
 void MatMulInput::Assign(const Worker& worker, const float* x, size_t tokens, size_t cols,
                          std::span<const Matrix* const> readers, Activations activations) {
   const Rows::Plan plan = rows_->Begin(worker, x, tokens, cols, readers, activations);
   auto* rounded = reinterpret_cast<float*>(rows_->rounded_bytes.get());
-  if (plan.tiles) {
-    const Range pairs = worker.Split(TokenTiles(tokens) / 2);
-    for (size_t pair = pairs.begin; pair < pairs.end; ++pair) {
-      const size_t first = pair * 2 * kTileTokens;
-      FillTilePair(x + first * cols, tokens - first, cols, rows_->TilePlace() + first * cols * 2);
-    }
-  }
+  if (plan.tiles) FillTiles(worker, x, tokens, cols, rows_->TilePlace());
   const size_t chunks = Chunks(cols);
   const Range share = worker.Split(tokens * chunks);
   for (size_t i = share.begin; i < share.end; ++i) {
     ConvertChunk(plan, x + i / chunks * cols, i / chunks, i % chunks, cols, rounded);
   }
+  worker.Sync();
+}
+
+void MatMulInput::AssignGated(const Worker& worker, Gate f, float* gate, const float* up,
+                              size_t tokens, size_t cols, std::span<const Matrix* const> readers,
+                              Activations activations) {
+  const Rows::Plan plan = rows_->Begin(worker, gate, tokens, cols, readers, activations);
+  auto* rounded = reinterpret_cast<float*>(rows_->rounded_bytes.get());
+  const size_t chunks = Chunks(cols);
+  const Range share = worker.Split(tokens * chunks);
+  for (size_t i = share.begin; i < share.end; ++i) {
+    const size_t chunk = i % chunks;
+    const size_t first = i / chunks * cols + chunk * kChunkWeights;
+    GatedUnit(f, up + first, std::min(kChunkWeights, cols - chunk * kChunkWeights), gate + first);
+    ConvertChunk(plan, gate + i / chunks * cols, i / chunks, chunk, cols, rounded);
+  }
+  worker.Sync();
+  if (!plan.tiles) return;
+  FillTiles(worker, gate, tokens, cols, rows_->TilePlace());
   worker.Sync();
 }
 

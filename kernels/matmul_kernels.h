@@ -35,10 +35,6 @@ struct MatMulShare {
   }
 };
 
-/// Shares begin at multiples of this, so that which rows are computed together, and which lines of
-/// y are shared, does not depend on the number of workers. A cache line of floats.
-inline constexpr size_t kRowTile = 16;
-
 /// Rows pass in chunks of this many columns, so that one vector holds all their scales.
 inline constexpr size_t kChunkWeights = 256;
 
@@ -84,7 +80,7 @@ using GemvQ8Fn = void (*)(const MatMulShare& share, const Q8Rows& x);
 std::span<const DecodeRowFn> DecodeRowTable();
 /// Null where a format is no KV format.
 std::span<const EncodeRowFn> EncodeRowTable();
-/// Null where a format is not quantised, or is read in float only (G2 … G8 as in the file).
+/// Null where a format is not quantised, or is read in float only (Q2_0 and G2 … G8 as in the file).
 std::span<const GemvQ8Fn> GemvQ8Table();
 
 /// The packed form's; null where a format has none.
