@@ -58,6 +58,21 @@ HWY_INLINE void ScaleAll(float factor, const T* values, float* out) {
   }
 }
 
+/// out[i] = d·codes[i] - d·z, n a multiple of 32. The products are exact, so fusing them changes
+/// nothing.
+template <class Code>
+HWY_INLINE void CodesToFloats(const Code* codes, size_t n, float d, float z, float* out) {
+  const hn::CappedTag<float, 16> df;
+  const hn::RebindToSigned<decltype(df)> di;
+  const hn::Rebind<Code, decltype(df)> d8;
+  const auto scale = hn::Set(df, d);
+  const auto min = hn::Set(df, d * z);
+  for (size_t i = 0; i < n; i += hn::Lanes(df)) {
+    const auto code = hn::ConvertTo(df, hn::PromoteTo(di, hn::LoadU(d8, codes + i)));
+    hn::StoreU(hn::MulSub(code, scale, min), df, out + i);
+  }
+}
+
 /// 16 bytes of two nibbles to 32 codes: low nibbles first.
 HWY_INLINE void UnpackNibbles(const uint8_t* packed, uint8_t* codes) {
   const hn::CappedTag<uint8_t, 16> d;

@@ -49,21 +49,6 @@ struct PackedSource<quant::G<kBits, kGroup, kZero>> {
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {
 
-/// out[i] = d·codes[i] - d·z, n a multiple of 32. The products are exact, so fusing them changes
-/// nothing.
-template <class Code>
-HWY_INLINE void CodesToFloats(const Code* codes, size_t n, float d, float z, float* out) {
-  const hn::CappedTag<float, 16> df;
-  const hn::RebindToSigned<decltype(df)> di;
-  const hn::Rebind<Code, decltype(df)> d8;
-  const auto scale = hn::Set(df, d);
-  const auto min = hn::Set(df, d * z);
-  for (size_t i = 0; i < n; i += hn::Lanes(df)) {
-    const auto code = hn::ConvertTo(df, hn::PromoteTo(di, hn::LoadU(d8, codes + i)));
-    hn::StoreU(hn::MulSub(code, scale, min), df, out + i);
-  }
-}
-
 /// `weights` a multiple of `group`. Codes of several groups are unpacked, then used: a vector load
 /// that spans several stores would otherwise wait until those have left for the cache.
 template <size_t kBits>
