@@ -100,6 +100,11 @@ const std::map<std::string_view, Definition>& Definitions() {
       {"Q8_0",
        {[](Bytes b, size_t e) { return HalfAt(b, 0) * float(static_cast<int8_t>(b[2 + e])); },
         {0}}},
+      {"Q2_0",
+       {[](Bytes b, size_t e) {
+          return HalfAt(b, 0) * float(Bits(b[2 + e / 4], 2 * (e % 4), 3) - 1);
+        },
+        {0}}},
       {"Q2_K",
        {[](Bytes b, size_t e) {
           const int packed = b[e / 16];

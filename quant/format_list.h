@@ -14,6 +14,7 @@
 #include "quant/g/g.h"
 #include "quant/iq4_nl/iq4_nl.h"
 #include "quant/iq4_xs/iq4_xs.h"
+#include "quant/q2_0/q2_0.h"
 #include "quant/q2_k/q2_k.h"
 #include "quant/q3_k/q3_k.h"
 #include "quant/q4_0/q4_0.h"
@@ -80,7 +81,7 @@ using GFormats =
     Concat<GWidth<2>, GWidth<3>, GWidth<4>, GWidth<5>, GWidth<6>, GWidth<7>, GWidth<8>>;
 
 using FileFormats = TypeList<F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K,
-                             Q6_K, IQ4_NL, IQ4_XS>;
+                             Q6_K, IQ4_NL, IQ4_XS, Q2_0>;
 using AllFormats = Concat<FileFormats, GFormats>;
 
 /// For example: ForEachFormat([]<class T>() { Register<T>(T::kName); });

@@ -38,6 +38,9 @@ constexpr auto kQ2K = std::to_array<Rule>({
     {Role::kFfnDown, Always, Q3_K::kFormat},
     {Role::kAttnOutput, Always, Q3_K::kFormat},
 });
+constexpr auto kQ20 = std::to_array<Rule>({
+    {Role::kEmbedding, Always, Q4_K::kFormat},
+});
 constexpr auto kQ3KM = std::to_array<Rule>({
     {Role::kAttnV, FirstTwo, Q5_K::kFormat},
     {Role::kAttnV, Always, Q4_K::kFormat},
@@ -80,7 +83,7 @@ constexpr auto kMixtures = std::to_array<Mixture>({
     {{"Q4_K_S", 14, Q4_K::kFormat}, kQ4KS, true},  {{"Q4_K_M", 15, Q4_K::kFormat}, kMedium, true},
     {{"Q5_K_S", 16, Q5_K::kFormat}, {}, false},    {{"Q5_K_M", 17, Q5_K::kFormat}, kMedium, false},
     {{"Q6_K", 18, Q6_K::kFormat}, {}, false},      {{"IQ4_NL", 25, IQ4_NL::kFormat}, kIq4, true},
-    {{"IQ4_XS", 30, IQ4_XS::kFormat}, kIq4, true},
+    {{"IQ4_XS", 30, IQ4_XS::kFormat}, kIq4, true}, {{"Q2_0", 41, Q2_0::kFormat}, kQ20, false},
 });
 
 // The uniform family is for experiments with one variable: every matrix in the same format. The

@@ -25,13 +25,14 @@ struct Alias {
 constexpr auto kAliases =
     std::to_array<Alias>({{"Q3_K", "Q3_K_M"}, {"Q4_K", "Q4_K_M"}, {"Q5_K", "Q5_K_M"}});
 
-// What takes a format's place in rows that are no multiple of its 256 weights: the cheapest format
-// of 32-weight blocks that is no worse.
+// What takes a format's place in rows that its blocks do not divide: the cheapest format of
+// 32-weight blocks that is no worse.
 struct Substitute {
   Format format;
   Format instead;
 };
 constexpr auto kSubstitutes = std::to_array<Substitute>({
+    {Q2_0::kFormat, Q4_0::kFormat},
     {Q2_K::kFormat, Q4_0::kFormat},
     {Q3_K::kFormat, Q4_0::kFormat},
     {Q4_K::kFormat, Q5_0::kFormat},

@@ -270,6 +270,20 @@ TEST_CASE("recipe: rows that blocks do not divide") {
   }
 }
 
+TEST_CASE("recipe: Q2_0 keeps more bits where tokens come in and go out") {
+  const ModelFacts model = Qwen15B().model;
+  std::vector<TensorFacts> tensors = {{"token_embd.weight", {512, 32}, F16::kFormat},
+                                      {"output.weight", {512, 32}, F16::kFormat},
+                                      {"blk.0.ffn_down.weight", {512, 32}, F16::kFormat},
+                                      {"blk.0.attn_q.weight", {96, 32}, F16::kFormat}};
+  const auto choices = PlanRecipe(FindRecipe("Q2_0"), model, tensors);
+  CHECK(choices[0].format == Q4_K::kFormat);
+  CHECK(choices[1].format == Q6_K::kFormat);
+  CHECK(choices[2].format == Q2_0::kFormat);
+  CHECK(choices[3].format == Q4_0::kFormat);
+  CHECK(choices[3].fallback());
+}
+
 TEST_CASE("recipe: importance changes the first ffn_down") {
   Shape shape = Qwen7B();
   shape.model.layers = 32;
