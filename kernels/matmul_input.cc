@@ -123,7 +123,7 @@ Form ResolveForm(Activations activations, const Matrix& w, size_t tokens) {
       break;
   }
   if (tiles) return Form::kTiles;
-  return has_q8 && packed && HasFastByteProducts() ? Form::kQ8 : Form::kF32;
+  return has_q8 && packed && HasFastByteProducts(w.format) ? Form::kQ8 : Form::kF32;
 }
 
 MatMulInput::MatMulInput() : rows_(std::make_unique<Rows>()) {}

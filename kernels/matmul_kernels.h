@@ -80,18 +80,19 @@ using GemvQ8Fn = void (*)(const MatMulShare& share, const Q8Rows& x);
 std::span<const DecodeRowFn> DecodeRowTable();
 /// Null where a format is no KV format.
 std::span<const EncodeRowFn> EncodeRowTable();
-/// Null where a format is not quantised, or is read in float only (Q2_0 and G2 … G8 as in the file).
+/// Null where a format is not quantised, or is read in float only (Q2_0 and G2 … G8 as in the
+/// file).
 std::span<const GemvQ8Fn> GemvQ8Table();
 
 /// The packed form's; null where a format has none.
 std::span<const GemvQ8Fn> GemvPackedTable();
-/// Whether the level multiplies bytes in one instruction, which makes 8-bit products twice as fast
-/// as those of floats for any number of tokens (docs/measurements.md); elsewhere both are alike.
-bool HasFastByteProducts();
+/// Whether 8-bit products of the packed form beat those of floats for any number of tokens
+/// (docs/measurements.md): where bytes are multiplied in one instruction, and on x86 for codes of
+/// fewer than 8 bits.
+bool HasFastByteProducts(quant::Format format);
 std::span<const GemmPackedFn> GemmPackedTable();
-/// On the tile units, of the packed form or of rows of floats (a multiple of 32 columns); null where
-/// the level, the CPU or the format has none. x: tiles of tokens
-/// (matmul_input.h).
+/// On the tile units, of the packed form or of rows of floats (a multiple of 32 columns); null
+/// where the level, the CPU or the format has none. x: tiles of tokens (matmul_input.h).
 std::span<const GemmTilesFn> GemmTilesTable();
 /// f(W_gate·x) ⊙ W_up·x as tiles (out: matmul_input.h), of a share of W_gate's rows, a multiple of
 /// 16. Both matrices have one format; their number of rows is a multiple of 32.

@@ -11,9 +11,11 @@
 #define HWY_TARGET_INCLUDE "kernels/packed/gemv_packed.cc"
 #include <hwy/foreach_target.h>
 
+#include "kernels/packed/byte_gemm-inl.h"
 #include "kernels/packed/pack.h"
 #include "kernels/packed/read.h"
 #include "kernels/packed/sources.h"
+#include "kernels/packed/store_rows-inl.h"
 #include "kernels/packed/unit_dot-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -21,28 +23,6 @@ namespace crossover::kernels::HWY_NAMESPACE {
 
 // Tokens that share one unpacking: their sums stay in registers.
 constexpr size_t kTokenBlock = HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_AVX3 ? 8 : 4;
-
-/// y of one token and up to 16 rows.
-inline void StoreRows(const MatMulShare& share, size_t t, size_t row, const float* values) {
-  const size_t n = std::min(kPackedRows, share.rows.end - row);
-  float* y = share.y + t * share.y_stride + row;
-#if HWY_TARGET != HWY_SCALAR
-  if (n == kPackedRows) {
-    const PackedFloats df;
-    for (size_t i = 0; i < kPackedRows; i += kLaneRows) {
-      VFloats value = hn::LoadU(df, values + i);
-      if (share.bias != nullptr) value = hn::Add(value, hn::LoadU(df, share.bias + row + i));
-      if (share.accumulate) value = hn::Add(hn::LoadU(df, y + i), value);
-      hn::StoreU(value, df, y + i);
-    }
-    return;
-  }
-#endif
-  for (size_t i = 0; i < n; ++i) {
-    const float value = share.bias != nullptr ? values[i] + share.bias[row + i] : values[i];
-    y[i] = share.accumulate ? y[i] + value : value;
-  }
-}
 
 /// out[kTokens][16]: y of one group of rows.
 template <PackedSpec kSpec, size_t kTokens>
@@ -118,6 +98,9 @@ template <PackedSpec kSpec>
 void GemvPacked(const MatMulShare& share, const Q8Rows& x) {
   const PackedGeometry geometry = GeometryOf(*share.w);
   const GroupSums& sums = x.sums(kSpec.has_groups() ? kSpec.group : geometry.block);
+#if CROSSOVER_BYTE_GEMM
+  if (share.tokens > kMaxGemvTokens) return ByteGemm<kSpec>(share, geometry, x, sums).Run();
+#endif
   alignas(64) float out[kTokenBlock * kPackedRows];
   TokenView views[kTokenBlock];
   ViewTokens(x, sums, 0, share.tokens, views);
@@ -143,12 +126,16 @@ const PackedTable& GemvPackedFunctions() {
   return kTable;
 }
 
-bool FastBytes() {
+/// Whether bytes beat floats for any number of tokens (docs/measurements.md).
+const FormatTable<bool>& FastBytes() {
+  static constexpr auto kTable = PackedFunctions<bool>([]<PackedSpec kSpec>() {
 #if HWY_TARGET == HWY_SCALAR
-  return false;
+    return false;
 #else
-  return kAnyByte;
+    return kAnyByte || (CROSSOVER_BYTE_GEMM && !kSignedCodes<kSpec>);
 #endif
+  });
+  return kTable;
 }
 
 }  // namespace crossover::kernels::HWY_NAMESPACE
@@ -159,7 +146,8 @@ namespace crossover::kernels {
 #if CROSSOVER_HAS_DOTPROD
 namespace N_DOTPROD {
 const FormatTable<GemvQ8Fn>& GemvPackedFunctions();
-}
+const FormatTable<bool>& FastBytes();
+}  // namespace N_DOTPROD
 #endif
 
 namespace {
@@ -167,7 +155,13 @@ HWY_EXPORT(GemvPackedFunctions);
 HWY_EXPORT(FastBytes);
 }  // namespace
 
-bool HasFastByteProducts() { return DotprodSelected() || HWY_DYNAMIC_DISPATCH(FastBytes)(); }
+bool HasFastByteProducts(quant::Format format) {
+  const size_t index = FormatIndex(format);
+#if CROSSOVER_HAS_DOTPROD
+  if (DotprodSelected()) return N_DOTPROD::FastBytes()[index];
+#endif
+  return HWY_DYNAMIC_DISPATCH(FastBytes)()[index];
+}
 
 std::span<const GemvQ8Fn> GemvPackedTable() {
 #if CROSSOVER_HAS_DOTPROD
