@@ -132,7 +132,7 @@ const FormatTable<bool>& FastBytes() {
 #if HWY_TARGET == HWY_SCALAR
     return false;
 #else
-    return kAnyByte || (CROSSOVER_BYTE_GEMM && !kSignedCodes<kSpec>);
+    return kAnyByte || CROSSOVER_DOTPROD || (CROSSOVER_BYTE_GEMM && !kSignedCodes<kSpec>);
 #endif
   });
   return kTable;
