@@ -13,7 +13,6 @@
 
 #include "kernels/packed/byte_gemm-inl.h"
 #include "kernels/packed/pack.h"
-#include "kernels/packed/read.h"
 #include "kernels/packed/sources.h"
 #include "kernels/packed/store_rows-inl.h"
 #include "kernels/packed/unit_dot-inl.h"

@@ -15,6 +15,7 @@
 #include "kernels/matmul_kernels.h"
 #include "kernels/packed/codes-inl.h"
 #include "kernels/packed/lane_dot-inl.h"
+#include "kernels/packed/read.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {
