@@ -17,6 +17,7 @@
 #include "engine/sequence.h"
 #include "kernels/choice.h"
 #include "kernels/isa.h"
+#include "kernels/packed/pack.h"
 
 namespace crossover::bench {
 namespace {
@@ -103,8 +104,8 @@ class CrossoverBench {
 
   static size_t LargestMatrix(const engine::Weights& weights) {
     size_t most = 0;
-    ForEachMatrix(weights,
-                  [&](const kernels::Matrix& m) { most = std::max(most, StoredBytes(m)); });
+    ForEachMatrix(
+        weights, [&](const kernels::Matrix& m) { most = std::max(most, kernels::StoredBytes(m)); });
     return most;
   }
 

@@ -17,8 +17,6 @@ using kernels::Matrix;
 using kernels::Team;
 using kernels::Worker;
 
-// Workers' shares begin at multiples of this.
-constexpr size_t kRowTile = 16;
 constexpr size_t kAlignment = 64;
 // A cache also holds activations and results.
 constexpr double kUsable = 0.85;
@@ -33,17 +31,12 @@ size_t Capacity(const MachineInfo& machine, std::string_view working_set, size_t
 
 size_t RoundUp(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
-size_t MatrixBytes(const Matrix& w) {
-  const size_t bytes = w.layout == Layout::kPacked
-                           ? kernels::PackedBytes(w)
-                           : w.rows * quant::Info(w.format).row_bytes(w.cols);
-  return RoundUp(bytes, kAlignment);
-}
+size_t MatrixBytes(const Matrix& w) { return RoundUp(kernels::StoredBytes(w), kAlignment); }
 
 /// Random weights in the file's layout.
 std::vector<std::byte> RandomRows(const Matrix& w) {
   std::vector<std::byte> bytes;
-  bytes.reserve(w.rows * quant::Info(w.format).row_bytes(w.cols));
+  bytes.reserve(kernels::StoredBytes(w));
   const engine::SynthTensor tensor{
       "benchmark", {w.cols, w.rows}, 0, 1 / std::sqrt(static_cast<double>(w.cols)), {}};
   engine::SynthWeights(1).Make(tensor, w.format, [&](std::span<const std::byte> piece) {
@@ -71,7 +64,7 @@ std::optional<Fit> FitMatrix(const MachineInfo& machine, std::string_view workin
                              size_t threads, size_t rows, size_t row_bytes) {
   const size_t budget = WorkingSetBytes(machine, working_set, threads);
   if (budget == 0) return std::nullopt;
-  const size_t step = kRowTile * threads;
+  const size_t step = kernels::kRowTile * threads;
   Fit fit{.rows = rows, .copies = 1};
   if (rows * row_bytes > budget) {
     fit.rows = std::min(rows, std::max(step, budget / row_bytes / step * step));

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "bench/resident_weights.h"
+#include "kernels/packed/pack.h"
 #include "kernels/probe.h"
 
 namespace crossover::bench {
@@ -72,7 +73,7 @@ void PassProducts::Run(const Worker& worker, const engine::Weights& weights, siz
 
 void StreamWeights(const Worker& worker, const engine::Weights& weights, bool prefetch) {
   ForEachMatrix(weights, [&](const Matrix& matrix) {
-    const size_t bytes = StoredBytes(matrix);
+    const size_t bytes = kernels::StoredBytes(matrix);
     const auto data = reinterpret_cast<uintptr_t>(matrix.data);
     kernels::ShareRows(worker, matrix, [&](Range rows) {
       const uintptr_t begin = (data + bytes * rows.begin / matrix.rows) & ~(kReadAlignment - 1);
@@ -87,8 +88,9 @@ void StreamWeights(const Worker& worker, const engine::Weights& weights, bool pr
 
 double StreamBytes(const engine::Weights& weights) {
   double bytes = 0;
-  ForEachMatrix(weights,
-                [&](const Matrix& matrix) { bytes += static_cast<double>(StoredBytes(matrix)); });
+  ForEachMatrix(weights, [&](const Matrix& matrix) {
+    bytes += static_cast<double>(kernels::StoredBytes(matrix));
+  });
   return bytes;
 }
 

@@ -12,6 +12,7 @@
 #include "bench/resident_weights.h"
 #include "bench/system.h"
 #include "kernels/isa.h"
+#include "kernels/packed/pack.h"
 #include "tests/support/test_support.h"
 
 namespace crossover::bench {
@@ -54,7 +55,7 @@ TEST_CASE("pass products: the same on the same weights elsewhere, and all weight
   std::set<const void*> rebound;
   ForEachMatrix(copy, [&](kernels::Matrix& matrix) {
     const auto* from = static_cast<const std::byte*>(matrix.data);
-    data.emplace_back(from, from + StoredBytes(matrix));
+    data.emplace_back(from, from + kernels::StoredBytes(matrix));
     matrix.data = data.back().data();
     rebound.insert(matrix.data);
   });

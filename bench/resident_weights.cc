@@ -86,10 +86,4 @@ ResidentPiece ChooseResidentPiece(const MachineInfo& machine) {
   return {pages(kEveryL1), "a cache"};
 }
 
-size_t StoredBytes(const kernels::Matrix& matrix) {
-  return matrix.layout == kernels::Layout::kPacked
-             ? kernels::PackedBytes(matrix)
-             : matrix.rows * quant::Info(matrix.format).row_bytes(matrix.cols);
-}
-
 }  // namespace crossover::bench

@@ -40,9 +40,6 @@ struct ResidentPiece {
 };
 ResidentPiece ChooseResidentPiece(const MachineInfo& machine);
 
-/// Bytes of a matrix in its layout.
-size_t StoredBytes(const kernels::Matrix& matrix);
-
 /// The matrices that a pass multiplies with: each layer's, then the output's.
 template <class Weights, class Visit>
 void ForEachMatrix(Weights& weights, const Visit& visit) {

@@ -16,10 +16,6 @@ constexpr size_t kHugePage = size_t{2} << 20;
 
 size_t RoundUp(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
-size_t StoredBytes(const kernels::Matrix& w) {
-  return w.rows * quant::Info(w.format).row_bytes(w.cols);
-}
-
 /// In the order in which a pass reads them, so that one stream follows the other.
 std::vector<kernels::Matrix*> PackableMatrices(Weights& weights) {
   std::vector<kernels::Matrix*> all;
@@ -68,7 +64,8 @@ PackedWeights::PackedWeights(Weights& weights, size_t threads,
       const kernels::Matrix& w = *matrices[i];
       kernels::Pack(worker, w, places[i]);
       worker.Sync();
-      if (worker.rank == 0) packed({static_cast<const std::byte*>(w.data), StoredBytes(w)});
+      if (worker.rank == 0)
+        packed({static_cast<const std::byte*>(w.data), kernels::StoredBytes(w)});
     }
   });
   for (size_t i = 0; i < matrices.size(); ++i) {

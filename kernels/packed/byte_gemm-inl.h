@@ -26,55 +26,10 @@
 #include "kernels/packed/store_rows-inl.h"
 #include "kernels/packed/unit_dot-inl.h"
 
-#undef CROSSOVER_BYTE_GEMM
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_SSE4 || \
-    (HWY_TARGET == HWY_AVX2 && !CROSSOVER_DOTPROD)
-#define CROSSOVER_BYTE_GEMM 1
-#else
-#define CROSSOVER_BYTE_GEMM 0
-#endif
-
-#if CROSSOVER_BYTE_GEMM
+#if CROSSOVER_BYTE_PAIRS
 
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {
-
-using PackedShorts = hn::Repartition<int16_t, PackedBytes>;
-using VShorts = hn::Vec<PackedShorts>;
-
-/// Pairs of products of unsigned and signed bytes, added in 16 bits.
-HWY_INLINE VShorts BytePairs(VBytes codes, VBytes x) {
-#if HWY_TARGET == HWY_AVX3
-  return VShorts{_mm512_maddubs_epi16(codes.raw, x.raw)};
-#elif HWY_TARGET == HWY_AVX2
-  return VShorts{_mm256_maddubs_epi16(codes.raw, x.raw)};
-#else
-  return VShorts{_mm_maddubs_epi16(codes.raw, x.raw)};
-#endif
-}
-
-/// Pairs of products of 16-bit integers, added in 32.
-HWY_INLINE VInts ShortPairs(VShorts a, VShorts b) {
-#if HWY_TARGET == HWY_AVX3
-  return VInts{_mm512_madd_epi16(a.raw, b.raw)};
-#elif HWY_TARGET == HWY_AVX2
-  return VInts{_mm256_madd_epi16(a.raw, b.raw)};
-#else
-  return VInts{_mm_madd_epi16(a.raw, b.raw)};
-#endif
-}
-
-/// x with the sign of w.
-HWY_INLINE VBytes WithSign(VBytes x, VBytes w) {
-#if HWY_TARGET == HWY_AVX3
-  return VBytes{
-      _mm512_mask_sub_epi8(x.raw, _mm512_movepi8_mask(w.raw), _mm512_setzero_si512(), x.raw)};
-#elif HWY_TARGET == HWY_AVX2
-  return VBytes{_mm256_sign_epi8(x.raw, w.raw)};
-#else
-  return VBytes{_mm_sign_epi8(x.raw, w.raw)};
-#endif
-}
 
 /// Products of codes that 16 bits add up.
 template <PackedSpec kSpec>
@@ -123,13 +78,10 @@ struct UnitPanel {
     const PackedBytes d8;
     const uint8_t* chunk = from + kSlot / kChunkSlots * kSpec.chunk_bytes();
     for (size_t q = 0; q < 4; ++q) {
-      VBytes code = SlotCodes<kSpec.bits, kSlot % kChunkSlots, 0>(chunk, q);
-      if constexpr (kSpec.has_levels) code = LevelCodes(code);
+      VBytes code = FactorCodes<kSpec, kSlot % kChunkSlots, 0>(chunk, q);
       if constexpr (kSignedCodes<kSpec>) {
-        code = hn::Xor(code, hn::Set(d8, 0x80));
         hn::StoreU(code, d8, &signs[kSlot * 4 + q][4 * row]);
-        const hn::RebindToSigned<PackedBytes> di8;
-        code = hn::BitCast(d8, hn::Abs(hn::BitCast(di8, code)));
+        code = Magnitudes(code);
       }
       hn::StoreU(code, d8, &codes[kSlot * 4 + q][4 * row]);
     }
@@ -347,7 +299,7 @@ class ByteGemm {
     const PackedInts di;
     VShorts ones[kParts];
     for (VShorts& one : ones) one = hn::Set(PackedShorts(), int16_t{1});
-    const bool has_offset = kSpec.bits == 8 || geometry_.scales == PackedScales::kHalf;
+    const bool has_offset = HasOffset<kSpec>(geometry_);
     for (size_t b = 0; b < kPackedChunk / geometry_.block; ++b) {
       const size_t block = u * (kPackedChunk / geometry_.block) + b;
       VInts total[kTokens][kParts];
@@ -397,6 +349,6 @@ class ByteGemm {
 }  // namespace crossover::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
-#endif  // CROSSOVER_BYTE_GEMM
+#endif  // CROSSOVER_BYTE_PAIRS
 
 #endif  // CROSSOVER_KERNELS_PACKED_BYTE_GEMM_INL_H_

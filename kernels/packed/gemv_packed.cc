@@ -97,7 +97,7 @@ template <PackedSpec kSpec>
 void GemvPacked(const MatMulShare& share, const Q8Rows& x) {
   const PackedGeometry geometry = GeometryOf(*share.w);
   const GroupSums& sums = x.sums(kSpec.has_groups() ? kSpec.group : geometry.block);
-#if CROSSOVER_BYTE_GEMM
+#if CROSSOVER_BYTE_PAIRS
   if (share.tokens > kMaxGemvTokens) return ByteGemm<kSpec>(share, geometry, x, sums).Run();
 #endif
   alignas(64) float out[kTokenBlock * kPackedRows];
@@ -131,7 +131,7 @@ const FormatTable<bool>& FastBytes() {
 #if HWY_TARGET == HWY_SCALAR
     return false;
 #else
-    return kAnyByte || CROSSOVER_DOTPROD || (CROSSOVER_BYTE_GEMM && !kSignedCodes<kSpec>);
+    return kAnyByte || CROSSOVER_DOTPROD || (CROSSOVER_BYTE_PAIRS && !kSignedCodes<kSpec>);
 #endif
   });
   return kTable;

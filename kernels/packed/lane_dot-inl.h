@@ -16,6 +16,15 @@
 #include <arm_neon.h>
 #endif
 
+// Levels where bytes are multiplied by vpmaddubsw, in pairs that 16 bits add up.
+#undef CROSSOVER_BYTE_PAIRS
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_SSE4 || \
+    (HWY_TARGET == HWY_AVX2 && !CROSSOVER_DOTPROD)
+#define CROSSOVER_BYTE_PAIRS 1
+#else
+#define CROSSOVER_BYTE_PAIRS 0
+#endif
+
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {
 
@@ -29,22 +38,6 @@ HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
   return VInts{_mm512_dpbusd_epi32(acc.raw, codes.raw, _mm512_set1_epi32(quad))};
 }
 
-#elif HWY_TARGET == HWY_AVX3
-
-constexpr bool kAnyByte = false;
-
-template <bool kSigned>
-HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
-  __m512i w = codes.raw;
-  __m512i x = _mm512_set1_epi32(quad);
-  if constexpr (kSigned) {
-    x = _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), _mm512_setzero_si512(), x);
-    w = _mm512_abs_epi8(w);
-  }
-  const __m512i pairs = _mm512_maddubs_epi16(w, x);
-  return VInts{_mm512_add_epi32(acc.raw, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
-}
-
 #elif HWY_TARGET == HWY_AVX2 && CROSSOVER_DOTPROD
 
 constexpr bool kAnyByte = true;
@@ -54,38 +47,62 @@ HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
   return VInts{_mm256_dpbusd_avx_epi32(acc.raw, codes.raw, _mm256_set1_epi32(quad))};
 }
 
-#elif HWY_TARGET == HWY_AVX2
+#elif CROSSOVER_BYTE_PAIRS
 
 constexpr bool kAnyByte = false;
 
-// w · x = |w| · (x with w's sign); vpmaddubsw adds pairs in 16 bits: 2 · 128 ·
-// 127 just fits.
-template <bool kSigned>
-HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
-  __m256i w = codes.raw;
-  __m256i x = _mm256_set1_epi32(quad);
-  if constexpr (kSigned) {
-    x = _mm256_sign_epi8(x, w);
-    w = _mm256_abs_epi8(w);
-  }
-  const __m256i pairs = _mm256_maddubs_epi16(w, x);
-  return VInts{_mm256_add_epi32(acc.raw, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))};
+using PackedShorts = hn::Repartition<int16_t, PackedBytes>;
+using VShorts = hn::Vec<PackedShorts>;
+
+/// Pairs of products of unsigned and signed bytes, added in 16 bits.
+HWY_INLINE VShorts BytePairs(VBytes codes, VBytes x) {
+#if HWY_TARGET == HWY_AVX3
+  return VShorts{_mm512_maddubs_epi16(codes.raw, x.raw)};
+#elif HWY_TARGET == HWY_AVX2
+  return VShorts{_mm256_maddubs_epi16(codes.raw, x.raw)};
+#else
+  return VShorts{_mm_maddubs_epi16(codes.raw, x.raw)};
+#endif
 }
 
-#elif HWY_TARGET == HWY_SSE4
+/// Pairs of products of 16-bit integers, added in 32.
+HWY_INLINE VInts ShortPairs(VShorts a, VShorts b) {
+#if HWY_TARGET == HWY_AVX3
+  return VInts{_mm512_madd_epi16(a.raw, b.raw)};
+#elif HWY_TARGET == HWY_AVX2
+  return VInts{_mm256_madd_epi16(a.raw, b.raw)};
+#else
+  return VInts{_mm_madd_epi16(a.raw, b.raw)};
+#endif
+}
 
-constexpr bool kAnyByte = false;
+/// x with the sign of w.
+HWY_INLINE VBytes WithSign(VBytes x, VBytes w) {
+#if HWY_TARGET == HWY_AVX3
+  return VBytes{
+      _mm512_mask_sub_epi8(x.raw, _mm512_movepi8_mask(w.raw), _mm512_setzero_si512(), x.raw)};
+#elif HWY_TARGET == HWY_AVX2
+  return VBytes{_mm256_sign_epi8(x.raw, w.raw)};
+#else
+  return VBytes{_mm_sign_epi8(x.raw, w.raw)};
+#endif
+}
 
+HWY_INLINE VBytes Magnitudes(VBytes w) {
+  const hn::RebindToSigned<PackedBytes> d;
+  return hn::BitCast(PackedBytes(), hn::Abs(hn::BitCast(d, w)));
+}
+
+// w · x = |w| · (x with w's sign); two products of 128 · 127 just fit 16 bits.
 template <bool kSigned>
 HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
-  __m128i w = codes.raw;
-  __m128i x = _mm_set1_epi32(quad);
+  VBytes x = hn::BitCast(PackedBytes(), hn::Set(PackedInts(), quad));
   if constexpr (kSigned) {
-    x = _mm_sign_epi8(x, w);
-    w = _mm_abs_epi8(w);
+    x = WithSign(x, codes);
+    codes = Magnitudes(codes);
   }
-  const __m128i pairs = _mm_maddubs_epi16(w, x);
-  return VInts{_mm_add_epi32(acc.raw, _mm_madd_epi16(pairs, _mm_set1_epi16(1)))};
+  const VShorts ones = hn::Set(PackedShorts(), int16_t{1});
+  return hn::Add(acc, ShortPairs(BytePairs(codes, x), ones));
 }
 
 #elif HWY_ARCH_ARM && HWY_TARGET != HWY_SCALAR
@@ -121,14 +138,11 @@ HWY_INLINE VInts AddProduct(VInts acc, VInts a, VInts b) {
   if constexpr (kSmall) {
 #if HWY_TARGET == HWY_AVX3_DL
     return VInts{_mm512_dpwssd_epi32(acc.raw, a.raw, b.raw)};
-#elif HWY_TARGET == HWY_AVX3
-    return VInts{_mm512_add_epi32(acc.raw, _mm512_madd_epi16(a.raw, b.raw))};
-#elif HWY_TARGET == HWY_AVX2 && CROSSOVER_DOTPROD
-    return VInts{_mm256_dpwssd_avx_epi32(acc.raw, a.raw, b.raw)};
-#elif HWY_TARGET == HWY_AVX2
-    return VInts{_mm256_add_epi32(acc.raw, _mm256_madd_epi16(a.raw, b.raw))};
+#elif CROSSOVER_BYTE_PAIRS
+    const PackedShorts d16;
+    return hn::Add(acc, ShortPairs(hn::BitCast(d16, a), hn::BitCast(d16, b)));
 #else
-    return VInts{_mm_add_epi32(acc.raw, _mm_madd_epi16(a.raw, b.raw))};
+    return VInts{_mm256_dpwssd_avx_epi32(acc.raw, a.raw, b.raw)};
 #endif
   }
 #endif

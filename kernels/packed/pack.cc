@@ -262,6 +262,11 @@ size_t PackedBytes(const Matrix& w) {
   return (w.rows + kPackedRows - 1) / kPackedRows * PackedGroupBytes(w);
 }
 
+size_t StoredBytes(const Matrix& w) {
+  return w.layout == Layout::kPacked ? PackedBytes(w)
+                                     : w.rows * quant::Info(w.format).row_bytes(w.cols);
+}
+
 void Pack(const Worker& worker, const Matrix& w, std::byte* out) {
   assert(HasPackedForm(w.format) && w.layout == Layout::kRows);
   HWY_DYNAMIC_DISPATCH(PackFunctions)

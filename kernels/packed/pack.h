@@ -22,6 +22,9 @@ size_t PackedGroupBytes(const Matrix& w);
 /// Of the whole matrix, its rows rounded up to 16.
 size_t PackedBytes(const Matrix& w);
 
+/// Bytes of a matrix in its layout.
+size_t StoredBytes(const Matrix& w);
+
 /// Called by all workers: each packs its share of w into `out` (PackedBytes,
 /// aligned to 64). No barrier at the end. Precondition: HasPackedForm(w.format), w in the file's
 /// layout.

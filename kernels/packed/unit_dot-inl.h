@@ -30,6 +30,12 @@ struct TokenView {
   const int8_t* low_sums;
 };
 
+/// Whether blocks with a scale each have an offset: those of 8 bits under every kind of scale.
+template <PackedSpec kSpec>
+constexpr bool HasOffset(const PackedGeometry& geometry) {
+  return kSpec.bits == 8 || geometry.scales == PackedScales::kHalf;
+}
+
 #if HWY_TARGET != HWY_SCALAR
 
 // A core keeps some twenty cache lines in flight, which any stall lowers, so lines are asked for
@@ -72,6 +78,16 @@ constexpr size_t kOffset = kSignedCodes<kSpec> ? 0 : kSpec.offset;
 template <PackedSpec kSpec, size_t kSlot>
 constexpr int kSlotShift =
     kAnyByte && !kSpec.has_levels ? static_cast<int>(SlotOf(kSpec.bits, kSlot % 8).shift) : 0;
+
+/// What four columns of a slot are multiplied by, kShift up: codes, levels, or both as signed
+/// bytes.
+template <PackedSpec kSpec, size_t kSlot, int kShift>
+HWY_INLINE VBytes FactorCodes(const uint8_t* HWY_RESTRICT chunk, size_t quad) {
+  VBytes codes = SlotCodes<kSpec.bits, kSlot, kShift>(chunk, quad);
+  if constexpr (kSpec.has_levels) codes = LevelCodes(codes);
+  if constexpr (kSignedCodes<kSpec>) codes = hn::Xor(codes, hn::Set(PackedBytes(), 0x80));
+  return codes;
+}
 
 /// Products of kTokens tokens with 16 rows, or as many as a register has, of which the first is
 /// `first_row`. acc[t] += W · x[t].
@@ -125,9 +141,7 @@ class UnitDot {
     const PackedBytes d;
     constexpr size_t kInChunk = kSlot % kChunkSlots;
     const uint8_t* chunk = codes_ + kSlot / kChunkSlots * kSpec.chunk_bytes();
-    VBytes codes = SlotCodes<kSpec.bits, kInChunk, kSlotShift<kSpec, kSlot>>(chunk, q);
-    if constexpr (kSpec.has_levels) codes = LevelCodes(codes);
-    if constexpr (kSignedCodes<kSpec>) codes = hn::Xor(codes, hn::Set(d, 0x80));
+    const VBytes codes = FactorCodes<kSpec, kInChunk, kSlotShift<kSpec, kSlot>>(chunk, q);
     for (size_t t = 0; t < kTokens; ++t) {
       int32_t quad;
       std::memcpy(&quad, x_[t].codes + column_ + kSlot * kSlotColumns + 4 * q, 4);
@@ -193,10 +207,10 @@ class UnitDot {
         LowerSums<kSlotShift<kSpec, kSlot - 1> - kSlotShift<kSpec, kSlot>, kStream>();
       }
     } else if constexpr (kSlot == 0) {
-      StartSums<kSlot, kStream>(column >> geometry_->block_shift, HasOffset());
+      StartSums<kSlot, kStream>(column >> geometry_->block_shift, HasOffset<kSpec>(*geometry_));
     } else {
       if (kSlot % 2 == 0 && (kSlot * kSlotColumns & (geometry_->block - 1)) == 0) {
-        StartSums<kSlot, kStream>(column >> geometry_->block_shift, HasOffset());
+        StartSums<kSlot, kStream>(column >> geometry_->block_shift, HasOffset<kSpec>(*geometry_));
       } else if (kDual && kSlot == kChunkSlots / 2) {
         StartSums<kSlot, kStream>(0, false);
       } else {
@@ -288,11 +302,6 @@ class UnitDot {
     }
   }
 
-  /// Signed codes of 8 bits have theirs under every kind of scale.
-  HWY_INLINE bool HasOffset() const {
-    return kSpec.bits == 8 || geometry_->scales == PackedScales::kHalf;
-  }
-
   /// acc += the sums of the unit's block `index`, scaled.
   HWY_INLINE void AddBlock(size_t index, const VInts* dots) {
     const PackedFloats df;
@@ -361,7 +370,7 @@ class UnitDot {
   }
 
   void AddBlocks(const PackedGeometry& geometry) {
-    const bool has_offset = kSpec.bits == 8 || geometry.scales == PackedScales::kHalf;
+    const bool has_offset = HasOffset<kSpec>(geometry);
     for (size_t t = 0; t < kTokens; ++t) {
       for (size_t r = 0; r < kPackedRows; ++r) {
         for (size_t b = 0; b < kPackedChunk / geometry.block; ++b) {

@@ -1,6 +1,5 @@
 #include "quant/q2_0/q2_0.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "quant/importance.h"
