@@ -16,6 +16,11 @@ namespace {
 // product waits for the last piece.
 constexpr size_t kLeastPieceBytes = size_t{32} << 10;
 
+// Prompts in bytes: rows that are unpacked together, and what a piece has of them at least, as it
+// begins with work on the activations.
+constexpr size_t kPanelRows = 2 * kRowTile;
+constexpr size_t kLeastPanels = 2;
+
 /// All of a product but its rows.
 MatMulShare ShareOf(const Worker& worker, const Matrix& w, const MatMulInput& input) {
   const MatMulInput::Rows& rows = input.rows();
@@ -67,6 +72,9 @@ void MatMul(const Worker& worker, const Matrix& w, const MatMulInput& input, flo
   };
   // Pieces cost a product that streams its weights nothing; those that decode panels want them
   // whole.
+  if (form == Form::kQ8 && x.tokens > kMaxGemvTokens) {
+    return worker.Share(w.rows, kPanelRows, kLeastPanels, multiply);
+  }
   if (form == Form::kQ8) return ShareRows(worker, w, multiply);
   if (const Range own = worker.Split(w.rows, kRowTile); !own.empty()) multiply(own);
 }

@@ -49,7 +49,8 @@ GroupSums TakeSums(Taker& taker, size_t tokens, size_t cols, size_t group) {
 Q8Rows LayOut(std::byte* base, size_t tokens, size_t cols, size_t block, size_t& size) {
   Taker taker(base);
   Q8Rows rows;
-  rows.code_stride = Chunks(cols) * kChunkWeights;
+  // One line more than the chunks: rows that follow each other lie in other sets of the caches.
+  rows.code_stride = Chunks(cols) * kChunkWeights + kAlignment;
   rows.scale_stride = Chunks(cols) * (kChunkWeights / block) + kPadding;
   rows.codes = taker.Take<int8_t>(tokens * rows.code_stride);
   rows.scales = taker.Take<float>(tokens * rows.scale_stride);
@@ -123,7 +124,7 @@ Form ResolveForm(Activations activations, const Matrix& w, size_t tokens) {
       break;
   }
   if (tiles) return Form::kTiles;
-  return has_q8 && packed && HasFastByteProducts(w.format) ? Form::kQ8 : Form::kF32;
+  return has_q8 && packed && HasFastByteProducts() ? Form::kQ8 : Form::kF32;
 }
 
 MatMulInput::MatMulInput() : rows_(std::make_unique<Rows>()) {}

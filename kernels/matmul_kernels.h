@@ -87,9 +87,8 @@ std::span<const GemvQ8Fn> GemvQ8Table();
 /// The packed form's; null where a format has none.
 std::span<const GemvQ8Fn> GemvPackedTable();
 /// Whether 8-bit products of the packed form beat those of floats for any number of tokens
-/// (docs/measurements.md): where bytes are multiplied in one instruction, and on x86 for codes of
-/// fewer than 8 bits.
-bool HasFastByteProducts(quant::Format format);
+/// (docs/measurements.md): on x86 with vectors, and with Arm's dot product.
+bool HasFastByteProducts();
 std::span<const GemmPackedFn> GemmPackedTable();
 /// On the tile units, of the packed form or of rows of floats (a multiple of 32 columns); null
 /// where the level, the CPU or the format has none. x: tiles of tokens (matmul_input.h).

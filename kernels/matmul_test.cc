@@ -164,7 +164,7 @@ bool IsQ8(const TestWeights& w, const Product& product) {
   if (!HasQ8Kernel(w.format, product.packed)) return false;
   if (product.mode == Activations::kQ8) return true;
   if (TakesMany(product))
-    return product.packed && !OnTiles(w, product) && HasFastByteProducts(w.format);
+    return product.packed && !OnTiles(w, product) && HasFastByteProducts();
   return product.mode == Activations::kAuto;
 }
 
@@ -337,25 +337,28 @@ TEST_CASE_TEMPLATE("matmul: the number of workers changes no bit", Level, CROSSO
 TEST_CASE_TEMPLATE("matmul: the other tokens change no bit", Level, CROSSOVER_EVERY_LEVEL) {
   const LevelScope<Level> scope;
   if (!scope.available()) return;
-  constexpr size_t kAll = 34, kRowCount = 37;
+  // Of 8-bit products, more than are taken at once.
+  constexpr size_t kMany = 515, kRowCount = 37;
   for (const quant::FormatInfo& info : quant::Formats()) {
     CAPTURE(info.name);
     const size_t cols = info.block_weights > 32 ? 768 : 736;
     const auto w = RandomWeights(info.format, kRowCount, cols, WeightKind::kRandom, 17);
-    const auto x = RandomActivations(kAll, cols, 1.0f, 18);
+    const auto many = RandomActivations(kMany, cols, 1.0f, 18);
     for (const Activations mode :
          {Activations::kF32, Activations::kBF16, Activations::kQ8, Activations::kAutoMany}) {
       CAPTURE(static_cast<int>(mode));
       for (const bool packed : {false, HasPackedForm(info.format)}) {
         CAPTURE(packed);
-        Product product{.tokens = kAll, .rows = kRowCount, .mode = mode, .packed = packed};
-        const auto together = Run(w, x, product);
+        const size_t all = packed && mode == Activations::kQ8 ? kMany : 34;
+        Product product{.tokens = all, .rows = kRowCount, .mode = mode, .packed = packed};
+        const auto x = std::span(many).first(all * cols);
+        const auto together = Run(w, {x.begin(), x.end()}, product);
         for (const auto& [first, count] :
-             {std::pair<size_t, size_t>{0, 1}, {1, 7}, {8, 3}, {11, 17}}) {
+             {std::pair<size_t, size_t>{0, 1}, {1, 7}, {8, 3}, {11, 17}, {all - 4, 4}}) {
           CAPTURE(count);
           product.tokens = count;
-          const std::vector<float> part(x.begin() + static_cast<ptrdiff_t>(first * cols),
-                                        x.begin() + static_cast<ptrdiff_t>((first + count) * cols));
+          const auto tokens = x.subspan(first * cols, count * cols);
+          const std::vector<float> part(tokens.begin(), tokens.end());
           const auto y = Run(w, part, product);
           const auto same = std::span(together).subspan(first * (kRowCount + 3), y.size());
           CHECK(std::ranges::equal(same, y, {}, std::bit_cast<uint32_t, float>,

@@ -97,8 +97,10 @@ template <PackedSpec kSpec>
 void GemvPacked(const MatMulShare& share, const Q8Rows& x) {
   const PackedGeometry geometry = GeometryOf(*share.w);
   const GroupSums& sums = x.sums(kSpec.has_groups() ? kSpec.group : geometry.block);
-#if CROSSOVER_BYTE_PAIRS
-  if (share.tokens > kMaxGemvTokens) return ByteGemm<kSpec>(share, geometry, x, sums).Run();
+#if CROSSOVER_BYTE_GEMM
+  if (share.tokens > kMaxGemvTokens && ByteGemm<kSpec>::Fits(share, geometry, x)) {
+    return ByteGemm<kSpec>(share, geometry, x, sums).Run();
+  }
 #endif
   alignas(64) float out[kTokenBlock * kPackedRows];
   TokenView views[kTokenBlock];
@@ -126,16 +128,7 @@ const PackedTable& GemvPackedFunctions() {
 }
 
 /// Whether bytes beat floats for any number of tokens (docs/measurements.md).
-const FormatTable<bool>& FastBytes() {
-  static constexpr auto kTable = PackedFunctions<bool>([]<PackedSpec kSpec>() {
-#if HWY_TARGET == HWY_SCALAR
-    return false;
-#else
-    return kAnyByte || CROSSOVER_DOTPROD || (CROSSOVER_BYTE_PAIRS && !kSignedCodes<kSpec>);
-#endif
-  });
-  return kTable;
-}
+bool HasFastBytes() { return CROSSOVER_BYTE_GEMM || CROSSOVER_DOTPROD; }
 
 }  // namespace crossover::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -145,21 +138,20 @@ namespace crossover::kernels {
 #if CROSSOVER_HAS_DOTPROD
 namespace N_DOTPROD {
 const FormatTable<GemvQ8Fn>& GemvPackedFunctions();
-const FormatTable<bool>& FastBytes();
+bool HasFastBytes();
 }  // namespace N_DOTPROD
 #endif
 
 namespace {
 HWY_EXPORT(GemvPackedFunctions);
-HWY_EXPORT(FastBytes);
+HWY_EXPORT(HasFastBytes);
 }  // namespace
 
-bool HasFastByteProducts(quant::Format format) {
-  const size_t index = FormatIndex(format);
+bool HasFastByteProducts() {
 #if CROSSOVER_HAS_DOTPROD
-  if (DotprodSelected()) return N_DOTPROD::FastBytes()[index];
+  if (DotprodSelected()) return N_DOTPROD::HasFastBytes();
 #endif
-  return HWY_DYNAMIC_DISPATCH(FastBytes)()[index];
+  return HWY_DYNAMIC_DISPATCH(HasFastBytes)();
 }
 
 std::span<const GemvQ8Fn> GemvPackedTable() {

@@ -25,38 +25,25 @@
 #define CROSSOVER_BYTE_PAIRS 0
 #endif
 
+// Levels that unpack once for many tokens (byte_gemm-inl.h).
+#undef CROSSOVER_BYTE_GEMM
+#define CROSSOVER_BYTE_GEMM (HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR)
+
+// Levels whose registers hold 16 rows.
+#undef CROSSOVER_ROWS_16
+#define CROSSOVER_ROWS_16 (HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL)
+
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {
 
-#if HWY_TARGET == HWY_AVX3_DL
-
-// vpdpbusd takes all unsigned bytes: codes in place, and 8-bit ones, need nothing done to them.
-constexpr bool kAnyByte = true;
-
-template <bool>
-HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
-  return VInts{_mm512_dpbusd_epi32(acc.raw, codes.raw, _mm512_set1_epi32(quad))};
-}
-
-#elif HWY_TARGET == HWY_AVX2 && CROSSOVER_DOTPROD
-
-constexpr bool kAnyByte = true;
-
-template <bool>
-HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
-  return VInts{_mm256_dpbusd_avx_epi32(acc.raw, codes.raw, _mm256_set1_epi32(quad))};
-}
-
-#elif CROSSOVER_BYTE_PAIRS
-
-constexpr bool kAnyByte = false;
+#if CROSSOVER_BYTE_GEMM
 
 using PackedShorts = hn::Repartition<int16_t, PackedBytes>;
 using VShorts = hn::Vec<PackedShorts>;
 
 /// Pairs of products of unsigned and signed bytes, added in 16 bits.
 HWY_INLINE VShorts BytePairs(VBytes codes, VBytes x) {
-#if HWY_TARGET == HWY_AVX3
+#if CROSSOVER_ROWS_16
   return VShorts{_mm512_maddubs_epi16(codes.raw, x.raw)};
 #elif HWY_TARGET == HWY_AVX2
   return VShorts{_mm256_maddubs_epi16(codes.raw, x.raw)};
@@ -67,7 +54,7 @@ HWY_INLINE VShorts BytePairs(VBytes codes, VBytes x) {
 
 /// Pairs of products of 16-bit integers, added in 32.
 HWY_INLINE VInts ShortPairs(VShorts a, VShorts b) {
-#if HWY_TARGET == HWY_AVX3
+#if CROSSOVER_ROWS_16
   return VInts{_mm512_madd_epi16(a.raw, b.raw)};
 #elif HWY_TARGET == HWY_AVX2
   return VInts{_mm256_madd_epi16(a.raw, b.raw)};
@@ -76,9 +63,29 @@ HWY_INLINE VInts ShortPairs(VShorts a, VShorts b) {
 #endif
 }
 
+#endif
+
+#if HWY_TARGET == HWY_AVX3_DL || (HWY_TARGET == HWY_AVX2 && CROSSOVER_DOTPROD)
+
+// vpdpbusd takes all unsigned bytes: codes in place, and 8-bit ones, need nothing done to them.
+constexpr bool kAnyByte = true;
+
+template <bool>
+HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
+#if CROSSOVER_ROWS_16
+  return VInts{_mm512_dpbusd_epi32(acc.raw, codes.raw, _mm512_set1_epi32(quad))};
+#else
+  return VInts{_mm256_dpbusd_avx_epi32(acc.raw, codes.raw, _mm256_set1_epi32(quad))};
+#endif
+}
+
+#elif CROSSOVER_BYTE_PAIRS
+
+constexpr bool kAnyByte = false;
+
 /// x with the sign of w.
 HWY_INLINE VBytes WithSign(VBytes x, VBytes w) {
-#if HWY_TARGET == HWY_AVX3
+#if CROSSOVER_ROWS_16
   return VBytes{
       _mm512_mask_sub_epi8(x.raw, _mm512_movepi8_mask(w.raw), _mm512_setzero_si512(), x.raw)};
 #elif HWY_TARGET == HWY_AVX2
@@ -128,23 +135,30 @@ HWY_INLINE VInts LaneDot(VInts acc, VBytes codes, int32_t quad) {
 
 #endif
 
+#if CROSSOVER_BYTE_GEMM
+
+/// acc + a · b of both 16-bit halves of each dword.
+HWY_INLINE VInts AddShortPairs(VInts acc, VInts a, VInts b) {
+#if HWY_TARGET == HWY_AVX3_DL
+  return VInts{_mm512_dpwssd_epi32(acc.raw, a.raw, b.raw)};
+#elif CROSSOVER_BYTE_PAIRS
+  const PackedShorts d16;
+  return hn::Add(acc, ShortPairs(hn::BitCast(d16, a), hn::BitCast(d16, b)));
+#else
+  return VInts{_mm256_dpwssd_avx_epi32(acc.raw, a.raw, b.raw)};
+#endif
+}
+
+#endif
+
 #if HWY_TARGET != HWY_SCALAR
 
 /// acc + a · b, b ≥ 0. kSmall: both fit 16 bits, so that one multiply-add of halves does it: b's
 /// upper half is zero, and takes no part.
 template <bool kSmall>
 HWY_INLINE VInts AddProduct(VInts acc, VInts a, VInts b) {
-#if HWY_ARCH_X86
-  if constexpr (kSmall) {
-#if HWY_TARGET == HWY_AVX3_DL
-    return VInts{_mm512_dpwssd_epi32(acc.raw, a.raw, b.raw)};
-#elif CROSSOVER_BYTE_PAIRS
-    const PackedShorts d16;
-    return hn::Add(acc, ShortPairs(hn::BitCast(d16, a), hn::BitCast(d16, b)));
-#else
-    return VInts{_mm256_dpwssd_avx_epi32(acc.raw, a.raw, b.raw)};
-#endif
-  }
+#if CROSSOVER_BYTE_GEMM
+  if constexpr (kSmall) return AddShortPairs(acc, a, b);
 #endif
   return hn::Add(acc, hn::Mul(a, b));
 }
