@@ -138,7 +138,6 @@ class UnitDot {
   /// dots += products of four columns of a slot.
   template <size_t kSlot, size_t kStream>
   HWY_INLINE void AddQuad(size_t q) {
-    const PackedBytes d;
     constexpr size_t kInChunk = kSlot % kChunkSlots;
     const uint8_t* chunk = codes_ + kSlot / kChunkSlots * kSpec.chunk_bytes();
     const VBytes codes = FactorCodes<kSpec, kInChunk, kSlotShift<kSpec, kSlot>>(chunk, q);
