@@ -163,8 +163,7 @@ bool OnTiles(const TestWeights& w, const Product& product) {
 bool IsQ8(const TestWeights& w, const Product& product) {
   if (!HasQ8Kernel(w.format, product.packed)) return false;
   if (product.mode == Activations::kQ8) return true;
-  if (TakesMany(product))
-    return product.packed && !OnTiles(w, product) && HasFastByteProducts();
+  if (TakesMany(product)) return product.packed && !OnTiles(w, product) && HasFastByteProducts();
   return product.mode == Activations::kAuto;
 }
 

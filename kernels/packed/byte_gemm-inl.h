@@ -55,8 +55,7 @@ class ByteGemm {
   static constexpr size_t kSliceUnits = 2;
 
   const uint8_t* Group(size_t row) const {
-    return static_cast<const uint8_t*>(share_.w->data) +
-           row / kPackedRows * geometry_.group_bytes;
+    return static_cast<const uint8_t*>(share_.w->data) + row / kPackedRows * geometry_.group_bytes;
   }
 
   /// out = the products of rows [row, row + kPanelRows).

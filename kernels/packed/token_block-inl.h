@@ -21,8 +21,8 @@ struct BlockToken {
   const std::byte* factors;  // a dword a step of the panel
   const float* scales;
   const float* sums;  // of blocks, scaled
-  // [units][TokenBlock::kUnitSums]: what a panel's sums meet, two groups a dword; or what the sum of
-  // a unit, or of each of its blocks, begins with
+  // [units][TokenBlock::kUnitSums]: what a panel's sums meet, two groups a dword; or what the sum
+  // of a unit, or of each of its blocks, begins with
   const int32_t* unit_sums;
 };
 

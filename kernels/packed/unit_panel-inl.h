@@ -1,5 +1,5 @@
-// A unit of the packed form (spec.h) taken apart, once for many tokens: one or two groups of 16 rows
-// in the form that this level multiplies best, with their scales.
+// A unit of the packed form (spec.h) taken apart, once for many tokens: one or two groups of 16
+// rows in the form that this level multiplies best, with their scales.
 //
 // The sum that a token wants of a unit of sub-blocks is
 //   Σ_g scale[g] · (Σ_{k∈g} code[k]·x[k] - offset·xsum[g])
@@ -69,8 +69,8 @@ constexpr size_t kLargestCode = kSpec.has_levels ? 255 : (size_t{1} << kSpec.bit
 /// Dwords of activations, a step each, whose products with codes 16 bits can add up: in pairs, or
 /// as the sum of a register's lane.
 template <PackedSpec kSpec>
-constexpr size_t kStepsInShort = std::bit_floor(32767 / ((kAnyByte ? 4 : 2) * 127 *
-                                                         kLargestCode<kSpec>));
+constexpr size_t kStepsInShort = std::bit_floor(32767 /
+                                                ((kAnyByte ? 4 : 2) * 127 * kLargestCode<kSpec>));
 
 /// How scales of sub-blocks meet sums of products.
 enum class SumScale {
@@ -100,13 +100,13 @@ struct UnitPanel {
   /// What a scaled code is too large by.
   static constexpr int kExcess = kKind == Factor::kScaled ? -RangeOfScaled(kSpec).least : 0;
   static constexpr bool kHasSums =
-      kSpec.has_groups() &&
-      (kSpec.has_min() || (kOffset<kSpec> != 0 && kKind != Factor::kScaled));
+      kSpec.has_groups() && (kSpec.has_min() || (kOffset<kSpec> != 0 && kKind != Factor::kScaled));
 
   // [step][rows × the columns of a dword]
   alignas(64) uint8_t factors[kSteps][4 * kPanelRows];
-  alignas(64) int32_t scales[kGroups][kPanelRows];    // as kSumScale wants them
-  alignas(64) int32_t sums[kGroups / 2][kPanelRows];  // what sums of activations meet, two groups a dword
+  alignas(64) int32_t scales[kGroups][kPanelRows];  // as kSumScale wants them
+  // What sums of activations meet, two groups a dword.
+  alignas(64) int32_t sums[kGroups / 2][kPanelRows];
   alignas(64) float d[kBlocks][kPanelRows];
   alignas(64) float m[kBlocks][kPanelRows];
 
@@ -167,8 +167,8 @@ struct UnitPanel {
   template <uint8_t kFirst>
   static HWY_INLINE VBytes QuadShorts(VBytes codes) {
     constexpr uint8_t a = kFirst, b = kFirst + 1, o = 0x80;
-    alignas(16) static constexpr uint8_t kUpper[16] = {
-        o, a, o, b, o, a + 4, o, b + 4, o, a + 8, o, b + 8, o, a + 12, o, b + 12};
+    alignas(16) static constexpr uint8_t kUpper[16] = {o, a,     o, b,     o, a + 4,  o, b + 4,
+                                                       o, a + 8, o, b + 8, o, a + 12, o, b + 12};
     const PackedBytes d8;
     const VBytes upper = hn::TableLookupBytesOr0(codes, hn::LoadDup128(d8, kUpper));
     return hn::BitCast(d8, hn::ShiftRight<8>(hn::BitCast(PackedShorts(), upper)));
@@ -190,8 +190,8 @@ struct UnitPanel {
     const VShorts c = hn::BitCast(d16, codes);
     const VShorts low = hn::Mul(hn::And(c, even), scale);
     const VShorts high = hn::Mul(hn::AndNot(even, c), scale);
-    const VBytes scaled = SelectBits(hn::BitCast(d8, even), hn::BitCast(d8, low),
-                                     hn::BitCast(d8, high));
+    const VBytes scaled =
+        SelectBits(hn::BitCast(d8, even), hn::BitCast(d8, low), hn::BitCast(d8, high));
     return hn::Add(scaled, hn::BitCast(d8, excess));
   }
 

@@ -5,8 +5,8 @@
 //   without       vpmaddubsw adds pairs of products in 16 bits, which codes of few bits leave room
 //                 for several of:
 //                   b bits: ⌊(2^15 - 1) / (2 · 127 · (2^b - 1))⌋: 43, 18, 8, 4, 2, 1 for b = 2 … 7
-//                 and a multiplication by the group's scale, or by 1, widens the sum; codes that are
-//                 signed bytes are widened before, for vpmaddwd
+//                 and a multiplication by the group's scale, or by 1, widens the sum; codes that
+//                 are signed bytes are widened before, for vpmaddwd
 //
 // All integers are those of unit_dot-inl.h, and floats are added in its order: a token's bits do
 // not depend on how many there are.
@@ -35,8 +35,8 @@ class UnitTile {
   // Two registers of rows make the most of a broadcast; as many tokens as leave both a group's sums
   // and what they are added to in registers. Chosen by measurement.
   static constexpr size_t kParts = 2;
-  static constexpr size_t kTokens = CROSSOVER_ROWS_16 ? (kFactor<kSpec> == Factor::kScaled ? 8 : 6)
-                                                      : (kSpec.group == 16 ? 3 : 4);
+  static constexpr size_t kTokens =
+      CROSSOVER_ROWS_16 ? (kFactor<kSpec> == Factor::kScaled ? 8 : 6) : (kSpec.group == 16 ? 3 : 4);
   using Panel = UnitPanel<kSpec>;
   using Floats = VFloats[kTokens][kParts];
 
