@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <span>
 
 #include "kernels/packed/unit_panel-inl.h"
 

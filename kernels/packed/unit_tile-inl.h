@@ -172,12 +172,13 @@ class UnitTile {
     }
   }
 
-  /// acc += totals · factor · the tokens' scales.
-  HWY_INLINE void AddTotals(const Totals& totals, const float* factor, Floats& acc) const {
+  /// acc += totals · factor · the tokens' scales of number `i`.
+  HWY_INLINE void AddTotals(const Totals& totals, const float* factor, size_t i,
+                            Floats& acc) const {
     const PackedFloats df;
     HWY_UNROLL(8)
     for (size_t t = 0; t < kTokens; ++t) {
-      const VFloats xs = hn::Set(df, tokens_[t].scales[u_]);
+      const VFloats xs = hn::Set(df, tokens_[t].scales[i]);
       for (size_t p = 0; p < kParts; ++p) {
         const VFloats d = hn::LoadU(df, factor + Row(p));
         acc[t][p] = hn::MulAdd(hn::ConvertTo(df, totals[t][p]), hn::Mul(d, xs), acc[t][p]);
@@ -188,11 +189,11 @@ class UnitTile {
   HWY_INLINE void AddGroups(Floats& acc) const {
     Totals totals;
     SumGroups(totals);
-    AddTotals(totals, panel_.d[0], acc);
+    AddTotals(totals, panel_.d[0], u_, acc);
     if constexpr (kSpec.has_min()) {
       Start(false, 0, totals);
       AddSums(totals);
-      AddTotals(totals, panel_.m[0], acc);
+      AddTotals(totals, panel_.m[0], u_, acc);
     }
   }
 
@@ -223,17 +224,10 @@ class UnitTile {
 
   /// acc += a block's sums, scaled.
   HWY_INLINE void AddBlock(size_t b, const Totals& totals, Floats& acc) const {
-    const PackedFloats df;
     const size_t block = (u_ * kPackedChunk >> geometry_.block_shift) + b;
-    HWY_UNROLL(8)
-    for (size_t t = 0; t < kTokens; ++t) {
-      const VFloats xs = hn::Set(df, tokens_[t].scales[block]);
-      for (size_t p = 0; p < kParts; ++p) {
-        const VFloats d = hn::LoadU(df, &panel_.d[b][Row(p)]);
-        acc[t][p] = hn::MulAdd(hn::ConvertTo(df, totals[t][p]), hn::Mul(d, xs), acc[t][p]);
-      }
-    }
+    AddTotals(totals, panel_.d[b], block, acc);
     if (geometry_.scales == PackedScales::kHalf) return;
+    const PackedFloats df;
     const bool is_min = geometry_.scales == PackedScales::kHalfAndMin;
     HWY_UNROLL(8)
     for (size_t t = 0; t < kTokens; ++t) {
