@@ -89,9 +89,10 @@ void AttendWhole(const Worker& worker, const Plan& plan, std::byte* scratch, siz
     if (Owner(index++, worker.size) != worker.rank) return;
     const auto& [path, geometry, item] = part;
     path->prepare(item, q, scratch);
-    path->clear(item, state);
     const Range chunks = part.chunks();
-    for (size_t c = chunks.begin; c < chunks.end; ++c) path->attend(item, c, scratch, state);
+    for (size_t c = chunks.begin; c < chunks.end; ++c) {
+      path->attend(item, c, scratch, state, c == chunks.begin);
+    }
     path->finish(item, state, out);
   });
 }
@@ -113,8 +114,7 @@ void AttendSplit(const Worker& worker, const Plan& plan, size_t state_offset, si
       if (Owner(index, worker.size) != worker.rank) continue;
       if (!prepared) path->prepare(item, q, worker.scratch.data());
       prepared = true;
-      path->clear(item, state(index));
-      path->attend(item, c, worker.scratch.data(), state(index));
+      path->attend(item, c, worker.scratch.data(), state(index), /*fresh=*/true);
     }
   });
   worker.Sync();

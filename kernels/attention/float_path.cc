@@ -242,12 +242,13 @@ void Merge(const Item& item, const float* chunk_data, float* data) {
   }
 }
 
-void Attend(const Item& item, size_t chunk, std::byte* scratch, float* state) {
+void Attend(const Item& item, size_t chunk, std::byte* scratch, float* state, bool fresh) {
   const KvLayout& layout = item.layout();
   const size_t stride = Stride(layout);
   const Scratch s(layout, scratch);
-  Clear(item, s.state);
-  const State<float> chunk_state(s.state, item.rows);
+  float* const own = fresh ? state : s.state;
+  Clear(item, own);
+  const State<float> chunk_state(own, item.rows);
   const std::byte *keys[kKeyBlock], *values[kKeyBlock], *next_keys[kKeyBlock] = {},
                                                         *ignored[kKeyBlock];
   FloatBlock block{.rows = item.rows,
@@ -298,7 +299,7 @@ void Attend(const Item& item, size_t chunk, std::byte* scratch, float* state) {
     }
     (direct ? stored : functions.decoded)(block, visible, item.args->soft_cap);
   }
-  Merge(item, s.state, state);
+  if (!fresh) Merge(item, s.state, state);
 }
 
 void Finish(const Item& item, const float* data, float* out) {

@@ -43,6 +43,40 @@ struct Item {
   size_t end_key() const { return position(rows - 1) + 1; }
 };
 
+/// An item's rows one after the other: divisions would cost more than what is done with the result.
+class RowWalk {
+ public:
+  explicit RowWalk(const Item& item)
+      : item_(item),
+        group_(item.group()),
+        left_(item.rows),
+        token_(item.first / group_),
+        n_(item.first % group_) {}
+
+  size_t position() const { return item_.span->first_position + token_; }
+  size_t oldest() const {
+    const size_t p = position(), window = item_.args->window;
+    return window != 0 && p >= window ? p + 1 - window : 0;
+  }
+  size_t offset() const {
+    return ((item_.span->first_row + token_) * item_.args->heads + item_.kv_head * group_ + n_) *
+           item_.layout().head_dim;
+  }
+  /// Stays at the last row.
+  void Next() {
+    if (left_ <= 1) return;
+    --left_;
+    if (++n_ < group_) return;
+    n_ = 0;
+    ++token_;
+  }
+
+ private:
+  const Item& item_;
+  const size_t group_;
+  size_t left_, token_, n_;
+};
+
 /// Where K and V of an item's head lie, position by position.
 class KeyRows {
  public:
@@ -100,8 +134,9 @@ struct Path {
   void (*prepare)(const Item& item, const float* q, std::byte* scratch);
   /// The state before the first chunk.
   void (*clear)(const Item& item, float* state);
-  /// Joins positions [chunk · length, (chunk + 1) · length), as far as rows see them, to the state.
-  void (*attend)(const Item& item, size_t chunk, std::byte* scratch, float* state);
+  /// Joins positions [chunk · length, (chunk + 1) · length), as far as rows see them, to the state;
+  /// where that is `fresh`, what lies there counts as cleared, and need not be.
+  void (*attend)(const Item& item, size_t chunk, std::byte* scratch, float* state, bool fresh);
   /// Joins the state of one chunk to that of the chunks before it.
   void (*merge)(const Item& item, const float* chunk_state, float* state);
   /// out = o / l.

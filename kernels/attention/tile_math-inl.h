@@ -10,6 +10,7 @@
 #define CROSSOVER_KERNELS_ATTENTION_TILE_MATH_INL_H_
 #endif
 
+#include <algorithm>
 #include <limits>
 
 #include "kernels/amx-inl.h"
@@ -89,101 +90,41 @@ CROSSOVER_TILES inline void TileQueries(const float* const* rows, size_t dims, f
   }
 }
 
-/// Scores of 32 positions for one or two groups.
-template <size_t kGroups>
-CROSSOVER_TILES HWY_INLINE void TileScores(const ChunkTiles& chunk, size_t position,
-                                           const RowGroup* groups) {
-  const size_t units = chunk.dims / 32;
-  const uint8_t* k = chunk.keys(position);
-  _tile_zero(0);
-  _tile_zero(1);
-  if constexpr (kGroups == 2) {
-    _tile_zero(2);
-    _tile_zero(3);
-  }
-  for (size_t u = 0; u < units; ++u) {
-    _tile_loadd(4, k + u * kTileBytes, 64);
-    _tile_loadd(6, groups[0].q + u * kTileBytes, 64);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(5, k + (units + u) * kTileBytes, 64);
-    _tile_dpbf16ps(1, 5, 6);
-    if constexpr (kGroups == 2) {
-      _tile_loadd(7, groups[1].q + u * kTileBytes, 64);
-      _tile_dpbf16ps(2, 4, 7);
-      _tile_dpbf16ps(3, 5, 7);
-    }
-  }
-  _tile_stored(0, groups[0].s + position * 16, 64);
-  _tile_stored(1, groups[0].s + (position + 16) * 16, 64);
-  if constexpr (kGroups == 2) {
-    _tile_stored(2, groups[1].s + position * 16, 64);
-    _tile_stored(3, groups[1].s + (position + 16) * 16, 64);
-  }
-}
-
-/// Σ p v of 32 dims over positions [begin, end) for one or two groups.
-template <size_t kGroups>
-CROSSOVER_TILES HWY_INLINE void TileSums(const ChunkTiles& chunk, size_t dim, size_t begin,
-                                         size_t end, const RowGroup* groups) {
-  _tile_zero(0);
-  _tile_zero(1);
-  if constexpr (kGroups == 2) {
-    _tile_zero(2);
-    _tile_zero(3);
-  }
-  for (size_t j = begin; j < end; j += kTileKeys) {
-    const size_t p = j / kTileKeys * (kTileBytes / sizeof(float));
-    _tile_loadd(4, chunk.values(dim, j), 64);
-    _tile_loadd(6, groups[0].s + p, 64);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(5, chunk.values(dim + 16, j), 64);
-    _tile_dpbf16ps(1, 5, 6);
-    if constexpr (kGroups == 2) {
-      _tile_loadd(7, groups[1].s + p, 64);
-      _tile_dpbf16ps(2, 4, 7);
-      _tile_dpbf16ps(3, 5, 7);
-    }
-  }
-  _tile_stored(0, groups[0].o + dim * 16, 64);
-  _tile_stored(1, groups[0].o + (dim + 16) * 16, 64);
-  if constexpr (kGroups == 2) {
-    _tile_stored(2, groups[1].o + dim * 16, 64);
-    _tile_stored(3, groups[1].o + (dim + 16) * 16, 64);
-  }
-}
-
-/// The largest score of each row; where `masked`, scores of positions that a row does not see
-/// become -∞ first.
-CROSSOVER_TILES HWY_INLINE __m512 RowMaxima(RowGroup& group, size_t begin, size_t end,
-                                            bool masked) {
-  __m512 largest[2];
-  for (__m512& m : largest) m = _mm512_set1_ps(std::numeric_limits<float>::lowest());
-  if (masked) {
-    const __m512i first = _mm512_loadu_si512(group.begin);
-    const __m512i last = _mm512_loadu_si512(group.end);
-    const __m512 hidden = _mm512_set1_ps(-std::numeric_limits<float>::infinity());
-    for (size_t j = begin; j < end; ++j) {
+/// Positions of [begin, end) that a row of the group does not see: their scores become -∞. Rows
+/// come in the order of their positions.
+CROSSOVER_TILES inline void HideUnseen(const RowGroup& group, size_t begin, size_t end) {
+  const __m512i first = _mm512_load_si512(group.begin);
+  const __m512i last = _mm512_load_si512(group.end);
+  const __m512 hidden = _mm512_set1_ps(-std::numeric_limits<float>::infinity());
+  const auto hide = [&](size_t from, size_t to) CROSSOVER_TILES {
+    for (size_t j = from; j < to; ++j) {
       const __m512i position = _mm512_set1_epi32(static_cast<int32_t>(j));
       const __mmask16 seen =
           _mm512_cmplt_epi32_mask(position, last) & _mm512_cmpge_epi32_mask(position, first);
-      const __m512 s = _mm512_mask_mov_ps(hidden, seen, _mm512_load_ps(group.s + j * 16));
-      _mm512_store_ps(group.s + j * 16, s);
-      largest[0] = _mm512_max_ps(largest[0], s);
+      _mm512_mask_store_ps(group.s + j * 16, static_cast<__mmask16>(~seen), hidden);
     }
-  } else {
-    for (size_t j = begin; j < end; j += 2) {
-      largest[0] = _mm512_max_ps(largest[0], _mm512_load_ps(group.s + j * 16));
-      largest[1] = _mm512_max_ps(largest[1], _mm512_load_ps(group.s + j * 16 + 16));
-    }
+  };
+  // All rows see [all_from, all_to).
+  const size_t all_from = std::clamp(static_cast<size_t>(group.begin[15]), begin, end);
+  const size_t all_to = std::clamp(static_cast<size_t>(group.end[0]), all_from, end);
+  hide(begin, all_from);
+  hide(all_to, end);
+}
+
+/// The largest score of each row.
+CROSSOVER_TILES HWY_INLINE __m512 RowMaxima(const RowGroup& group, size_t begin, size_t end) {
+  __m512 largest[2];
+  for (__m512& m : largest) m = _mm512_set1_ps(std::numeric_limits<float>::lowest());
+  for (size_t j = begin; j < end; j += 2) {
+    largest[0] = _mm512_max_ps(largest[0], _mm512_load_ps(group.s + j * 16));
+    largest[1] = _mm512_max_ps(largest[1], _mm512_load_ps(group.s + j * 16 + 16));
   }
   return _mm512_max_ps(largest[0], largest[1]);
 }
 
-/// s → p as bfloat16 tiles, in place; max and sum of each row.
-CROSSOVER_TILES inline void TileSoftmax(RowGroup& group, size_t begin, size_t end, bool masked) {
-  const __m512 max = RowMaxima(group, begin, end, masked);
-  __m512 sum[2];
-  for (__m512& l : sum) l = _mm512_setzero_ps();
+/// s → p of positions [begin, end) as bfloat16 tiles, in place; `sum`: of even and odd ones.
+CROSSOVER_TILES HWY_INLINE void Exponentials(const RowGroup& group, size_t begin, size_t end,
+                                             __m512 max, __m512 (&sum)[2]) {
   for (size_t j = begin; j < end; j += 2) {
     const __m512 p0 = PowerOfTwo(_mm512_sub_ps(_mm512_load_ps(group.s + j * 16), max));
     const __m512 p1 = PowerOfTwo(_mm512_sub_ps(_mm512_load_ps(group.s + j * 16 + 16), max));
@@ -191,8 +132,6 @@ CROSSOVER_TILES inline void TileSoftmax(RowGroup& group, size_t begin, size_t en
     sum[1] = _mm512_add_ps(sum[1], p1);
     _mm512_store_si512(group.s + j * 8, Interleave(BFloats(p0, p1)));
   }
-  _mm512_store_ps(group.max, max);
-  _mm512_store_ps(group.sum, _mm512_add_ps(sum[0], sum[1]));
 }
 
 /// A state of 16 rows: [16] maxima, [16] sums, [dims][16] o.

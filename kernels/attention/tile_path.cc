@@ -57,16 +57,17 @@ void PrepareTiles(const Item& item, const float* q, std::byte* scratch) {
   // With a soft cap, tanh comes first: log2(e) has to wait.
   const float cap = item.args->soft_cap;
   const float factor = item.args->scale * (cap != 0.0f ? 1.0f / cap : kLog2E);
-  for (size_t r = 0; r < RoundUp(item.rows, 2 * kTileRows); ++r) {
-    const size_t row = std::min(r, item.rows - 1);
-    s.oldest[r] = static_cast<int32_t>(item.oldest(row));
-    s.end[r] = static_cast<int32_t>(item.position(row) + 1);
+  // Lanes beyond the last row repeat it.
+  RowWalk seen(item);
+  for (size_t r = 0; r < RoundUp(item.rows, 2 * kTileRows); ++r, seen.Next()) {
+    s.oldest[r] = static_cast<int32_t>(seen.oldest());
+    s.end[r] = static_cast<int32_t>(seen.position() + 1);
   }
+  RowWalk row(item);
   for (size_t first = 0; first < item.rows; first += kTileRows) {
     const float* rows[kTileRows];
-    for (size_t i = 0; i < kTileRows; ++i) {
-      // Lanes beyond the last row repeat it.
-      rows[i] = q + item.offset(std::min(first + i, item.rows - 1));
+    for (size_t i = 0; i < kTileRows; ++i, row.Next()) {
+      rows[i] = q + row.offset();
       if (dims != head_dim) {
         float* copy = s.rows + i * dims;
         std::fill(std::copy_n(rows[i], head_dim, copy), copy + dims, 0.0f);
@@ -77,48 +78,35 @@ void PrepareTiles(const Item& item, const float* q, std::byte* scratch) {
   }
 }
 
+void ClearGroup(size_t dims, float* state) {
+  std::fill_n(state, kTileRows, std::numeric_limits<float>::lowest());
+  std::fill_n(state + kTileRows, kTileRows * (dims + 1), 0.0f);
+}
+
 void ClearTiles(const Item& item, float* state) {
   const size_t dims = PaddedDims(item.layout());
   for (size_t first = 0; first < item.rows; first += kTileRows, state += StateFloats(dims)) {
-    std::fill_n(state, kTileRows, std::numeric_limits<float>::lowest());
-    std::fill_n(state + kTileRows, kTileRows * (dims + 1), 0.0f);
+    ClearGroup(dims, state);
   }
 }
 
-/// Positions of a chunk that a pair of groups sees, in multiples of a step, and which group has
-/// rows that do not see all of them.
-struct PairRange {
-  size_t begin;
-  size_t end;
-  bool masked[2];
-};
-
-CROSSOVER_TILES PairRange FindRange(const TileScratch& s, size_t first, size_t base, size_t step,
-                                    RowGroup* groups) {
+/// Finds the positions of the chunk at `base` that a pair of groups sees, in multiples of `step`.
+CROSSOVER_TILES void FindRange(const TileScratch& s, size_t first, size_t base, size_t step,
+                               RowPair& pair) {
   const __m512i start = _mm512_set1_epi32(static_cast<int32_t>(base));
   const __m512i length = _mm512_set1_epi32(static_cast<int32_t>(s.tiles.chunk));
   const __m512i zero = _mm512_setzero_si512();
-  __m512i begin[2], end[2];
   for (size_t g = 0; g < 2; ++g) {
     const size_t row = first + g * kTileRows;
     const __m512i from = _mm512_sub_epi32(_mm512_load_si512(s.oldest + row), start);
     const __m512i to = _mm512_sub_epi32(_mm512_load_si512(s.end + row), start);
-    begin[g] = _mm512_min_epi32(_mm512_max_epi32(from, zero), length);
-    end[g] = _mm512_min_epi32(_mm512_max_epi32(to, zero), length);
-    _mm512_store_si512(groups[g].begin, begin[g]);
-    _mm512_store_si512(groups[g].end, end[g]);
+    _mm512_store_si512(pair.groups[g].begin,
+                       _mm512_min_epi32(_mm512_max_epi32(from, zero), length));
+    _mm512_store_si512(pair.groups[g].end, _mm512_min_epi32(_mm512_max_epi32(to, zero), length));
   }
   // Rows come in the order of their positions.
-  PairRange range;
-  range.begin = static_cast<size_t>(groups[0].begin[0]) / step * step;
-  range.end = RoundUp(static_cast<size_t>(groups[1].end[kTileRows - 1]), step);
-  const __m512i range_begin = _mm512_set1_epi32(static_cast<int32_t>(range.begin));
-  const __m512i range_end = _mm512_set1_epi32(static_cast<int32_t>(range.end));
-  for (size_t g = 0; g < 2; ++g) {
-    range.masked[g] = (_mm512_cmpgt_epi32_mask(begin[g], range_begin) |
-                       _mm512_cmplt_epi32_mask(end[g], range_end)) != 0;
-  }
-  return range;
+  pair.begin = static_cast<size_t>(pair.groups[0].begin[0]) / step * step;
+  pair.end = RoundUp(static_cast<size_t>(pair.groups[1].end[kTileRows - 1]), step);
 }
 
 /// s ← cap · log2(e) · tanh(s).
@@ -129,30 +117,17 @@ void CapScores(float* s, size_t n, float cap) {
   for (size_t i = 0; i < n; i += kLanes) hn::Store(hn::Mul(hn::Load(d, s + i), factor), d, s + i);
 }
 
-template <size_t kGroups>
-CROSSOVER_TILES void AttendGroups(const ChunkTiles& tiles, const PairRange& range, float soft_cap,
-                                  RowGroup* groups, float* state) {
-  for (size_t j = range.begin; j < range.end; j += kTileKeys) {
-    TileScores<kGroups>(tiles, j, groups);
+/// What the exponentials need: soft cap, mask and maxima.
+CROSSOVER_TILES void FinishScores(const RowPair& pair, float soft_cap, RowGroup& group) {
+  if (soft_cap != 0.0f) {
+    CapScores(group.s + pair.begin * kTileRows, (pair.end - pair.begin) * kTileRows, soft_cap);
   }
-  for (size_t g = 0; g < kGroups; ++g) {
-    if (soft_cap != 0.0f) {
-      CapScores(groups[g].s + range.begin * kTileRows, (range.end - range.begin) * kTileRows,
-                soft_cap);
-    }
-    TileSoftmax(groups[g], range.begin, range.end, range.masked[g]);
-  }
-  for (size_t x = 0; x < tiles.dims; x += 32) {
-    TileSums<kGroups>(tiles, x, range.begin, range.end, groups);
-  }
-  for (size_t g = 0; g < kGroups; ++g) {
-    MergeTileState(groups[g].max, groups[g].sum, groups[g].o, tiles.dims,
-                   state + g * StateFloats(tiles.dims));
-  }
+  HideUnseen(group, pair.begin, pair.end);
+  _mm512_store_ps(group.max, RowMaxima(group, pair.begin, pair.end));
 }
 
 /// Scores of one group of rows with positions of a range of multiples of 64.
-CROSSOVER_TILES void NarrowScores(const Item& item, const TileScratch& s, const PairRange& range,
+CROSSOVER_TILES void NarrowScores(const Item& item, const TileScratch& s, const RowPair& range,
                                   const RowGroup& group) {
   const RowTiler tiler(item, s);
   const ChunkTiles tiles{s.tiles.dims, kNarrowStep, s.tiles.k, s.tiles.v};
@@ -165,7 +140,7 @@ CROSSOVER_TILES void NarrowScores(const Item& item, const TileScratch& s, const 
   }
 }
 
-CROSSOVER_TILES void NarrowSums(const Item& item, const TileScratch& s, const PairRange& range,
+CROSSOVER_TILES void NarrowSums(const Item& item, const TileScratch& s, const RowPair& range,
                                 const RowGroup& group) {
   const RowTiler tiler(item, s);
   const size_t dims = s.tiles.dims;
@@ -189,21 +164,55 @@ CROSSOVER_TILES void NarrowSums(const Item& item, const TileScratch& s, const Pa
   PlaceSums(sums, dims, group.o);
 }
 
-/// One group of rows: see tile_narrow-inl.h.
-CROSSOVER_TILES void AttendNarrow(const Item& item, const TileScratch& s, const PairRange& range,
-                                  RowGroup& group, float* state) {
-  NarrowScores(item, s, range, group);
-  if (item.args->soft_cap != 0.0f) {
-    CapScores(group.s + range.begin * kTileRows, (range.end - range.begin) * kTileRows,
-              item.args->soft_cap);
+/// What the pair's rows got from the chunk joins their states, or becomes it where it is there
+/// already.
+CROSSOVER_TILES void JoinState(const RowPair& pair, size_t dims) {
+  for (size_t g = 0; g < pair.count; ++g) {
+    const RowGroup& group = pair.groups[g];
+    float* state = pair.state + g * StateFloats(dims);
+    if (pair.fresh) {
+      std::copy_n(group.max, kTileRows, state);
+      std::copy_n(group.sum, kTileRows, state + kTileRows);
+    } else {
+      MergeTileState(group.max, group.sum, group.o, dims, state);
+    }
   }
-  TileSoftmax(group, range.begin, range.end, range.masked[0]);
-  TransposeProbabilities(group, range.begin, range.end);
-  NarrowSums(item, s, range, group);
-  MergeTileState(group.max, group.sum, group.o, s.tiles.dims, state);
 }
 
-CROSSOVER_TILES void AttendTiles(const Item& item, size_t chunk, std::byte* scratch, float* state) {
+/// One group of rows: see tile_narrow-inl.h.
+CROSSOVER_TILES void AttendNarrow(const Item& item, const TileScratch& s, RowPair& pair) {
+  RowGroup& group = pair.groups[0];
+  NarrowScores(item, s, pair, group);
+  FinishScores(pair, item.args->soft_cap, group);
+  PairExponentials(&pair, 1).Finish();
+  TransposeProbabilities(group, pair.begin, pair.end);
+  NarrowSums(item, s, pair, group);
+  JoinState(pair, s.tiles.dims);
+}
+
+/// Many groups: see tile_wide-inl.h. next(pair) finds another pair, if there is one.
+template <class Next>
+CROSSOVER_TILES void AttendWide(const TileScratch& s, float soft_cap, const Next& next) {
+  RowPair pairs[kPairsAtOnce];
+  const auto slot = [&](size_t i) { return &pairs[i % kPairsAtOnce]; };
+  size_t found = 0;
+  bool more = true;
+  for (size_t i = 0; more || i < found + 2; ++i) {
+    if (more) more = next(i % kPairsAtOnce, *slot(i));
+    if (more) ++found;
+    RowPair* const scored = i < found ? slot(i) : nullptr;
+    RowPair* const raised = i >= 1 && i - 1 < found ? slot(i - 1) : nullptr;
+    RowPair* const summed = i >= 2 && i - 2 < found ? slot(i - 2) : nullptr;
+    TurnPipeline(s.tiles, scored, raised, summed);
+    for (size_t g = 0; scored != nullptr && g < scored->count; ++g) {
+      FinishScores(*scored, soft_cap, scored->groups[g]);
+    }
+    if (summed != nullptr) JoinState(*summed, s.tiles.dims);
+  }
+}
+
+CROSSOVER_TILES void AttendTiles(const Item& item, size_t chunk, std::byte* scratch, float* state,
+                                 bool fresh) {
   const TileScratch s(item.layout(), scratch);
   const size_t dims = s.tiles.dims, base = chunk * s.tiles.chunk;
   const size_t begin = item.first_key() > base ? item.first_key() - base : 0;
@@ -212,23 +221,32 @@ CROSSOVER_TILES void AttendTiles(const Item& item, size_t chunk, std::byte* scra
   const bool narrow = item.rows <= kTileRows;
   if (!narrow) ConvertChunk(item, s, begin, end);
   SetUpTiles();
-  for (size_t first = 0; first < item.rows; first += 2 * kTileRows) {
-    RowGroup groups[2];
-    for (size_t g = 0; g < 2; ++g) {
-      groups[g].q = s.q + (first + g * kTileRows) * dims * 2;
-      groups[g].s = s.s + g * kTileRows * s.tiles.chunk;
-      groups[g].o = s.o + g * kTileRows * dims;
+  size_t first = 0;
+  const auto next = [&](size_t slot, RowPair& pair) CROSSOVER_TILES {
+    for (; first < item.rows; first += 2 * kTileRows) {
+      FindRange(s, first, base, narrow ? kNarrowStep : kTileKeys, pair);
+      pair.count = item.rows - first > kTileRows ? 2 : 1;
+      pair.state = state + first / kTileRows * StateFloats(dims);
+      if (pair.begin < pair.end) break;
+      for (size_t g = 0; fresh && g < pair.count; ++g) {
+        ClearGroup(dims, pair.state + g * StateFloats(dims));
+      }
     }
-    const PairRange range = FindRange(s, first, base, narrow ? kNarrowStep : kTileKeys, groups);
-    if (range.begin >= range.end) continue;
-    float* pair_state = state + first / kTileRows * StateFloats(dims);
-    if (narrow) {
-      AttendNarrow(item, s, range, groups[0], pair_state);
-    } else if (item.rows - first > kTileRows) {
-      AttendGroups<2>(s.tiles, range, item.args->soft_cap, groups, pair_state);
-    } else {
-      AttendGroups<1>(s.tiles, range, item.args->soft_cap, groups, pair_state);
+    if (first >= item.rows) return false;
+    pair.fresh = fresh;
+    for (size_t g = 0; g < pair.count; ++g) {
+      pair.groups[g].q = s.q + (first + g * kTileRows) * dims * 2;
+      pair.groups[g].s = s.s + (2 * slot + g) * kTileRows * s.tiles.chunk;
+      pair.groups[g].o =
+          fresh ? pair.state + g * StateFloats(dims) + 2 * kTileRows : s.o + g * kTileRows * dims;
     }
+    first += 2 * kTileRows;
+    return true;
+  };
+  if (!narrow) {
+    AttendWide(s, item.args->soft_cap, next);
+  } else if (RowPair pair; next(0, pair)) {
+    AttendNarrow(item, s, pair);
   }
   _tile_release();
 }
@@ -242,10 +260,11 @@ void MergeTiles(const Item& item, const float* chunk, float* state) {
 
 void FinishTiles(const Item& item, const float* state, float* out) {
   const size_t dims = PaddedDims(item.layout());
+  RowWalk row(item);
   for (size_t first = 0; first < item.rows; first += kTileRows, state += StateFloats(dims)) {
     const size_t n = std::min(kTileRows, item.rows - first);
     float* rows[kTileRows] = {};
-    for (size_t i = 0; i < n; ++i) rows[i] = out + item.offset(first + i);
+    for (size_t i = 0; i < n; ++i, row.Next()) rows[i] = out + row.offset();
     FinishTileState(state, n, item.layout().head_dim, rows);
   }
 }

@@ -11,6 +11,7 @@
 
 #include "kernels/attention/path.h"
 #include "kernels/attention/tile_narrow-inl.h"
+#include "kernels/attention/tile_wide-inl.h"
 #include "kernels/format_table.h"
 #include "kernels/matmul_kernels.h"
 
@@ -20,8 +21,8 @@ HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {
 
 // Items of a head size keep K and V of a chunk, Q, scores and states in the L2 cache.
-constexpr size_t kMaxTileRows = 256;
-constexpr size_t kStateBytes = size_t{1} << 19;
+constexpr size_t kMaxTileRows = 512;
+constexpr size_t kStateBytes = size_t{416} << 10;
 
 constexpr size_t RoundUp(size_t n, size_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
@@ -35,6 +36,7 @@ inline size_t ItemRows(const KvLayout& layout) {
 
 // Positions beyond a chunk that memory is asked for while it is worked on.
 constexpr size_t kAhead = 2 * kTileKeys;
+constexpr size_t kPairsAtOnce = 3;             // of groups: tile_wide-inl.h
 constexpr size_t kNarrowStep = 2 * kTileKeys;  // positions that a narrow item takes at once
 
 /// An item's buffers.
@@ -44,7 +46,7 @@ struct TileScratch {
     next_ = reinterpret_cast<uint8_t*>(scratch);
     tiles = {dims, chunk, Take(chunk * dims * 2), Take(chunk * dims * 2)};
     q = Take(ItemRows(layout) * dims * 2);
-    s = reinterpret_cast<float*>(Take(2 * kTileRows * chunk * sizeof(float)));
+    s = reinterpret_cast<float*>(Take(kPairsAtOnce * 2 * kTileRows * chunk * sizeof(float)));
     o = reinterpret_cast<float*>(Take(2 * kTileRows * dims * sizeof(float)));
     rows = reinterpret_cast<float*>(Take(kTileKeys * dims * sizeof(float)));
     v_rows = Take(kTileKeys * dims * sizeof(uint16_t));
@@ -57,7 +59,7 @@ struct TileScratch {
 
   ChunkTiles tiles;
   uint8_t* q;
-  float* s;                  // of two groups
+  float* s;                  // of the pairs of groups that are on their way
   float* o;                  // of two groups
   float* rows;               // decoded rows, where the head size is no multiple of 32
   uint8_t* v_rows;           // 32 rows of V on their way into tiles
