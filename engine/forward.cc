@@ -67,9 +67,14 @@ class Pass {
   void AttentionBlock(const LayerWeights& layer, size_t index) {
     const LayerConfig& kind = config_.layer[index];
     AssignNormed(layer.attention_norm, std::array{&layer.q, &layer.k, &layer.v});
-    Project(layer.q, a_.q, layer.q_bias);
-    Project(layer.k, a_.k, layer.k_bias);
-    Project(layer.v, a_.v, layer.v_bias);
+    const auto product = [](const Matrix& w, std::span<float> y, std::span<const float> bias) {
+      return kernels::Projection{.w = &w, .y = y.data(), .bias = DataOrNull(bias)};
+    };
+    kernels::MatMulEach(
+        worker_,
+        std::array{product(layer.q, a_.q, layer.q_bias), product(layer.k, a_.k, layer.k_bias),
+                   product(layer.v, a_.v, layer.v_bias)},
+        a_.input);
     worker_.Sync();
     const size_t q_size = tokens_ * config_.heads * config_.head_dim;
     const size_t k_size = tokens_ * config_.kv_heads * config_.head_dim;

@@ -21,6 +21,11 @@ constexpr size_t kLeastPieceBytes = size_t{32} << 10;
 constexpr size_t kPanelRows = 2 * kRowTile;
 constexpr size_t kLeastPanels = 2;
 
+// Prompts on tiles: rows of a pair of row groups, and pairs of a block (gemm_amx.cc), which share
+// the way of the tokens' tiles to the caches. Pieces are whole blocks.
+constexpr size_t kTilePairRows = 2 * kRowTile;
+constexpr size_t kTileBlockPairs = 8;
+
 /// All of a product but its rows.
 MatMulShare ShareOf(const Worker& worker, const Matrix& w, const MatMulInput& input) {
   const MatMulInput::Rows& rows = input.rows();
@@ -70,13 +75,53 @@ void MatMul(const Worker& worker, const Matrix& w, const MatMulInput& input, flo
     share.rows = rows;
     Multiply(share, x, form);
   };
-  // Pieces cost a product that streams its weights nothing; those that decode panels want them
-  // whole.
+  // Pieces cost a product that streams its weights nothing; those that decode panels want whole
+  // ones.
   if (form == Form::kQ8 && x.tokens > kMaxGemvTokens) {
     return worker.Share(w.rows, kPanelRows, kLeastPanels, multiply);
   }
   if (form == Form::kQ8) return ShareRows(worker, w, multiply);
+  if (form == Form::kTiles) {
+    return worker.Share(w.rows, kTilePairRows, kTileBlockPairs, multiply);
+  }
   if (const Range own = worker.Split(w.rows, kRowTile); !own.empty()) multiply(own);
+}
+
+void MatMulEach(const Worker& worker, std::span<const Projection> products,
+                const MatMulInput& input) {
+  const MatMulInput::Rows& x = input.rows();
+  const auto takes_tiles = [&](const Projection& p) {
+    return ResolveForm(x.activations, *p.w, x.tokens) == Form::kTiles;
+  };
+  if (!std::all_of(products.begin(), products.end(), takes_tiles)) {
+    for (const Projection& p : products) {
+      MatMul(worker, *p.w, input, p.y, p.w->rows, {.bias = p.bias});
+    }
+    return;
+  }
+  // As if they were one matrix: the blocks of a small one alone would not be whole.
+  const auto pairs = [](const Projection& p) {
+    return (p.w->rows + kTilePairRows - 1) / kTilePairRows;
+  };
+  size_t all = 0;
+  for (const Projection& p : products) all += pairs(p);
+  worker.Share(all, 1, kTileBlockPairs, [&](Range piece) {
+    size_t first = 0;
+    for (const Projection& p : products) {
+      const size_t begin = std::max(piece.begin, first),
+                   end = std::min(piece.end, first + pairs(p));
+      if (begin < end) {
+        MatMulShare share = ShareOf(worker, *p.w, input);
+        share.y = p.y;
+        share.y_stride = p.w->rows;
+        share.bias = p.bias;
+        share.rows = {(begin - first) * kTilePairRows,
+                      std::min(p.w->rows, (end - first) * kTilePairRows)};
+        Multiply(share, x, Form::kTiles);
+      }
+      first += pairs(p);
+    }
+  });
 }
 
 void MatMulGated(const Worker& worker, Gate f, const Matrix& gate, const Matrix& up,
@@ -90,12 +135,14 @@ void MatMulGated(const Worker& worker, Gate f, const Matrix& gate, const Matrix&
       form(up) == Form::kTiles && form(down) == Form::kTiles) {
     out.rows().Begin(worker, nullptr, x.tokens, width, {&reader, 1}, x.activations);
     MatMulShare share = ShareOf(worker, gate, input);
-    share.rows = worker.Split(width, kRowTile);
     share.gate = f;
-    if (!share.rows.empty()) {
+    // Two row groups of W_gate write the halves of one tile; a block has eight, and as many of
+    // W_up.
+    worker.Share(width, kTilePairRows, kTileBlockPairs / 2, [&](Range rows) {
+      share.rows = rows;
       // Begin's fields are rank 0's to write: only the place of the tiles is known to all.
       GatedTilesTable()[FormatIndex(gate.format)](share, up, x.tiles, out.rows().TilePlace());
-    }
+    });
     worker.Sync();
     return;
   }

@@ -112,6 +112,17 @@ void ShareRows(const Worker& worker, const Matrix& w, Body&& body) {
 void MatMul(const Worker& worker, const Matrix& w, const MatMulInput& input, float* y,
             size_t y_stride, const MatMulOptions& options = {});
 
+/// One of several products with the same input: y[tokens][w->rows].
+struct Projection {
+  const Matrix* w = nullptr;
+  float* y = nullptr;
+  const float* bias = nullptr;  // [rows]
+};
+
+/// MatMul for each of `products`, whose rows are shared out together.
+void MatMulEach(const Worker& worker, std::span<const Projection> products,
+                const MatMulInput& input);
+
 /// out ← f(W_gate·x) ⊙ W_up·x, in the forms that `down` reads, as Assign would leave it. Called
 /// by all workers; all return after a barrier. `gate_values`, `up_values`: [tokens][gate.rows], of
 /// use only where the product passes through floats; they must stay alive as long as `out` is read.

@@ -72,7 +72,8 @@ Range Worker::Take(size_t owner, size_t least) const {
     const size_t begin = seen >> 24 & kBoundMask;
     const size_t end = seen & kBoundMask;
     if (static_cast<uint16_t>(seen >> 48) != step || begin >= end) return {};
-    const size_t count = std::min(end - begin, std::max(least, (end - begin) / kPortion));
+    const size_t portion = (end - begin) / kPortion / least * least;
+    const size_t count = std::min(end - begin, std::max(least, portion));
     const Range piece = owner == rank ? Range{begin, begin + count} : Range{end - count, end};
     const uint64_t left =
         owner == rank ? PackState(step, piece.end, end) : PackState(step, begin, piece.begin);

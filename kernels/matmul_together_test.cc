@@ -1,0 +1,126 @@
+// Products that are shared out together: the same bits as each one alone, by any number of workers.
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <numeric>
+#include <random>
+#include <vector>
+
+#include "kernels/matmul.h"
+#include "kernels/packed/pack.h"
+#include "kernels/test_levels.h"
+#include "kernels/test_weights.h"
+
+namespace crossover::kernels {
+namespace {
+
+constexpr size_t kCols = 512;
+
+/// A packed matrix and what it lies in.
+struct PackedMatrix {
+  PackedMatrix(std::string_view format, size_t rows, size_t cols, uint32_t seed) {
+    const quant::Format f = quant::FindFormat(format)->format;
+    const TestWeights weights = RandomWeights(f, rows, cols, WeightKind::kRandom, seed);
+    const Matrix in_rows{f, weights.bytes.data(), rows, cols};
+    bytes = AllocateBytes(PackedBytes(in_rows));
+    Team team(1);
+    team.Run([&](const Worker& worker) { Pack(worker, in_rows, bytes.get()); });
+    matrix = {f, bytes.get(), rows, cols, Layout::kPacked};
+  }
+
+  Bytes bytes;
+  Matrix matrix;
+};
+
+std::vector<float> Activation(size_t tokens) {
+  std::mt19937 random(7);
+  std::normal_distribution<float> normal;
+  std::vector<float> x(tokens * kCols);
+  for (float& value : x) value = normal(random);
+  return x;
+}
+
+bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
+  return std::ranges::equal(a, b, {}, std::bit_cast<uint32_t, float>,
+                            std::bit_cast<uint32_t, float>);
+}
+
+// Small and large, not all whole pairs of row groups; formats differ, as q, k and v's may.
+TEST_CASE_TEMPLATE("matmul together: each as alone", Level, CROSSOVER_EVERY_LEVEL) {
+  const LevelScope<Level> scope;
+  if (!scope.available()) return;
+  const std::array<PackedMatrix, 4> packed{
+      PackedMatrix("Q4_K", 600, kCols, 1), PackedMatrix("Q4_K", 64, kCols, 2),
+      PackedMatrix("Q6_K", 20, kCols, 3), PackedMatrix("Q8_0", 48, kCols, 4)};
+  std::vector<const Matrix*> readers;
+  for (const PackedMatrix& p : packed) readers.push_back(&p.matrix);
+  std::vector<float> bias(600);
+  std::iota(bias.begin(), bias.end(), 0.0f);
+  for (const size_t tokens : {1, 40}) {
+    const std::vector<float> x = Activation(tokens);
+    MatMulInput input;
+    input.Reserve(tokens, kCols);
+    for (const size_t threads : {1, 2, 3}) {
+      Team team(threads);
+      std::vector<std::vector<float>> alone, together;
+      for (const PackedMatrix& p : packed) {
+        alone.emplace_back(tokens * p.matrix.rows, -1.0f);
+        together.emplace_back(tokens * p.matrix.rows, -2.0f);
+      }
+      std::vector<Projection> projections;
+      for (size_t i = 0; i < packed.size(); ++i) {
+        projections.push_back(
+            {&packed[i].matrix, together[i].data(), i == 1 ? nullptr : bias.data()});
+      }
+      team.Run([&](const Worker& worker) {
+        input.Assign(worker, x.data(), tokens, kCols, readers, Activations::kAuto);
+        for (size_t i = 0; i < packed.size(); ++i) {
+          const Matrix& w = packed[i].matrix;
+          MatMul(worker, w, input, alone[i].data(), w.rows, {.bias = projections[i].bias});
+        }
+        MatMulEach(worker, projections, input);
+      });
+      for (size_t i = 0; i < packed.size(); ++i) {
+        CAPTURE(i);
+        CAPTURE(tokens);
+        CAPTURE(threads);
+        CHECK(SameBits(alone[i], together[i]));
+      }
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("matmul together: a gated unit by any number of workers", Level,
+                   CROSSOVER_EVERY_LEVEL) {
+  const LevelScope<Level> scope;
+  if (!scope.available()) return;
+  constexpr size_t kWidth = 768, kDim = 32;
+  const PackedMatrix gate("Q4_K", kWidth, kCols, 5), up("Q4_K", kWidth, kCols, 6),
+      down("Q6_K", kDim, kWidth, 7);
+  const std::array<const Matrix*, 2> readers{&gate.matrix, &up.matrix};
+  for (const size_t tokens : {1, 40}) {
+    const std::vector<float> x = Activation(tokens);
+    std::vector<std::vector<float>> results;
+    for (const size_t threads : {1, 2, 3}) {
+      MatMulInput input, hidden;
+      input.Reserve(tokens, kCols);
+      hidden.Reserve(tokens, kWidth);
+      std::vector<float> gates(tokens * kWidth), ups(tokens * kWidth), y(tokens * kDim, -1.0f);
+      Team team(threads);
+      team.Run([&](const Worker& worker) {
+        input.Assign(worker, x.data(), tokens, kCols, readers, Activations::kAuto);
+        MatMulGated(worker, Gate::kSilu, gate.matrix, up.matrix, input, gates.data(), ups.data(),
+                    hidden, down.matrix);
+        MatMul(worker, down.matrix, hidden, y.data(), kDim);
+      });
+      results.push_back(y);
+    }
+    CAPTURE(tokens);
+    CHECK(SameBits(results[0], results[1]));
+    CHECK(SameBits(results[0], results[2]));
+    CHECK(std::ranges::any_of(results[0], [](float value) { return value != 0.0f; }));
+  }
+}
+
+}  // namespace
+}  // namespace crossover::kernels
