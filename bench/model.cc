@@ -55,7 +55,14 @@ std::vector<const SpeedResult*> ModelBenchResult::speeds() const {
   return all;
 }
 
+std::vector<double> SpeedResult::fractions() const {
+  std::vector<double> all(std::min(samples.size(), limits.size()));
+  for (size_t i = 0; i < all.size(); ++i) all[i] = samples[i] / limits[i];
+  return all;
+}
+
 std::optional<double> SpeedResult::fraction_of_limit() const {
+  if (const auto all = fractions(); !all.empty()) return Summarise(all).median;
   if (!limit || samples.empty()) return std::nullopt;
   return summary().median / *limit;
 }
@@ -93,6 +100,9 @@ ModelBench::ModelBench(const std::filesystem::path& path, const Settings& settin
     model_.reset();
   }
   load_seconds_ = load();
+  for (Test& test : tests_) {
+    if (test.result.test == "prefill") test.result.limit_unit = PrefillUnit(test.result.tokens);
+  }
   std::mt19937_64 random(kSeed);
   std::uniform_int_distribution<engine::TokenId> any(
       0, static_cast<engine::TokenId>(model_->config().vocab) - 1);
@@ -188,10 +198,21 @@ void ModelBench::WarmUp() {
   }
 }
 
-void ModelBench::Repeat() {
+Limits ModelBench::Look(const SpeedResult& speed, LimitMeter& meter) {
+  Limits limits;
+  if (speed.limit_kind == "bandwidth") {
+    limits.read_bytes_s = meter.ReadBandwidth();
+  } else {
+    limits.flops_s = meter.Peak(speed.limit_unit);
+  }
+  return limits;
+}
+
+void ModelBench::Repeat(LimitMeter* meter) {
   ThrowIfInterrupted();
   for (Test& test : tests_) {
     SpeedResult& r = test.result;
+    const double limit_before = meter != nullptr ? Limit(r, Look(r, *meter)) : 0;
     energy_.Start();
     const Usage start = Usage::Now();
     const double seconds = Seconds([&] {
@@ -202,6 +223,9 @@ void ModelBench::Repeat() {
     test.joule_seconds += seconds;
     const size_t tokens = r.sequences * r.tokens * test.passes;
     r.samples.push_back(static_cast<double>(tokens) / seconds);
+    if (limit_before > 0) {
+      r.limits.push_back((limit_before + Limit(r, Look(r, *meter))) / 2);
+    }
   }
 }
 
@@ -252,8 +276,11 @@ ModelBenchResult ModelBench::Result(const Limits& limits) const {
                           .warm_up_rounds = warm_up_rounds_};
   for (size_t i = 0; i < tests_.size(); ++i) {
     SpeedResult speed = tests_[i].result;
-    if (speed.test == "prefill") speed.limit_unit = PrefillUnit(speed.tokens);
-    if (const double limit = Limit(speed, limits); limit > 0) speed.limit = limit;
+    if (!speed.limits.empty()) {
+      speed.limit = Summarise(speed.limits).median;
+    } else if (const double limit = Limit(speed, limits); limit > 0) {
+      speed.limit = limit;
+    }
     if (i == 0) {
       result.prefill = std::move(speed);
     } else if (i == 1) {
@@ -277,6 +304,9 @@ std::vector<ModelBenchResult> BenchModels(std::span<const std::filesystem::path>
                                           const Settings& settings, const SpeedMetric& speed,
                                           const Limits& limits, const BenchProgress& progress,
                                           const MoreTests& more) {
+  // Before the models, so that it asks for its part of the memory that is free without them.
+  std::optional<LimitMeter> meter;
+  if (more.limits_each_time) meter.emplace(settings.threads);
   std::vector<std::unique_ptr<ModelBench>> benches;
   for (const auto& path : paths) {
     benches.push_back(std::make_unique<ModelBench>(path, settings, speed, more));
@@ -286,7 +316,7 @@ std::vector<ModelBenchResult> BenchModels(std::span<const std::filesystem::path>
   size_t done = 0;
   for (size_t round = 0; round < speed.repetitions; ++round) {
     for (auto& bench : benches) {
-      bench->Repeat();
+      bench->Repeat(meter ? &*meter : nullptr);
       if (progress) progress(++done, total);
     }
   }

@@ -14,6 +14,7 @@
 
 #include "bench/ceilings.h"
 #include "bench/energy.h"
+#include "bench/limit_meter.h"
 #include "bench/plan.h"
 #include "bench/settings.h"
 #include "bench/summary.h"
@@ -31,15 +32,19 @@ struct SpeedResult {
 
   std::string limit_kind = {};       // "bandwidth", "arithmetic"
   std::optional<double> limit = {};  // tokens a second that the machine's limit allows
-  size_t sequences = 1;              // at a time
-  size_t depth = 0;                  // tokens that are cached before the first of these
+  /// The same of the moment, for each sample; empty: the limit was measured once, at another time.
+  std::vector<double> limits = {};
+  size_t sequences = 1;         // at a time
+  size_t depth = 0;             // tokens that are cached before the first of these
   std::string limit_unit = {};  // of an arithmetic limit: the unit that most weights go through
   /// Seconds of each prompt until its first token is chosen, or of each decoded token.
   std::vector<double> latencies_s = {};
   Usage usage = {};  // in all repetitions together
 
   Summary summary() const { return Summarise(samples); }
-  /// The median's share of the limit.
+  /// Each sample's share of its own limit; empty without `limits`.
+  std::vector<double> fractions() const;
+  /// Their median; without, the median's share of the one limit.
   std::optional<double> fraction_of_limit() const;
 };
 
@@ -66,6 +71,7 @@ struct MoreTests {
   std::vector<size_t> prefills = {};  // lengths of prompts
   std::vector<size_t> depths = {};    // tokens in the cache before decoding
   bool cold_load = false;
+  bool limits_each_time = false;  // measured beside each repetition: LimitMeter
 };
 
 struct ModelBenchResult {
@@ -106,8 +112,8 @@ class ModelBench {
   /// least two and at most six: caches, page tables and the clock come up to speed. Tests of half a
   /// second and more are not waited for.
   void WarmUp();
-  /// All tests once, the samples kept.
-  void Repeat();
+  /// All tests once, the samples kept; with a meter, each between two looks at its limit.
+  void Repeat(LimitMeter* meter = nullptr);
   /// With the limits that follow from the machine's; peak_rss_bytes is left to the caller.
   ModelBenchResult Result(const Limits& limits) const;
 
@@ -125,6 +131,8 @@ class ModelBench {
   void Prefill(size_t tokens, std::vector<double>& latencies);
   void Decode(size_t sequences, size_t depth, std::vector<double>& latencies);
   double Limit(const SpeedResult& speed, const Limits& limits) const;
+  /// The limit of the moment that `speed` has, in a Limits that tells of nothing else.
+  static Limits Look(const SpeedResult& speed, LimitMeter& meter);
   /// The unit of arithmetic that most weights of a prompt's passes go through.
   std::string PrefillUnit(size_t tokens) const;
   MemoryParts Memory() const;

@@ -21,6 +21,15 @@ std::string TestName(const SpeedResult& speed) {
   return name;
 }
 
+std::string FractionText(const SpeedResult& speed) {
+  const auto fraction = speed.fraction_of_limit();
+  if (!fraction) return "n/a";
+  const std::vector<double> all = speed.fractions();
+  if (all.size() < 2) return Percent(*fraction);
+  const Summary range = Summarise(all);
+  return fmt::format("{} ({:.0f}–{:.0f})", Percent(*fraction), 100 * range.min, 100 * range.max);
+}
+
 std::string ModelName(const ModelBenchResult& result) {
   return std::filesystem::path(result.model).stem().string();
 }
@@ -54,27 +63,30 @@ json MemoryJson(const MemoryParts& memory) {
 
 json RowJson(const ModelBenchResult& result, const SpeedResult& speed) {
   const Summary summary = speed.summary();
-  json row{{"model", result.model},
-           {"format", result.format},
-           {"effective_bpw", result.effective_bpw},
-           {"parameters", result.parameters},
-           {"file_bytes", result.file_bytes},
-           {"test", speed.test},
-           {"tokens", speed.tokens},
-           {"sequences", speed.sequences},
-           {"depth", speed.depth},
-           {"tok_s", {{"median", summary.median}, {"min", summary.min}, {"max", summary.max}}},
-           {"samples", speed.samples},
-           {"limit", {{"kind", speed.limit_kind}, {"value", OrNull(speed.limit)}}},
-           {"fraction_of_limit", OrNull(speed.fraction_of_limit())},
-           {"usage", speed.usage},
-           {"warm_up_rounds", result.warm_up_rounds},
-           {"peak_rss_bytes", OrNull(result.peak_rss_bytes)},
-           {"memory", MemoryJson(result.memory)},
-           {"load_seconds", result.load_seconds},
-           {"load", LoadJson(result)},
-           {"energy_j_per_token", OrNull(result.energy_j_per_token)},
-           {"energy_reason", result.energy_reason}};
+  json row{
+      {"model", result.model},
+      {"format", result.format},
+      {"effective_bpw", result.effective_bpw},
+      {"parameters", result.parameters},
+      {"file_bytes", result.file_bytes},
+      {"test", speed.test},
+      {"tokens", speed.tokens},
+      {"sequences", speed.sequences},
+      {"depth", speed.depth},
+      {"tok_s", {{"median", summary.median}, {"min", summary.min}, {"max", summary.max}}},
+      {"samples", speed.samples},
+      {"limit",
+       {{"kind", speed.limit_kind}, {"value", OrNull(speed.limit)}, {"samples", speed.limits}}},
+      {"fraction_of_limit", OrNull(speed.fraction_of_limit())},
+      {"fraction_samples", speed.fractions()},
+      {"usage", speed.usage},
+      {"warm_up_rounds", result.warm_up_rounds},
+      {"peak_rss_bytes", OrNull(result.peak_rss_bytes)},
+      {"memory", MemoryJson(result.memory)},
+      {"load_seconds", result.load_seconds},
+      {"load", LoadJson(result)},
+      {"energy_j_per_token", OrNull(result.energy_j_per_token)},
+      {"energy_reason", result.energy_reason}};
   if (!speed.limit_unit.empty()) row["limit"]["unit"] = speed.limit_unit;
   row[speed.test == "prefill" ? "ttft_ms" : "itl_ms"] = LatencyJson(speed.latencies_s);
   return row;
@@ -144,8 +156,7 @@ std::string BenchTable(std::span<const ModelBenchResult> results) {
       table.AddRow({ModelName(result), result.format, fmt::format("{:.2f}", result.effective_bpw),
                     Megabytes(result.file_bytes), TestName(*speed), Significant(summary.median),
                     Significant(summary.min) + "–" + Significant(summary.max),
-                    speed->limit ? Significant(*speed->limit) : "n/a",
-                    speed->limit ? Percent(*speed->fraction_of_limit()) : "n/a",
+                    speed->limit ? Significant(*speed->limit) : "n/a", FractionText(*speed),
                     result.peak_rss_bytes ? Megabytes(*result.peak_rss_bytes) : "n/a",
                     first_decode && result.energy_j_per_token
                         ? Significant(*result.energy_j_per_token)

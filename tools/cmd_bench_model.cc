@@ -70,7 +70,8 @@ void Run(BenchModelFlags& flags, const GlobalOptions& globals) {
                                     [&](size_t done, size_t) { progress.Update(done); },
                                     {.prefills = flags.prefills,
                                      .depths = flags.depths,
-                                     .cold_load = flags.details || globals.json});
+                                     .cold_load = flags.details || globals.json,
+                                     .limits_each_time = true});
   for (size_t i = 0; i < paths.size(); ++i) {
     results[i].peak_rss_bytes = PeakRss(paths[i], settings, flags.speed);
   }
@@ -88,10 +89,12 @@ void Run(BenchModelFlags& flags, const GlobalOptions& globals) {
     units += fmt::format("{}{} {:.0f}", units.empty() ? "" : ", ", unit, rate / 1e9);
   }
   fmt::print(
-      "limit: decode, bytes read per token at {} GB/s; prefill, operations at the rate of the unit "
-      "that\nmost weights go through ({}), of Gop/s: {}\n",
+      "limit: measured before and after each repetition. Decode: bytes read per token at the rate "
+      "of reads;\nprefill: operations at the rate of the unit that most weights go through ({}). "
+      "At the start:\n{} GB/s; of Gop/s: {}\n",
+      results.front().prefill.limit_unit,
       limits.read_bytes_s ? fmt::format("{:.1f}", *limits.read_bytes_s / 1e9) : "n/a",
-      results.front().prefill.limit_unit, units.empty() ? "n/a" : units);
+      units.empty() ? "n/a" : units);
   if (flags.details) {
     const bench::Frequency clock = bench::ReadFrequency();
     fmt::print("\n{}clock: {} ({}); {} rounds of warm-up.\n",
