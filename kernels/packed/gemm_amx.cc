@@ -240,8 +240,8 @@ CROSSOVER_TILES void ForEachBlock(const MatMulShare& share, const uint8_t* x, si
       TileBlock<Weights> block(weights, cols, x + t0 * cols * 2, tokens, {rows, count},
                                share.scratch.data());
       block.Run();
-      for (size_t i = 0; i < count; ++i) {
-        for (size_t t = 0; t < tokens; t += kPairTokens) {
+      for (size_t t = 0; t < tokens; t += kPairTokens) {
+        for (size_t i = 0; i < count; ++i) {
           store(t0 + t, first + i, block.sums(i, t / kPairTokens));
         }
       }
