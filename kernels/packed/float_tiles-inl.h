@@ -71,10 +71,11 @@ class FloatTiles {
 
   /// Decodes tile `tile` to `out`, with a step of the product before it. Rows that are missing
   /// repeat the last.
+  template <class AnyWork>
   CROSSOVER_TILES HWY_INLINE void DecodeWith(const uint8_t* x, const uint8_t* w, size_t count,
                                              const uint8_t* ahead, const Group& group, size_t tile,
-                                             uint8_t* out) const {
-    TileStep(x, w, count, ahead);
+                                             uint8_t* out, AnyWork& work) const {
+    TileStep(x, w, count, ahead, work);
     __m512i rows[16];
     for (size_t r = 0; r < 16; ++r) {
       rows[r] = LoadBFloats<F>(group.first + std::min(r, group.rows - 1) * row_bytes_ +

@@ -32,15 +32,12 @@ CROSSOVER_TILES HWY_INLINE __m512 FastGatedUnit(__m512 gate, __m512 up) {
   return _mm512_mul_ps(_mm512_mul_ps(gate, inverse), up);
 }
 
-/// 16 tokens by 16 rows of both, as half an A tile (rows of 64 bytes).
+/// A token and 16 rows of both, as half a row of an A tile.
 template <Gate kGate>
-CROSSOVER_TILES HWY_INLINE void StoreGatedTile(const float* gate, const float* up, uint8_t* tile) {
-  for (size_t t = 0; t < 16; ++t) {
-    const __m512 unit =
-        FastGatedUnit<kGate>(_mm512_loadu_ps(gate + t * 16), _mm512_loadu_ps(up + t * 16));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(tile + t * 64),
-                        reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(unit)));
-  }
+CROSSOVER_TILES HWY_INLINE void StoreGatedRow(const float* gate, const float* up, uint8_t* row) {
+  const __m512 unit = FastGatedUnit<kGate>(_mm512_load_ps(gate), _mm512_load_ps(up));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(row),
+                     reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(unit)));
 }
 
 }  // namespace crossover::kernels::HWY_NAMESPACE

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <type_traits>
 
 #include "kernels/amx.h"
 #include "kernels/format_table.h"
@@ -26,9 +27,9 @@
 #include <hwy/foreach_target.h>
 
 #include "kernels/packed/float_tiles-inl.h"
-#include "kernels/packed/gated_tile-inl.h"
 #include "kernels/packed/pack.h"
 #include "kernels/packed/sources.h"
+#include "kernels/packed/tile_results-inl.h"
 #include "kernels/packed/tile_steps-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -37,13 +38,10 @@ namespace crossover::kernels::HWY_NAMESPACE {
 #if HWY_TARGET == HWY_AVX3_DL && HWY_ARCH_X86_64
 
 constexpr size_t kPanelBytes = kPanelTiles * 2 * kTileBytes;
-constexpr size_t kPairTokens = 32;
 constexpr size_t kBlockTokens = 512;
 constexpr size_t kBlockPairs = 8;  // of row groups
-constexpr size_t kTileFloats = 256;
-constexpr size_t kSumFloats = 4 * kTileFloats;  // of a pair of token tiles × a pair of row groups
 static_assert(2 * kPanelBytes +
-                  kBlockPairs * (kBlockTokens / kPairTokens) * kSumFloats * sizeof(float) <=
+                  (2 + kBlockPairs * (kBlockTokens / kPairTokens)) * kSumFloats * sizeof(float) <=
               Team::kScratchBytes);
 
 /// B tiles from the packed form. (float_tiles-inl.h has those from floats.)
@@ -71,12 +69,13 @@ class PackedTiles {
   }
 
   /// Decodes tile `tile` to `out`, with a step of the product beside it.
+  template <class AnyWork>
   CROSSOVER_TILES HWY_INLINE void DecodeWith(const uint8_t* x, const uint8_t* w, size_t count,
                                              const uint8_t* ahead, Group group, size_t tile,
-                                             uint8_t* out) const {
-    static constexpr auto kSteps = TileStepFunctions<kSpec>();
+                                             uint8_t* out, AnyWork& work) const {
+    static constexpr auto kSteps = TileStepFunctions<kSpec, AnyWork>();
     const PackedUnit unit(group, geometry_, tile / kSteps.size(), kSpec.code_bytes());
-    kSteps[tile % kSteps.size()](x, w, count, ahead, unit, geometry_, out);
+    kSteps[tile % kSteps.size()](x, w, count, ahead, unit, geometry_, out, work);
   }
 
  private:
@@ -100,43 +99,75 @@ class TileBlock {
         token_pairs_((tokens + kPairTokens - 1) / kPairTokens),
         rows_(rows),
         panels_(reinterpret_cast<uint8_t*>(scratch)),
-        sums_(reinterpret_cast<float*>(panels_ + 2 * kPanelBytes)) {}
+        finals_(reinterpret_cast<float*>(panels_ + 2 * kPanelBytes)),
+        sums_(finals_ + 2 * kSumFloats) {}
 
+  size_t token_pairs() const { return token_pairs_; }
   /// Tokens [0, 16) × both groups, then tokens [16, 32): [4][16][16].
   float* sums(size_t row_pair, size_t token_pair) const {
     return sums_ + (row_pair * token_pairs_ + token_pair) * kSumFloats;
   }
 
-  CROSSOVER_TILES void Run() {
+  /// With NoWork, all sums stay where sums() says. Else the results take those of a pair of token
+  /// tiles as soon as nothing is added to them any more, while they are in L1, and do their work on
+  /// them beside the products after.
+  template <class Results>
+  CROSSOVER_TILES void Run(Results& results) {
     const size_t panels = (tiles_ + kPanelTiles - 1) / kPanelTiles * rows_.size();
+    NoWork none;
     Aim(0);
-    while (decoded_ < pieces_) DecodeWith(x_, x_, 0, x_);
+    while (decoded_ < pieces_) DecodeWith(x_, x_, 0, x_, none);
     for (size_t i = 0; i < panels; ++i) {
       const size_t first = i / rows_.size() * kPanelTiles;
-      const size_t count = std::min(kPanelTiles, tiles_ - first);
-      const uint8_t* panel = panels_ + i % 2 * kPanelBytes;
+      const Panel panel{i % rows_.size(), first, std::min(kPanelTiles, tiles_ - first),
+                        panels_ + i % 2 * kPanelBytes};
       if (i + 1 < panels) Aim(i + 1);
-      for (size_t t = 0; t < token_pairs_; ++t) {
-        float* out = sums(i % rows_.size(), t);
-        LoadSums(out, first == 0);
-        const uint8_t* x = x_ + (t * tiles_ + first) * 2 * kTileBytes;
-        const uint8_t* ahead = NextTokens(first, i % rows_.size(), t);
-        for (size_t k = 0; k < count; k += kStepTiles, ahead += kStepTiles * kAheadBytes) {
-          const size_t offset = k * 2 * kTileBytes;
-          const size_t tiles = std::min(kStepTiles, count - k);
-          if (decoded_ < pieces_) {
-            DecodeWith(x + offset, panel + offset, tiles, ahead);
-          } else {
-            TileStep(x + offset, panel + offset, tiles, ahead);
-          }
-        }
-        StoreSums(out);
+      if (first + panel.tiles == tiles_) {
+        MultiplyPanel(panel, results);
+      } else {
+        MultiplyPanel(panel, none);
       }
-      while (decoded_ < pieces_) DecodeWith(x_, x_, 0, x_);
+      while (decoded_ < pieces_) DecodeWith(x_, x_, 0, x_, none);
     }
   }
 
  private:
+  /// A panel of a row pair, decoded.
+  struct Panel {
+    size_t row_pair;
+    size_t first_tile;
+    size_t tiles;
+    const uint8_t* data;
+  };
+
+  template <class Results>
+  CROSSOVER_TILES HWY_INLINE void MultiplyPanel(const Panel& panel, Results& results) {
+    constexpr bool kStay = std::is_same_v<Results, NoWork>;
+    std::conditional_t<kStay, NoWork, Work>& work = results;
+    for (size_t t = 0; t < token_pairs_; ++t) {
+      float* out = sums(panel.row_pair, t);
+      LoadSums(out, panel.first_tile == 0);
+      const uint8_t* x = x_ + (t * tiles_ + panel.first_tile) * 2 * kTileBytes;
+      const uint8_t* ahead = NextTokens(panel.first_tile, panel.row_pair, t);
+      for (size_t k = 0; k < panel.tiles; k += kStepTiles, ahead += kStepTiles * kAheadBytes) {
+        const size_t offset = k * 2 * kTileBytes;
+        const size_t tiles = std::min(kStepTiles, panel.tiles - k);
+        if (decoded_ < pieces_) {
+          DecodeWith(x + offset, panel.data + offset, tiles, ahead, work);
+        } else {
+          TileStep(x + offset, panel.data + offset, tiles, ahead, work);
+        }
+      }
+      if constexpr (kStay) {
+        StoreSums(out);
+      } else {
+        float* finals = finals_ + t % 2 * kSumFloats;
+        StoreSums(finals);
+        results.Take(panel.row_pair, t, finals, panel.tiles);
+      }
+    }
+  }
+
   /// Turns the decoder to panel `index`: K panels outermost, so that the tokens' tiles of one are
   /// still in the cache for the next row pair.
   void Aim(size_t index) {
@@ -160,12 +191,13 @@ class TileBlock {
   }
 
   /// Decodes one tile, with a step of the product beside it.
+  template <class AnyWork>
   CROSSOVER_TILES HWY_INLINE void DecodeWith(const uint8_t* x, const uint8_t* w, size_t count,
-                                             const uint8_t* ahead) {
+                                             const uint8_t* ahead, AnyWork& work) {
     // The panel after the one that is decoded comes from memory.
     weights_.Fetch((*next_pair_)[decoded_ % 2], next_tile_, decoded_ / 2);
     weights_.DecodeWith(x, w, count, ahead, (*pair_)[decoded_ % 2], first_tile_ + decoded_ / 2,
-                        target_ + decoded_ * kTileBytes);
+                        target_ + decoded_ * kTileBytes, work);
     ++decoded_;
   }
 
@@ -195,6 +227,7 @@ class TileBlock {
   size_t token_pairs_;
   std::span<const RowPair<Weights>> rows_;
   uint8_t* panels_;
+  float* finals_;  // of two pairs of token tiles, by turns
   float* sums_;
   // The decoder's place.
   const RowPair<Weights>* pair_ = nullptr;
@@ -206,28 +239,11 @@ class TileBlock {
   uint8_t* target_ = nullptr;
 };
 
-/// y of 16 tokens and up to 16 rows from `row` on.
-HWY_INLINE void StoreTile(const MatMulShare& share, size_t t0, size_t row, const float* sums) {
-  if (row >= share.rows.end || t0 >= share.tokens) return;
-  const size_t tokens = std::min<size_t>(16, share.tokens - t0);
-  const size_t n = std::min(kPackedRows, share.rows.end - row);
-  const __mmask16 mask = static_cast<__mmask16>((1u << n) - 1);
-  const __m512 bias =
-      share.bias != nullptr ? _mm512_maskz_loadu_ps(mask, share.bias + row) : _mm512_setzero_ps();
-  for (size_t t = 0; t < tokens; ++t) {
-    float* y = share.y + (t0 + t) * share.y_stride + row;
-    __m512 value = _mm512_loadu_ps(sums + t * 16);
-    if (share.bias != nullptr) value = _mm512_add_ps(value, bias);
-    if (share.accumulate) value = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, y), value);
-    _mm512_mask_storeu_ps(y, mask, value);
-  }
-}
-
-/// Multiplies all blocks of tokens and row pairs; pair_at(weights, i) is the i-th row pair, and
-/// store(first token, i, sums) is called for each of its pairs of token tiles.
-template <class Weights, class PairAt, class Store>
+/// Multiplies all blocks of tokens and row pairs; pair_at(weights, i) is the i-th row pair.
+/// run(block, first token, first row pair, pairs) runs a block and sees to its results.
+template <class Weights, class PairAt, class RunBlock>
 CROSSOVER_TILES void ForEachBlock(const MatMulShare& share, const uint8_t* x, size_t pairs,
-                                  const PairAt& pair_at, const Store& store) {
+                                  const PairAt& pair_at, const RunBlock& run) {
   const Weights weights(*share.w);
   const size_t cols = share.w->cols;
   RowPair<Weights> rows[kBlockPairs];
@@ -239,12 +255,7 @@ CROSSOVER_TILES void ForEachBlock(const MatMulShare& share, const uint8_t* x, si
       for (size_t i = 0; i < count; ++i) rows[i] = pair_at(weights, first + i);
       TileBlock<Weights> block(weights, cols, x + t0 * cols * 2, tokens, {rows, count},
                                share.scratch.data());
-      block.Run();
-      for (size_t t = 0; t < tokens; t += kPairTokens) {
-        for (size_t i = 0; i < count; ++i) {
-          store(t0 + t, first + i, block.sums(i, t / kPairTokens));
-        }
-      }
+      run(block, t0, first, count);
     }
   }
   _tile_release();
@@ -260,13 +271,22 @@ CROSSOVER_TILES void GemmTiles(const MatMulShare& share, const uint8_t* x) {
     return RowPair<Weights>{weights.GroupAt(*share.w, first_group + 2 * i),
                             weights.GroupAt(*share.w, first_group + second)};
   };
-  const auto store = [&](size_t t, size_t i, const float* sums) {
-    const size_t row = share.rows.begin + 2 * i * kPackedRows;
-    for (size_t tile = 0; tile < 4; ++tile) {
-      StoreTile(share, t + tile / 2 * 16, row + tile % 2 * kPackedRows, sums + tile * kTileFloats);
-    }
-  };
-  ForEachBlock<Weights>(share, x, (groups + 1) / 2, pair_at, store);
+  const auto run = [&](TileBlock<Weights>& block, size_t t0, size_t first, size_t count)
+                       CROSSOVER_TILES {
+                         NoWork none;
+                         block.Run(none);
+                         for (size_t t = 0; t < block.token_pairs(); ++t) {
+                           for (size_t i = 0; i < count; ++i) {
+                             const float* sums = block.sums(i, t);
+                             const size_t row = share.rows.begin + 2 * (first + i) * kPackedRows;
+                             for (size_t tile = 0; tile < 4; ++tile) {
+                               StoreTile(share, t0 + t * kPairTokens + tile / 2 * 16,
+                                         row + tile % 2 * kPackedRows, sums + tile * kTileFloats);
+                             }
+                           }
+                         }
+                       };
+  ForEachBlock<Weights>(share, x, (groups + 1) / 2, pair_at, run);
 }
 
 /// `share`: of W_gate's rows; `out`: the tiles of f(W_gate·x) ⊙ W_up·x.
@@ -274,22 +294,17 @@ template <class Weights>
 CROSSOVER_TILES void GatedTiles(const MatMulShare& share, const Matrix& up, const uint8_t* x,
                                 uint8_t* out) {
   const size_t first_group = share.rows.begin / kPackedRows;
-  const size_t out_tiles = share.w->rows / kTileColumns;
+  const size_t width = share.w->rows;
   const auto pair_at = [&](const Weights& weights, size_t i) {
     return RowPair<Weights>{weights.GroupAt(*share.w, first_group + i),
                             weights.GroupAt(up, first_group + i)};
   };
-  const auto store = [&](size_t t, size_t i, const float* sums) CROSSOVER_TILES {
-    const auto store_tile =
-        share.gate == Gate::kSilu ? StoreGatedTile<Gate::kSilu> : StoreGatedTile<Gate::kGelu>;
-    const size_t group = first_group + i;
-    uint8_t* pair = out + (t / kPairTokens * out_tiles + group / 2) * 2 * kTileBytes;
-    for (size_t half = 0; half < 2; ++half) {
-      store_tile(sums + half * 2 * kTileFloats, sums + (half * 2 + 1) * kTileFloats,
-                 pair + half * kTileBytes + group % 2 * 32);
-    }
+  const auto run = [&](TileBlock<Weights>& block, size_t t0, size_t first, size_t) CROSSOVER_TILES {
+    GatedResults results(share.gate, out + t0 * width * 2, width, first_group + first);
+    block.Run(results);
+    results.Finish();
   };
-  ForEachBlock<Weights>(share, x, share.rows.size() / kPackedRows, pair_at, store);
+  ForEachBlock<Weights>(share, x, share.rows.size() / kPackedRows, pair_at, run);
 }
 
 using TileTable = FormatTable<GemmTilesFn>;

@@ -7,15 +7,15 @@
 
 namespace crossover::kernels {
 
-/// A row per format: select.template operator()<what kernels are compiled for>(), null or false
-/// where it has no packed form.
+/// A row per format: select.template operator()<what kernels are compiled for>(), null where it has
+/// no packed form.
 template <class Fn, class Select>
 constexpr FormatTable<Fn> PackedFunctions(Select select) {
   return MakeFormatTable<Fn>([=]<class F>() -> Fn {
     if constexpr (PackedSource<F>::kExists) {
       return select.template operator()<CompiledSpec(PackedSource<F>::kSpec)>();
     }
-    return Fn{};
+    return nullptr;
   });
 }
 

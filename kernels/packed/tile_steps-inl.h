@@ -81,45 +81,63 @@ HWY_INLINE void FetchAhead(const uint8_t* ahead) {
   for (size_t i = 0; i < kAheadBytes; i += 64) __builtin_prefetch(ahead + i, 0, 2);
 }
 
+/// What fills gaps between tile instructions besides decoding: nothing,
+struct NoWork {
+  HWY_INLINE void Some() const {}
+};
+/// or results on their way out, some at a time.
+struct Work {
+  void (*some)(Work&) = nullptr;  // null: all is done
+  HWY_INLINE void Some() {
+    if (some != nullptr) some(*this);
+  }
+};
+
 /// A step of `count` (≤ kStepTiles) tiles of columns.
+template <class AnyWork>
 CROSSOVER_TILES HWY_INLINE void TileStep(const uint8_t* x, const uint8_t* w, size_t count,
-                                         const uint8_t* ahead) {
+                                         const uint8_t* ahead, AnyWork& work) {
   for (size_t k = 0; k < count; ++k) {
     MultiplyTiles(x + k * 2 * kTileBytes, w + k * 2 * kTileBytes);
     FetchAhead(ahead + k * kAheadBytes);
+    work.Some();
   }
 }
 
 /// The same, and tile kTile of `unit` to `out`.
-template <PackedSpec kSpec, size_t kTile>
+template <PackedSpec kSpec, size_t kTile, class AnyWork>
 CROSSOVER_TILES void TileStepAndDecode(const uint8_t* x, const uint8_t* w, size_t count,
                                        const uint8_t* ahead, const PackedUnit& unit,
-                                       const PackedGeometry& geometry, uint8_t* out) {
+                                       const PackedGeometry& geometry, uint8_t* out,
+                                       AnyWork& work) {
   TileDecoder<kSpec, kTile> decoder(unit, geometry, out);
   if (count == kStepTiles) {
     [&]<size_t... kQuads>(std::index_sequence<kQuads...>) CROSSOVER_TILES {
       ((MultiplyTiles(x + kQuads * 2 * kTileBytes, w + kQuads * 2 * kTileBytes),
-        FetchAhead(ahead + kQuads * kAheadBytes), decoder.template Step<kQuads>()),
+        FetchAhead(ahead + kQuads * kAheadBytes), decoder.template Step<kQuads>(), work.Some()),
        ...);
     }
     (std::make_index_sequence<kStepTiles>());
     return;
   }
-  TileStep(x, w, count, ahead);
+  TileStep(x, w, count, ahead, work);
   [&]<size_t... kQuads>(std::index_sequence<kQuads...>) CROSSOVER_TILES {
     (decoder.template Step<kQuads>(), ...);
   }
   (std::make_index_sequence<kStepTiles>());
 }
 
+template <class AnyWork>
 using TileStepFn = void (*)(const uint8_t* x, const uint8_t* w, size_t count, const uint8_t* ahead,
-                            const PackedUnit& unit, const PackedGeometry& geometry, uint8_t* out);
+                            const PackedUnit& unit, const PackedGeometry& geometry, uint8_t* out,
+                            AnyWork& work);
 
 /// One for each tile of a unit.
-template <PackedSpec kSpec>
+template <PackedSpec kSpec, class AnyWork>
 constexpr auto TileStepFunctions() {
   return []<size_t... kTiles>(std::index_sequence<kTiles...>) {
-    return std::array<TileStepFn, sizeof...(kTiles)>{TileStepAndDecode<kSpec, kTiles>...};
+    return std::array<TileStepFn<AnyWork>, sizeof...(kTiles)>{
+        TileStepAndDecode<kSpec, kTiles, AnyWork>...};
   }
   (std::make_index_sequence<kSpec.unit_columns() / kTileColumns>());
 }
