@@ -12,10 +12,6 @@
 namespace crossover::bench {
 namespace {
 
-bool Has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 /// A small model of 1 M and a large one of 4 M parameters, each at 16, 8, 4 and 2 bits. Equal
 /// bytes: large at 2 against small at 8 and 16, large at 4 against small at 16.
 std::vector<CellRecord> TwoModels(const std::vector<double>& small_ppl,
@@ -49,9 +45,9 @@ TEST_CASE("equal bytes: a larger model that always wins") {
   CHECK(iso.lowest_winner->recipe == "B2");
   CHECK_FALSE(iso.highest_loser.has_value());
   const std::string text = IsoSizeText(points);
-  CHECK(Has(text, "the larger model is the better use of the bytes throughout"));
-  CHECK(Has(text, "2.00 BPW (large B2)"));
-  CHECK(Has(text, "loses none"));
+  CHECK(test::Contains(text, "the larger model is the better use of the bytes throughout"));
+  CHECK(test::Contains(text, "2.00 BPW (large B2)"));
+  CHECK(test::Contains(text, "loses none"));
 }
 
 TEST_CASE("equal bytes: a larger model that always loses") {
@@ -61,9 +57,9 @@ TEST_CASE("equal bytes: a larger model that always loses") {
   CHECK_FALSE(iso.lowest_winner.has_value());
   CHECK(iso.highest_loser->recipe == "B4");
   const std::string text = IsoSizeText(points);
-  CHECK(Has(text, "the smaller, more precise model is the better use of the bytes throughout"));
-  CHECK_FALSE(Has(text, "the larger model is the better"));
-  CHECK(Has(text, "still loses one are 4.00 BPW (large B4)"));
+  CHECK(test::Contains(text, "the smaller, more precise model is the better use of the bytes throughout"));
+  CHECK_FALSE(test::Contains(text, "the larger model is the better"));
+  CHECK(test::Contains(text, "still loses one are 4.00 BPW (large B4)"));
 }
 
 TEST_CASE("equal bytes: a threshold between four and two bits, and errors that make ties") {
@@ -74,7 +70,7 @@ TEST_CASE("equal bytes: a threshold between four and two bits, and errors that m
   CHECK(iso.losses == 2);
   CHECK(iso.lowest_winner->recipe == "B4");
   CHECK(iso.highest_loser->recipe == "B2");
-  CHECK(Has(IsoSizeText(Points(records)), "mostly the better use"));
+  CHECK(test::Contains(IsoSizeText(Points(records)), "mostly the better use"));
 
   const IsoSize ties =
       CompareAtEqualBytes(Points(TwoModels({50, 51, 52, 60}, {49, 49, 49, 49}, 20)), false);
@@ -84,7 +80,7 @@ TEST_CASE("equal bytes: a threshold between four and two bits, and errors that m
 }
 
 TEST_CASE("one model alone allows no comparison") {
-  CHECK(Has(IsoSizeText(Points(std::vector<CellRecord>{MakeRecord({})})), "No two measured cells"));
+  CHECK(test::Contains(IsoSizeText(Points(std::vector<CellRecord>{MakeRecord({})})), "No two measured cells"));
 }
 
 /// One model whose decode time a token is `seconds(bits)`.
@@ -103,19 +99,19 @@ std::vector<CellRecord> Timed(const Seconds& seconds) {
 TEST_CASE("linear and not linear are told apart by R²") {
   const auto line = Points(Timed([](double bits) { return 0.001 + 0.002 * bits; }));
   CHECK(FitAgainstBits(line, Quantity::kDecodeSeconds)[0].fit.r_squared == doctest::Approx(1));
-  CHECK(Has(LinearityText(line), "Decode time a token is linear in BPW for small"));
-  CHECK(Has(LinearityText(line), "+2000 µs a bit"));
+  CHECK(test::Contains(LinearityText(line), "Decode time a token is linear in BPW for small"));
+  CHECK(test::Contains(LinearityText(line), "+2000 µs a bit"));
 
   const auto jagged =
       Points(Timed([](double bits) { return bits == 4 || bits == 8 ? 0.05 : 0.01; }));
-  CHECK(Has(LinearityText(jagged), "Decode time a token is not linear for small"));
-  CHECK(Has(LinearityText(jagged), "File size is linear in BPW for small"));
+  CHECK(test::Contains(LinearityText(jagged), "Decode time a token is not linear for small"));
+  CHECK(test::Contains(LinearityText(jagged), "File size is linear in BPW for small"));
 }
 
 TEST_CASE("two cells are no fit") {
   auto records = Timed([](double bits) { return bits; });
   records.resize(2);
-  CHECK(Has(LinearityText(Points(records)), "cannot be fitted"));
+  CHECK(test::Contains(LinearityText(Points(records)), "cannot be fitted"));
 }
 
 /// Three models whose decode takes the given shares of its time for moving weights.
@@ -129,31 +125,31 @@ std::vector<CellRecord> Shares(double a, double b, double c) {
 
 TEST_CASE("the trend of communication is told in its direction") {
   const std::string rising = BandwidthText(Points(Shares(0.1, 0.3, 0.6)), 0);
-  CHECK(Has(rising, "it grows with the model, as the claim has it"));
-  CHECK(Has(rising, "larger part for c only"));
+  CHECK(test::Contains(rising, "it grows with the model, as the claim has it"));
+  CHECK(test::Contains(rising, "larger part for c only"));
   const std::string falling = BandwidthText(Points(Shares(0.4, 0.3, 0.2)), 0);
-  CHECK(Has(falling, "against the claim"));
-  CHECK(Has(falling, "computation and fixed costs take the larger part for every model"));
+  CHECK(test::Contains(falling, "against the claim"));
+  CHECK(test::Contains(falling, "computation and fixed costs take the larger part for every model"));
   const std::string mixed = BandwidthText(Points(Shares(0.6, 0.9, 0.7)), 0);
-  CHECK(Has(mixed, "no single direction"));
-  CHECK(Has(mixed, "moving weights takes the larger part for every model"));
+  CHECK(test::Contains(mixed, "no single direction"));
+  CHECK(test::Contains(mixed, "moving weights takes the larger part for every model"));
 }
 
 TEST_CASE("weights that come from a cache are called that, and judge nothing") {
   const std::string above = BandwidthText(Points(Shares(0.5, 0.8, 1.4)), 1000);
-  CHECK(Has(above, "1 of the cells run faster than memory could deliver"));
-  CHECK(Has(above, "as the claim has it"));
+  CHECK(test::Contains(above, "1 of the cells run faster than memory could deliver"));
+  CHECK(test::Contains(above, "as the claim has it"));
   const std::string cached = BandwidthText(Points(Shares(0.5, 0.6, 0.7)), 1u << 30);
-  CHECK(Has(cached, "largest cache (1024 MiB)"));
-  CHECK(Has(cached, "it grows with the model."));
-  CHECK_FALSE(Has(cached, "as the claim has it"));
-  CHECK_FALSE(Has(cached, "larger part"));
+  CHECK(test::Contains(cached, "largest cache (1024 MiB)"));
+  CHECK(test::Contains(cached, "it grows with the model."));
+  CHECK_FALSE(test::Contains(cached, "as the claim has it"));
+  CHECK_FALSE(test::Contains(cached, "larger part"));
 }
 
 TEST_CASE("without a measured bandwidth nothing is claimed") {
   CellRecord record = MakeRecord({});
   record.measurement->speed->decode.limit.reset();
-  CHECK(Has(BandwidthText(Points(std::vector<CellRecord>{record}), 0), "was not measured"));
+  CHECK(test::Contains(BandwidthText(Points(std::vector<CellRecord>{record}), 0), "was not measured"));
 }
 
 TEST_CASE("mean accuracy takes one metric a task and carries the errors") {
@@ -165,11 +161,11 @@ TEST_CASE("mean accuracy takes one metric a task and carries the errors") {
 
 TEST_CASE("the paragraph is one, names the claims, and says when there is nothing") {
   const std::string text = FindingsParagraph(TwoModels({50, 51, 52, 60}, {30, 31, 32, 40}));
-  CHECK(Has(text, "(1)"));
-  CHECK(Has(text, "(2)"));
-  CHECK(Has(text, "(3)"));
-  CHECK_FALSE(Has(text, "\n"));
-  CHECK(Has(FindingsParagraph(std::vector<CellRecord>{MakeFailure("m", "Q2_K", "x")}),
+  CHECK(test::Contains(text, "(1)"));
+  CHECK(test::Contains(text, "(2)"));
+  CHECK(test::Contains(text, "(3)"));
+  CHECK_FALSE(test::Contains(text, "\n"));
+  CHECK(test::Contains(FindingsParagraph(std::vector<CellRecord>{MakeFailure("m", "Q2_K", "x")}),
             "No cell has a measurement"));
 }
 

@@ -101,7 +101,9 @@ ModelBench::ModelBench(const std::filesystem::path& path, const Settings& settin
   }
   load_seconds_ = load();
   for (Test& test : tests_) {
-    if (test.result.test == "prefill") test.result.limit_unit = PrefillUnit(test.result.tokens);
+    SpeedResult& r = test.result;
+    r.work = Work(r);
+    if (r.test == "prefill") r.limit_unit = PrefillUnit(r.tokens);
   }
   std::mt19937_64 random(kSeed);
   std::uniform_int_distribution<engine::TokenId> any(
@@ -244,15 +246,19 @@ std::string ModelBench::PrefillUnit(size_t tokens) const {
   return most == weights.end() ? "" : most->first;
 }
 
-double ModelBench::Limit(const SpeedResult& speed, const Limits& limits) const {
+double ModelBench::Work(const SpeedResult& speed) const {
   if (speed.test == "prefill") {
-    const auto peak = limits.peaks.find(speed.limit_unit);
-    const double flops = peak != limits.peaks.end() ? peak->second : limits.flops_s.value_or(0);
-    return flops * static_cast<double>(speed.tokens) / PrefillOperations(*model_, speed.tokens);
+    return PrefillOperations(*model_, speed.tokens) / static_cast<double>(speed.tokens);
   }
   const size_t kv_bytes = engine_->kv().layout().bytes_per_token();
-  return static_cast<double>(speed.sequences) * limits.read_bytes_s.value_or(0) /
-         DecodeBytes(*model_, kv_bytes, speed.tokens, speed.sequences, speed.depth);
+  return DecodeBytes(*model_, kv_bytes, speed.tokens, speed.sequences, speed.depth) /
+         static_cast<double>(speed.sequences);
+}
+
+double ModelBench::Limit(const SpeedResult& speed, const Limits& limits) {
+  if (speed.test != "prefill") return limits.read_bytes_s.value_or(0) / speed.work;
+  const auto peak = limits.peaks.find(speed.limit_unit);
+  return (peak != limits.peaks.end() ? peak->second : limits.flops_s.value_or(0)) / speed.work;
 }
 
 MemoryParts ModelBench::Memory() const {

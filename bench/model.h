@@ -35,6 +35,7 @@ struct SpeedResult {
   /// The same of the moment, for each sample; empty: the limit was measured once, at another time.
   std::vector<double> limits = {};
   size_t sequences = 1;         // at a time
+  double work = 0;              // a token's: bytes to read (bandwidth) or operations (arithmetic)
   size_t depth = 0;             // tokens that are cached before the first of these
   std::string limit_unit = {};  // of an arithmetic limit: the unit that most weights go through
   /// Seconds of each prompt until its first token is chosen, or of each decoded token.
@@ -130,7 +131,10 @@ class ModelBench {
   void Run(const Test& test, std::vector<double>& latencies);
   void Prefill(size_t tokens, std::vector<double>& latencies);
   void Decode(size_t sequences, size_t depth, std::vector<double>& latencies);
-  double Limit(const SpeedResult& speed, const Limits& limits) const;
+  /// Bytes to read or operations to do, a token of `speed`.
+  double Work(const SpeedResult& speed) const;
+  /// Tokens a second that the machine could do of them; 0 if the limit is not known.
+  static double Limit(const SpeedResult& speed, const Limits& limits);
   /// The limit of the moment that `speed` has, in a Limits that tells of nothing else.
   static Limits Look(const SpeedResult& speed, LimitMeter& meter);
   /// The unit of arithmetic that most weights of a prompt's passes go through.

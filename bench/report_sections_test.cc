@@ -15,10 +15,6 @@
 namespace crossover::bench {
 namespace {
 
-bool Has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 /// A pass whose products take as long as the longer of both, half a pass.
 CrossoverCell Pass(size_t tokens, double resident_s, double stream_s) {
   const double products = std::max(resident_s, stream_s);
@@ -69,7 +65,7 @@ struct Asked {
 TEST_CASE("the crossover's section: map, shares, roofline, every pass") {
   Asked asked;
   const Section section = CrossoverSection(Records(), asked.draw);
-  CHECK(Has(section.paragraphs[0], "bound by communication in 4 of 4 cells"));
+  CHECK(test::Contains(section.paragraphs[0], "bound by communication in 4 of 4 cells"));
   REQUIRE(section.tables.size() == 2);
   const SectionTable& map = section.tables[0];
   REQUIRE(map.rows.size() == 2);
@@ -79,8 +75,8 @@ TEST_CASE("the crossover's section: map, shares, roofline, every pass") {
   CHECK(map.shades[1][1] > map.shades[0][1]);
   CHECK(section.tables[1].rows.size() == 4 * 3);
   REQUIRE(section.plots.size() == 2);  // bars at 1 and at 16 tokens
-  CHECK(Has(section.plots[0].title, "1 token goes, Q4_0"));
-  CHECK(Has(section.plots[0].svg, "50 %"));
+  CHECK(test::Contains(section.plots[0].title, "1 token goes, Q4_0"));
+  CHECK(test::Contains(section.plots[0].svg, "50 %"));
   REQUIRE(asked.specs.size() == 1);
   const PlotSpec& roofline = asked.specs[0];
   REQUIRE(roofline.series.size() == 3);  // two kernels and the limit
@@ -93,8 +89,8 @@ TEST_CASE("the crossover's section: map, shares, roofline, every pass") {
 TEST_CASE("without the metric its sections say so") {
   Asked asked;
   const std::vector<CellRecord> records{MakeRecord({})};
-  CHECK(Has(CrossoverSection(records, asked.draw).paragraphs.back(), "n/a"));
-  CHECK(Has(PredictionSection(records, asked.draw).paragraphs.front(), "n/a"));
+  CHECK(test::Contains(CrossoverSection(records, asked.draw).paragraphs.back(), "n/a"));
+  CHECK(test::Contains(PredictionSection(records, asked.draw).paragraphs.front(), "n/a"));
   CHECK(asked.specs.empty());
 }
 
@@ -105,7 +101,7 @@ TEST_CASE("without quality its section says so, and names the way to it") {
   records[0].measurement->tasks.clear();
   const Section section = QualitySection(records, asked.draw);
   REQUIRE(section.paragraphs.size() == 1);
-  CHECK(Has(section.paragraphs[0], "--model NAME=FILE"));
+  CHECK(test::Contains(section.paragraphs[0], "--model NAME=FILE"));
 }
 
 TEST_CASE("predictions: every pass is in the table with the errors of the fit") {
@@ -129,11 +125,11 @@ TEST_CASE("costs: a fit with its band for each model, in the picture and in the 
   const auto& decode = section.tables[0].rows[0];
   CHECK(decode[1] == "Decode time a token");
   CHECK(decode[3] == "1.00");  // ms at 0 bits
-  CHECK(Has(decode[4], "2.00 ± "));
+  CHECK(test::Contains(decode[4], "2.00 ± "));
   CHECK(decode[5] == "1.0000");
   REQUIRE_FALSE(asked.specs.empty());
   CHECK_FALSE(asked.specs[0].series[0].fit.empty());
-  CHECK(Has(FitsCsv(records), "small,Decode time a token,ms,"));
+  CHECK(test::Contains(FitsCsv(records), "small,Decode time a token,ms,"));
 }
 
 TEST_CASE("the threshold lies above the most bits that lose") {
@@ -142,25 +138,25 @@ TEST_CASE("the threshold lies above the most bits that lose") {
       MakeRecord({.model = "large", .recipe = "b", .parameters = 4'000'000, .bpw = 4, .ppl = 40}),
       MakeRecord({.model = "small", .recipe = "c", .bpw = 16, .ppl = 60})};
   const std::string text = ThresholdText(Points(records));
-  CHECK(Has(text, "from 4.00 BPW (large b) upwards"));
-  CHECK(Has(text, "at 2.00 BPW (large a) it still does"));
+  CHECK(test::Contains(text, "from 4.00 BPW (large b) upwards"));
+  CHECK(test::Contains(text, "at 2.00 BPW (large a) it still does"));
 }
 
 TEST_CASE("bars: parts as wide as their shares, their names escaped") {
   const std::string svg =
       DrawBars({.title = "<t>", .parts = {"a & b", "c"}, .bars = {{"m", {0.25, 0.75}}}}, "x");
-  CHECK(Has(svg, "<title>&lt;t&gt;</title>"));
-  CHECK(Has(svg, "a &amp; b"));
-  CHECK(Has(svg, ">25 %<"));
-  CHECK(Has(svg, ">75 %<"));
-  CHECK(Has(svg, "url(#xPart1)"));
+  CHECK(test::Contains(svg, "<title>&lt;t&gt;</title>"));
+  CHECK(test::Contains(svg, "a &amp; b"));
+  CHECK(test::Contains(svg, ">25 %<"));
+  CHECK(test::Contains(svg, ">75 %<"));
+  CHECK(test::Contains(svg, "url(#xPart1)"));
 }
 
 TEST_CASE("a running study's row") {
   CHECK(StudyRow(MakeFailure("small", "Q2_K", "no memory")) == "FAILED no memory");
   const std::string row = StudyRow(Records().back());
-  for (const char* part : {"4.50", "1000", "100", "50.0000", "8.00 tokens"}) CHECK(Has(row, part));
-  CHECK(Has(StudyRow(MakeRecord({})), " - "));
+  for (const char* part : {"4.50", "1000", "100", "50.0000", "8.00 tokens"}) CHECK(test::Contains(row, part));
+  CHECK(test::Contains(StudyRow(MakeRecord({})), " - "));
 }
 
 }  // namespace

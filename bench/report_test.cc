@@ -17,10 +17,6 @@ namespace {
 
 const Draw kNoPlots = [](const PlotSpec&) { return std::nullopt; };
 
-bool Has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 /// Every element is closed in the order it was opened; void ones and comments aside.
 bool WellFormed(const std::string& html) {
   std::vector<std::string> open;
@@ -72,12 +68,12 @@ TEST_CASE("rows: smallest model first, most bits first, failures apart") {
 
 TEST_CASE("the table shows the figures with their spread and how many items they rest on") {
   const std::string table = ReportTable(Records());
-  CHECK(Has(table, "51.50 ± 1.00"));
-  CHECK(Has(table, "123 (111–148)"));
-  CHECK(Has(table, "50 ± 5"));
-  CHECK(Has(table, "5100 tokens (20 chunks of 512)"));
-  CHECK(Has(table, "facts acc (100 items)"));
-  CHECK(Has(table, "FAILED small/Q2_K: killed <by> signal 11"));
+  CHECK(test::Contains(table, "51.50 ± 1.00"));
+  CHECK(test::Contains(table, "123 (111–148)"));
+  CHECK(test::Contains(table, "50 ± 5"));
+  CHECK(test::Contains(table, "5100 tokens (20 chunks of 512)"));
+  CHECK(test::Contains(table, "facts acc (100 items)"));
+  CHECK(test::Contains(table, "FAILED small/Q2_K: killed <by> signal 11"));
 }
 
 TEST_CASE("CSV: the header, a line a cell, as many fields in each") {
@@ -85,7 +81,7 @@ TEST_CASE("CSV: the header, a line a cell, as many fields in each") {
   REQUIRE(lines.size() == 5);
   CHECK(lines[0].find(
             "model,recipe,status,error,parameters,effective_bpw,file_bytes,perplexity,") == 0);
-  CHECK(Has(lines[0], ",facts acc,facts acc stderr,facts acc_norm,"));
+  CHECK(test::Contains(lines[0], ",facts acc,facts acc stderr,facts acc_norm,"));
   const auto fields = [](const std::string& line) {
     bool quoted = false;
     return 1 + std::count_if(line.begin(), line.end(), [&](char c) {
@@ -94,23 +90,23 @@ TEST_CASE("CSV: the header, a line a cell, as many fields in each") {
            });
   };
   for (const std::string& line : lines) CHECK(fields(line) == fields(lines[0]));
-  CHECK(Has(lines[1], "small,Q8_0,ok,,1000000,8.5,1062500,51.5,1,5100,"));
-  CHECK(Has(lines[3], "small,Q2_K,failed,killed <by> signal 11,,,"));
-  CHECK(Has(lines[1], "\"A CPU, <made> & \"\"quoted\"\"\""));
+  CHECK(test::Contains(lines[1], "small,Q8_0,ok,,1000000,8.5,1062500,51.5,1,5100,"));
+  CHECK(test::Contains(lines[3], "small,Q2_K,failed,killed <by> signal 11,,,"));
+  CHECK(test::Contains(lines[1], "\"A CPU, <made> & \"\"quoted\"\"\""));
 }
 
 TEST_CASE("the page is well formed, escaped, and stands alone") {
   const std::string html =
       ReportHtml(Records(), MakeSections(Records(), kNoPlots), "gnuplot is not installed");
   CHECK(WellFormed(html));
-  CHECK(Has(html, "51.50 ± 1.00"));
-  CHECK(Has(html, "killed &lt;by&gt; signal 11"));
-  CHECK(Has(html, "A CPU, &lt;made&gt; &amp; &quot;quoted&quot;"));
-  CHECK(Has(html, "gnuplot is not installed"));
-  CHECK(Has(html, "<h2>1. At equal bytes"));
-  CHECK_FALSE(Has(html, "<script"));
-  CHECK_FALSE(Has(html, "href"));
-  CHECK_FALSE(Has(html, "src="));
+  CHECK(test::Contains(html, "51.50 ± 1.00"));
+  CHECK(test::Contains(html, "killed &lt;by&gt; signal 11"));
+  CHECK(test::Contains(html, "A CPU, &lt;made&gt; &amp; &quot;quoted&quot;"));
+  CHECK(test::Contains(html, "gnuplot is not installed"));
+  CHECK(test::Contains(html, "<h2>1. At equal bytes"));
+  CHECK_FALSE(test::Contains(html, "<script"));
+  CHECK_FALSE(test::Contains(html, "href"));
+  CHECK_FALSE(test::Contains(html, "src="));
 }
 
 TEST_CASE("a report is made from a results file") {
@@ -122,7 +118,7 @@ TEST_CASE("a report is made from a results file") {
   CHECK(WellFormed(ReadFile(report.html)));
   CHECK(Lines(ReadFile(report.csv)).size() == 5);
   CHECK(report.warning.empty() == HaveGnuplot());
-  CHECK(Has(ReadFile(report.html), "<svg") == HaveGnuplot());
+  CHECK(test::Contains(ReadFile(report.html), "<svg") == HaveGnuplot());
 }
 
 TEST_CASE("without results there is an error") {
@@ -141,10 +137,10 @@ TEST_CASE("plots: names by the lines, ids of their own") {
   spec.series = {{"first_one", {{1, 10, 9, 11}, {2, 20, 18, 22}}}, {"other", {{1, 5, 5, 5}}}};
   const std::string svg = DrawSvg(spec, "one");
   CHECK(WellFormed(svg));
-  CHECK(Has(svg, "first_one"));
-  CHECK(Has(svg, "it's a_title"));
-  CHECK_FALSE(Has(svg, "gpPt"));
-  CHECK(Has(svg, "onePt"));
+  CHECK(test::Contains(svg, "first_one"));
+  CHECK(test::Contains(svg, "it's a_title"));
+  CHECK_FALSE(test::Contains(svg, "gpPt"));
+  CHECK(test::Contains(svg, "onePt"));
   spec.series.clear();
   CHECK_THROWS_AS(DrawSvg(spec, "none"), Error);
 }

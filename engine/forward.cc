@@ -4,9 +4,8 @@
 #include <array>
 #include <cmath>
 #include <cstring>
-#include <string>
+#include <new>
 
-#include "base/error.h"
 #include "kernels/matrix_row.h"
 #include "kernels/rows.h"
 
@@ -237,11 +236,7 @@ Activity::Activity(const ModelConfig& config, size_t max_rows) : max_tokens(max_
   const auto padded = [](size_t size) { return (size + kLine - 1) / kLine * kLine; };
   for (const auto& buffer : buffers) memory_bytes_ += padded(buffer.size) * sizeof(float);
   memory_ = kernels::AllocateBytes(memory_bytes_);
-  if (memory_ == nullptr) {
-    throw Error(ErrorCode::kOutOfMemory, "no memory for the activations of " +
-                                             std::to_string(max_rows) +
-                                             " tokens; ask for smaller batches");
-  }
+  if (memory_ == nullptr) throw std::bad_alloc();
   auto* next = reinterpret_cast<float*>(memory_.get());
   for (const auto& buffer : buffers) {
     buffer.floats = {next, buffer.size};

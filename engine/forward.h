@@ -21,7 +21,7 @@ namespace crossover::engine {
 /// huge pages where it is large: products write a column of tiles down all rows.
 class Activity {
  public:
-  /// Error(kOutOfMemory).
+  /// std::bad_alloc, Error(kOutOfMemory).
   Activity(const ModelConfig& config, size_t max_tokens);
   size_t bytes() const;
 

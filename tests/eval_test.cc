@@ -23,10 +23,6 @@ using nlohmann::json;
 using test::ProcessResult;
 using test::RunCrossover;
 
-bool Has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 size_t Lines(const fs::path& file) {
   const std::string text = fs::exists(file) ? ReadFile(file) : "";
   return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
@@ -115,7 +111,7 @@ TEST_CASE("eval: an interrupted run goes on, and ends as one that was not") {
   INFO(resumed.err);
   REQUIRE(resumed.ok());
   CHECK(resumed.out == whole.out);
-  CHECK(Has(resumed.err, "were answered by an earlier run"));
+  CHECK(test::Contains(resumed.err, "were answered by an earlier run"));
   CHECK(Lines(journal) == 120);
   CHECK(kept <= 120);
   // Another question is asked anew.
@@ -168,18 +164,18 @@ TEST_CASE("eval: generated programs run only when asked for") {
   const Tasks tasks;
   const auto value = [](const ProcessResult& run) -> json {
     for (const json& row : json::parse(run.out)) {
-      if (Has(row.at("metric"), "pass@1")) return row.at("value");
+      if (test::Contains(row.at("metric").get<std::string>(), "pass@1")) return row.at("value");
     }
     return "no such row";
   };
   const ProcessResult without = RunCrossover(tasks.Words({"--limit", "3"}));
   REQUIRE(without.ok());
   CHECK(value(without).is_null());
-  CHECK(Has(without.out, "--run-generated-programs"));
+  CHECK(test::Contains(without.out, "--run-generated-programs"));
   const ProcessResult with =
       RunCrossover(tasks.Words({"--limit", "3", "--run-generated-programs"}));
   INFO(with.err);
-  if (!with.ok() && Has(with.err, "generated programs")) {
+  if (!with.ok() && test::Contains(with.err, "generated programs")) {
     test::Skip("programs cannot be shut in here");
     return;
   }
@@ -191,7 +187,7 @@ TEST_CASE("eval: a model without a chat template says so; words that do not fit"
   const Tasks tasks;
   const ProcessResult chat = RunCrossover(tasks.Words({"--chat-template"}));
   CHECK(chat.exit_code == 1);
-  CHECK(Has(chat.err, "the model has no chat template"));
+  CHECK(test::Contains(chat.err, "the model has no chat template"));
   CHECK(RunCrossover(tasks.Words({"--fewshot-as-multiturn"})).exit_code == 2);
   CHECK(RunCrossover({"eval", "a.gguf", "b.gguf", "--harness-json", "r.json"}).exit_code == 2);
 }

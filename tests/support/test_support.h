@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -23,6 +24,13 @@ std::optional<std::filesystem::path> SharedFile(const std::string& relative);
 inline bool Contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
+
+inline size_t CountLines(std::string_view text) {
+  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+/// The smallest model of the repository.
+inline std::string EmbeddedXs() { return (SourceRoot() / "models/reference-xs.gguf").string(); }
 
 /// A directory of its own that goes with the object.
 class TemporaryDirectory {
