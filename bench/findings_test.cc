@@ -57,7 +57,8 @@ TEST_CASE("equal bytes: a larger model that always loses") {
   CHECK_FALSE(iso.lowest_winner.has_value());
   CHECK(iso.highest_loser->recipe == "B4");
   const std::string text = IsoSizeText(points);
-  CHECK(test::Contains(text, "the smaller, more precise model is the better use of the bytes throughout"));
+  CHECK(test::Contains(
+      text, "the smaller, more precise model is the better use of the bytes throughout"));
   CHECK_FALSE(test::Contains(text, "the larger model is the better"));
   CHECK(test::Contains(text, "still loses one are 4.00 BPW (large B4)"));
 }
@@ -80,7 +81,8 @@ TEST_CASE("equal bytes: a threshold between four and two bits, and errors that m
 }
 
 TEST_CASE("one model alone allows no comparison") {
-  CHECK(test::Contains(IsoSizeText(Points(std::vector<CellRecord>{MakeRecord({})})), "No two measured cells"));
+  CHECK(test::Contains(IsoSizeText(Points(std::vector<CellRecord>{MakeRecord({})})),
+                       "No two measured cells"));
 }
 
 /// One model whose decode time a token is `seconds(bits)`.
@@ -129,7 +131,8 @@ TEST_CASE("the trend of communication is told in its direction") {
   CHECK(test::Contains(rising, "larger part for c only"));
   const std::string falling = BandwidthText(Points(Shares(0.4, 0.3, 0.2)), 0);
   CHECK(test::Contains(falling, "against the claim"));
-  CHECK(test::Contains(falling, "computation and fixed costs take the larger part for every model"));
+  CHECK(
+      test::Contains(falling, "computation and fixed costs take the larger part for every model"));
   const std::string mixed = BandwidthText(Points(Shares(0.6, 0.9, 0.7)), 0);
   CHECK(test::Contains(mixed, "no single direction"));
   CHECK(test::Contains(mixed, "moving weights takes the larger part for every model"));
@@ -149,7 +152,8 @@ TEST_CASE("weights that come from a cache are called that, and judge nothing") {
 TEST_CASE("without a measured bandwidth nothing is claimed") {
   CellRecord record = MakeRecord({});
   record.measurement->speed->decode.limit.reset();
-  CHECK(test::Contains(BandwidthText(Points(std::vector<CellRecord>{record}), 0), "was not measured"));
+  CHECK(test::Contains(BandwidthText(Points(std::vector<CellRecord>{record}), 0),
+                       "was not measured"));
 }
 
 TEST_CASE("mean accuracy takes one metric a task and carries the errors") {
@@ -166,7 +170,7 @@ TEST_CASE("the paragraph is one, names the claims, and says when there is nothin
   CHECK(test::Contains(text, "(3)"));
   CHECK_FALSE(test::Contains(text, "\n"));
   CHECK(test::Contains(FindingsParagraph(std::vector<CellRecord>{MakeFailure("m", "Q2_K", "x")}),
-            "No cell has a measurement"));
+                       "No cell has a measurement"));
 }
 
 }  // namespace

@@ -155,7 +155,8 @@ TEST_CASE("bars: parts as wide as their shares, their names escaped") {
 TEST_CASE("a running study's row") {
   CHECK(StudyRow(MakeFailure("small", "Q2_K", "no memory")) == "FAILED no memory");
   const std::string row = StudyRow(Records().back());
-  for (const char* part : {"4.50", "1000", "100", "50.0000", "8.00 tokens"}) CHECK(test::Contains(row, part));
+  for (const char* part : {"4.50", "1000", "100", "50.0000", "8.00 tokens"})
+    CHECK(test::Contains(row, part));
   CHECK(test::Contains(StudyRow(MakeRecord({})), " - "));
 }
 

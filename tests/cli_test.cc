@@ -109,9 +109,22 @@ TEST_CASE("synth writes a model that runs, and what it says of it is so") {
 
 TEST_CASE("generate draws the same text for a seed, also beside other prompts") {
   const auto run = [](const std::vector<std::string>& words, const char* seed = "7") {
-    std::vector<std::string> call{
-        "generate", test::EmbeddedXs(), "-n",     "16",      "--threads",     "1",   "--seed",    seed,
-        "--stop",   "\n",         "--json", "--quiet", "--activations", "f32", "--kv-type", "f32"};
+    std::vector<std::string> call{"generate",
+                                  test::EmbeddedXs(),
+                                  "-n",
+                                  "16",
+                                  "--threads",
+                                  "1",
+                                  "--seed",
+                                  seed,
+                                  "--stop",
+                                  "\n",
+                                  "--json",
+                                  "--quiet",
+                                  "--activations",
+                                  "f32",
+                                  "--kv-type",
+                                  "f32"};
     call.insert(call.end(), words.begin(), words.end());
     const ProcessResult result = RunCrossover(call);
     INFO(result.err);
@@ -134,8 +147,8 @@ TEST_CASE("generate draws the same text for a seed, also beside other prompts") 
 }
 
 TEST_CASE("chat takes turns from its standard input, and reads only what is new") {
-  const ProcessResult result = RunCrossover({"chat", test::EmbeddedXs(), "--system", "Be kind.", "-n",
-                                             "12", "--temp", "0", "--json", "--ignore-eos"},
+  const ProcessResult result = RunCrossover({"chat", test::EmbeddedXs(), "--system", "Be kind.",
+                                             "-n", "12", "--temp", "0", "--json", "--ignore-eos"},
                                             {.input = "Hello\n\nHow are you?\r\n/clear\nHello"});
   INFO(result.err);
   REQUIRE(result.ok());
