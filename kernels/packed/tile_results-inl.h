@@ -52,8 +52,8 @@ class GatedResults : public Work {
         width_(width),
         group_(group) {}
 
-  /// `sums`: tokens [0, 16) of W_gate's and W_up's rows, then tokens [16, 32); they stay as they
-  /// are until the call after the next one. `slots`: calls of Some() before the next one.
+  /// `sums`: tokens [0, 16) of W_gate's and W_up's rows, then tokens [16, 32). `slots`: calls of
+  /// Some() that follow; after them `sums` is not read any more.
   void Take(size_t row_pair, size_t token_pair, const float* sums, size_t slots) {
     Finish();
     const size_t group = group_ + row_pair;
