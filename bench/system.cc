@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "source_root.h"
 
 namespace crossover::bench {
 namespace {
@@ -124,7 +125,7 @@ fs::path DataPath(const std::string& relative) {
   std::vector<fs::path> roots;
   if (const char* data = std::getenv("CROSSOVER_DATA")) roots.emplace_back(data);
   roots.push_back(ExecutablePath().parent_path().parent_path() / "share" / "crossover");
-  roots.emplace_back(CROSSOVER_SOURCE_DIR);
+  roots.emplace_back(CROSSOVER_SOURCE_ROOT);
   std::string tried;
   for (const fs::path& root : roots) {
     if (fs::exists(root / relative)) return root / relative;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "source_root.h"
 
 namespace crossover::evals {
 
