@@ -2,17 +2,13 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <grp.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
+#include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -21,6 +17,9 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "evals/sandbox/memory_watch.h"
+#include "evals/sandbox/sandbox.h"
+#include "evals/sandbox/syscall_filter.h"
 
 namespace crossover::evals {
 namespace {
@@ -30,6 +29,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::array kPythons = {"/usr/bin/python3", "/usr/local/bin/python3", "/bin/python3"};
 constexpr unsigned kNobody = 65534;
 constexpr size_t kTailBytes = 4096;
+constexpr size_t kMostFiles = 1024;  // in /tmp: a file without bytes takes memory too
 
 class Descriptor {
  public:
@@ -64,129 +64,40 @@ Pipe MakePipe() {
   return {Descriptor(fds[0]), Descriptor(fds[1])};
 }
 
-// What the child needs, made before the fork: behind it no memory may be asked for.
-struct Plan {
-  ProgramLimits limits;
-  const char* python;
-  int program, output, status;
-  std::string user_map, group_map, directory_options;
-};
+constexpr size_t kSecretBytes = 32;
 
-// The rest runs in the child. Nothing there but system calls.
+// The program's text becomes the main module's, as if Python had read it; what the driver needs
+// afterwards it takes before, out of the names that the program may change.
+constexpr const char* kDriver = R"(
+import sys
+def drive():
+    from os import read, write
+    with open(3, 'rb') as file:
+        source = file.read()
+    space = sys.modules['__main__'].__dict__
+    del space['sys'], space['drive']
+    exec(compile(source, '<program>', 'exec'), space)
+    write(5, read(4, 64))
+drive()
+)";
 
-[[noreturn]] void Refuse(const Plan& plan, const char* what) {
-  const int code = errno;
-  std::array<char, 256> text{};
-  const char* reason = strerrordesc_np(code);
-  const auto end = fmt::format_to_n(text.data(), text.size(), "{}: {}", what,
-                                    reason == nullptr ? "unknown error" : reason);
-  (void)!write(plan.status, text.data(), std::min(end.size, text.size()));
-  _exit(1);
-}
-
-void Require(const Plan& plan, bool done, const char* what) {
-  if (!done) Refuse(plan, what);
-}
-
-bool WriteTo(const char* path, std::string_view text) {
-  const int fd = open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  const bool written = write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  close(fd);
-  return written;
-}
-
-// Limits on processes do not hold for root.
-void LeaveRoot(const Plan& plan) {
-  if (geteuid() != 0) return;
-  Require(plan, setgroups(0, nullptr) == 0, "leaving root's groups");
-  Require(plan, setresgid(kNobody, kNobody, kNobody) == 0, "leaving root's group");
-  Require(plan, setresuid(kNobody, kNobody, kNobody) == 0, "becoming another user than root");
-  prctl(PR_SET_DUMPABLE, 1);  // else /proc/self, with the maps below, stays root's
-}
-
-void EnterNamespaces(const Plan& plan) {
-  constexpr int kAll =
-      CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
-  Require(plan, unshare(kAll) == 0, "namespaces of its own (unshare)");
-  Require(plan, WriteTo("/proc/self/setgroups", "deny"), "/proc/self/setgroups");
-  Require(plan, WriteTo("/proc/self/uid_map", plan.user_map), "/proc/self/uid_map");
-  Require(plan, WriteTo("/proc/self/gid_map", plan.group_map), "/proc/self/gid_map");
-}
-
-// Everything read-only; other people's files and the doors to services (sockets) out of sight; a
-// small /tmp in memory.
-void CloseFiles(const Plan& plan) {
-  Require(plan, mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, "private mounts");
-  mount_attr read_only{};
-  read_only.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID;
-  Require(
-      plan,
-      syscall(SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &read_only, sizeof(read_only)) == 0,
-      "a read-only file system (mount_setattr)");
-  for (const char* hidden : {"/run", "/home", "/root", "/proc", "/dev/shm"}) {
-    const bool done = mount("none", hidden, "tmpfs", MS_RDONLY, "size=4k") == 0;
-    Require(plan, done || errno == ENOENT, hidden);
+std::string MakeSecret() {
+  std::array<unsigned char, kSecretBytes / 2> bytes{};
+  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+    Fail("get random bytes");
   }
-  Require(plan,
-          mount("none", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, plan.directory_options.c_str()) == 0,
-          "an empty /tmp");
-  Require(plan, chdir("/tmp") == 0, "an empty /tmp");
+  return fmt::format("{:02x}", fmt::join(bytes, ""));
 }
 
-void Limit(const Plan& plan, decltype(RLIMIT_CPU) what, size_t most) {
-  const rlimit limit{most, most};
-  Require(plan, setrlimit(what, &limit) == 0, "limits (setrlimit)");
-}
-
-[[noreturn]] void BecomeProgram(const Plan& plan) {
-  Limit(plan, RLIMIT_CPU, plan.limits.cpu_seconds);
-  Limit(plan, RLIMIT_AS, plan.limits.memory_bytes);
-  Limit(plan, RLIMIT_FSIZE, plan.limits.file_bytes);
-  Limit(plan, RLIMIT_NPROC, plan.limits.processes);
-  Limit(plan, RLIMIT_CORE, 0);
-  Require(plan, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no new privileges");
-  dup2(plan.program, STDIN_FILENO);
-  dup2(plan.output, STDOUT_FILENO);
-  dup2(plan.output, STDERR_FILENO);
-  Require(plan, syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) == 0, "closing files");
-  const char* const words[] = {plan.python, "-I", "-", nullptr};
-  const char* const environment[] = {"PATH=/usr/bin:/bin", "HOME=/tmp", "LANG=C.UTF-8", nullptr};
-  execve(plan.python, const_cast<char**>(words), const_cast<char**>(environment));
-  Refuse(plan, plan.python);
-}
-
-// Waits for one's child and ends as it did.
-[[noreturn]] void EndLike(pid_t child) {
-  int status = 0;
-  while (true) {
-    const pid_t ended = waitpid(-1, &status, 0);
-    if (ended == child) break;
-    if (ended < 0 && errno != EINTR) _exit(1);
+Descriptor FileInMemory(std::string_view text) {
+  Descriptor file(memfd_create("program", MFD_CLOEXEC));
+  if (file.get() < 0 ||
+      write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
+      lseek(file.get(), 0, SEEK_SET) != 0) {
+    Fail("write a program to a file in memory");
   }
-  _exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+  return file;
 }
-
-// unshare gives the next child the process namespace, in which it is number 1: when it ends, the
-// kernel ends everything in there. The program itself is number 2, a process like any other.
-[[noreturn]] void RunInChild(const Plan& plan) {
-  setsid();
-  LeaveRoot(plan);
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  for (const int signal : {SIGINT, SIGTERM, SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_DFL);
-  EnterNamespaces(plan);
-  CloseFiles(plan);
-  const pid_t first = fork();
-  Require(plan, first >= 0, "a process of its own (fork)");
-  if (first > 0) EndLike(first);
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  const pid_t program = fork();
-  Require(plan, program >= 0, "a process of its own (fork)");
-  if (program > 0) EndLike(program);
-  BecomeProgram(plan);
-}
-
-// From here on: the parent.
 
 void Drain(int fd, std::string& tail) {
   std::array<char, 4096> buffer{};
@@ -198,25 +109,50 @@ void Drain(int fd, std::string& tail) {
   }
 }
 
-// The exit status as waitpid gives it; nothing if time was up and the process was killed.
-bool Await(pid_t child, Clock::time_point deadline, int output, std::string& tail, int& status) {
-  constexpr int kTickMilliseconds = 5;
-  bool in_time = true;
-  while (true) {
-    const pid_t ended = waitpid(child, &status, in_time ? WNOHANG : 0);
-    if (ended == child) break;
-    pollfd polled{output, POLLIN, 0};
-    poll(&polled, 1, kTickMilliseconds);
-    Drain(output, tail);
-    if (in_time && (Clock::now() > deadline || Interrupted())) {
-      in_time = false;
-      kill(-child, SIGKILL);
-      kill(child, SIGKILL);
+/// Waits for a program's end and brings about its end where it goes beyond its limits.
+class Watch {
+ public:
+  Watch(pid_t child, const ProgramLimits& limits, Clock::time_point start)
+      : child_(child), limits_(limits), deadline_(start + limits.wall) {}
+
+  /// Reads `output` meanwhile. The exit status as waitpid gives it.
+  int Await(int output, std::string& tail) {
+    constexpr int kTickMilliseconds = 5;
+    int status = 0;
+    while (waitpid(child_, &status, cut_short_.empty() ? WNOHANG : 0) != child_) {
+      pollfd polled{output, POLLIN, 0};
+      poll(&polled, 1, kTickMilliseconds);
+      Drain(output, tail);
+      if (cut_short_.empty()) Look();
     }
+    Drain(output, tail);
+    return status;
   }
-  Drain(output, tail);
-  return in_time;
-}
+
+  /// Why it was ended; empty if it ended by itself.
+  const std::string& cut_short() const { return cut_short_; }
+  size_t most_bytes() const { return most_bytes_; }
+
+ private:
+  void Look() {
+    most_bytes_ = std::max(most_bytes_, ResidentBytes(child_));
+    if (most_bytes_ > limits_.memory_bytes) {
+      cut_short_ = "memory limit";
+    } else if (Clock::now() > deadline_ || Interrupted()) {
+      cut_short_ = "time limit";
+    } else {
+      return;
+    }
+    kill(-child_, SIGKILL);
+    kill(child_, SIGKILL);
+  }
+
+  pid_t child_;
+  const ProgramLimits& limits_;
+  Clock::time_point deadline_;
+  std::string cut_short_;
+  size_t most_bytes_ = 0;
+};
 
 std::string LastLine(std::string_view text) {
   while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
@@ -224,61 +160,78 @@ std::string LastLine(std::string_view text) {
   return std::string(newline == std::string_view::npos ? text : text.substr(newline + 1));
 }
 
-std::string Verdict(int status, const std::string& tail) {
+std::string Verdict(int status, const std::string& tail, bool came_to_its_end) {
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  if (code == 0) return {};
+  if (code == 0) return came_to_its_end ? "" : "left before its last line";
   if (code == 128 + SIGKILL) return "killed: out of CPU time or memory";
   if (code > 128) return fmt::format("signal {}", code - 128);
   const std::string line = LastLine(tail);
   return line.empty() ? fmt::format("exit status {}", code) : line;
 }
 
-}  // namespace
-
-ProgramRunner::ProgramRunner(const ProgramLimits& limits) : limits_(limits) {
+std::string FindPython() {
   for (const char* python : kPythons) {
-    if (python_.empty() && access(python, X_OK) == 0) python_ = python;
+    if (access(python, X_OK) == 0) return python;
   }
-  if (python_.empty()) {
-    throw Error(ErrorCode::kUnsupported,
-                fmt::format("generated programs need {}, which is not there; install python3",
-                            kPythons[0]));
-  }
-  const std::string failure = Run("pass\n");
-  if (failure.empty()) return;
-  throw Error(ErrorCode::kUnsupported,
-              fmt::format("generated programs cannot be run: an empty one ends by: {}", failure));
+  throw Error(
+      ErrorCode::kUnsupported,
+      fmt::format("generated programs need {}, which is not there; install python3", kPythons[0]));
 }
 
-std::string ProgramRunner::Run(std::string_view program) const {
-  const Descriptor source(memfd_create("program", MFD_CLOEXEC));
-  if (source.get() < 0 ||
-      write(source.get(), program.data(), program.size()) != static_cast<ssize_t>(program.size()) ||
-      lseek(source.get(), 0, SEEK_SET) != 0) {
-    Fail("write a program to a file in memory");
+}  // namespace
+
+ProgramRunner::ProgramRunner(const ProgramLimits& limits)
+    : limits_(limits), python_(FindPython()), filter_(SyscallFilter()) {
+  // It takes long enough to be seen: without the children's sizes the memory is without a bound.
+  const Outcome outcome = RunOnce("import time\ntime.sleep(0.02)\n");
+  if (!outcome.failure.empty()) {
+    throw Error(
+        ErrorCode::kUnsupported,
+        fmt::format("generated programs cannot be run: an empty one ends by: {}", outcome.failure));
   }
-  Pipe output = MakePipe();
-  Pipe status_pipe = MakePipe();
+  if (outcome.most_bytes == 0) {
+    throw Error(ErrorCode::kUnsupported,
+                "generated programs are not run: /proc does not tell how much memory they take");
+  }
+}
+
+std::string ProgramRunner::Run(std::string_view program) const { return RunOnce(program).failure; }
+
+ProgramRunner::Outcome ProgramRunner::RunOnce(std::string_view program) const {
+  const Descriptor nothing(open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (nothing.get() < 0) Fail("open /dev/null");
+  const std::string secret = MakeSecret();
+  const Descriptor source = FileInMemory(program);
+  const Descriptor secret_file = FileInMemory(secret);
+  Pipe output = MakePipe(), status_pipe = MakePipe(), verdict = MakePipe();
   const bool is_root = geteuid() == 0;
-  const Plan plan{limits_,
-                  python_.c_str(),
-                  source.get(),
-                  output.write_end.get(),
-                  status_pipe.write_end.get(),
-                  fmt::format("{} {} 1", kNobody, is_root ? kNobody : geteuid()),
-                  fmt::format("{} {} 1", kNobody, is_root ? kNobody : getegid()),
-                  fmt::format("mode=0777,size={}", limits_.directory_bytes)};
-  const auto deadline = Clock::now() + limits_.wall;
+  SandboxPlan plan{.limits = limits_,
+                   .python = python_,
+                   .driver = kDriver,
+                   .nothing = nothing.get(),
+                   .program = source.get(),
+                   .secret = secret_file.get(),
+                   .verdict = verdict.write_end.get(),
+                   .output = output.write_end.get(),
+                   .status = status_pipe.write_end.get(),
+                   .user_map = fmt::format("{} {} 1", kNobody, is_root ? kNobody : geteuid()),
+                   .group_map = fmt::format("{} {} 1", kNobody, is_root ? kNobody : getegid()),
+                   .directory_options = fmt::format("mode=0777,size={},nr_inodes={}",
+                                                    limits_.directory_bytes, kMostFiles),
+                   .root = SystemRoot(),
+                   .filter = filter_};
+  const auto start = Clock::now();
   const pid_t child = fork();
   if (child < 0) Fail("start a process");
-  if (child == 0) RunInChild(plan);
+  if (child == 0) RunInSandbox(plan);
   output.write_end = Descriptor();
   status_pipe.write_end = Descriptor();
+  verdict.write_end = Descriptor();
   std::string tail;
-  int status = 0;
-  const bool in_time = Await(child, deadline, output.read_end.get(), tail, status);
+  Watch watch(child, limits_, start);
+  const int status = watch.Await(output.read_end.get(), tail);
   ThrowIfInterrupted();
-  std::string refusal;
+  std::string refusal, word;
   Drain(status_pipe.read_end.get(), refusal);
   if (!refusal.empty()) {
     throw Error(
@@ -287,7 +240,9 @@ std::string ProgramRunner::Run(std::string_view program) const {
                     "it refuses {}",
                     refusal));
   }
-  return in_time ? Verdict(status, tail) : "time limit";
+  Drain(verdict.read_end.get(), word);
+  return {watch.cut_short().empty() ? Verdict(status, tail, word == secret) : watch.cut_short(),
+          watch.most_bytes()};
 }
 
 }  // namespace crossover::evals
