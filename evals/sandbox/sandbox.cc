@@ -63,13 +63,13 @@ void LeaveRoot(const SandboxPlan& plan) {
   Require(plan, setgroups(0, nullptr) == 0, "leaving root's groups");
   Require(plan, setresgid(kNobody, kNobody, kNobody) == 0, "leaving root's group");
   Require(plan, setresuid(kNobody, kNobody, kNobody) == 0, "becoming another user than root");
-  prctl(PR_SET_DUMPABLE, 1);  // else /proc/self, with the maps below, stays root's
 }
 
 void EnterNamespaces(const SandboxPlan& plan) {
   constexpr int kAll = CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC |
                        CLONE_NEWUTS | CLONE_NEWCGROUP;
   Require(plan, unshare(kAll) == 0, "namespaces of its own (unshare)");
+  prctl(PR_SET_DUMPABLE, 1);  // else /proc/self, with the maps below, stays with who it was before
   Require(plan, WriteTo("/proc/self/setgroups", "deny"), "/proc/self/setgroups");
   Require(plan, WriteTo("/proc/self/uid_map", plan.user_map), "/proc/self/uid_map");
   Require(plan, WriteTo("/proc/self/gid_map", plan.group_map), "/proc/self/gid_map");
