@@ -129,9 +129,9 @@ class CrossoverBench {
   }
 
   double Products(const engine::Weights& weights, size_t tokens, size_t passes) {
-    products_.Reset();
+    products_.Reset(tokens);
     return TimeTeam(team_, [&](const Worker& worker) {
-      for (size_t i = 0; i < passes; ++i) products_.Run(worker, weights, tokens);
+      for (size_t i = 0; i < passes; ++i) products_.Run(worker, weights);
     });
   }
 

@@ -10,28 +10,27 @@
 
 namespace crossover::bench {
 
-/// Runs the products of passes of one sequence in the order of engine/forward.h, on inputs that
-/// norms and attention might have left: each input is normed and converted as there, with the same
-/// barriers between. The output matrix meets the last token alone.
+/// The products of passes of one sequence (engine::RunProducts), on inputs that norms and attention
+/// might have left. The output matrix meets the last token alone.
 class PassProducts {
  public:
   /// `model` outlives it. Error(kOutOfMemory).
   PassProducts(const engine::Model& model, kernels::Activations activations, size_t max_tokens);
 
-  /// Inputs as at first: what passes add to the residual stream must not grow without end.
-  void Reset();
+  /// From here on passes are of `tokens`, and inputs are as at first: what passes add to the
+  /// residual stream must not grow without end. Not inside a team.
+  void Reset(size_t tokens);
   /// Called by all workers. `weights`: the model's, or the same on other data.
-  void Run(const kernels::Worker& worker, const engine::Weights& weights, size_t tokens);
+  void Run(const kernels::Worker& worker, const engine::Weights& weights);
 
   /// [vocab], of the last Run.
-  const std::vector<float>& logits() const { return a_.logits; }
+  const std::vector<float>& logits() const { return activity_.logits; }
 
  private:
-  void Layer(const kernels::Worker& worker, const engine::LayerWeights& layer, size_t tokens);
-
   const engine::ModelConfig& config_;
   kernels::Activations activations_;
-  engine::Activity a_;
+  engine::Activity activity_;
+  engine::FlatBatch batch_;
 };
 
 /// Called by all workers: reads every matrix once with the widest loads, shared out as products

@@ -67,8 +67,8 @@ TEST_CASE("pass products: the same on the same weights elsewhere, and all weight
   PassProducts products(*model, kernels::Activations::kAuto, 20);
   kernels::Team team(2);
   const auto logits = [&](const engine::Weights& weights, size_t tokens) {
-    products.Reset();
-    team.Run([&](const kernels::Worker& worker) { products.Run(worker, weights, tokens); });
+    products.Reset(tokens);
+    team.Run([&](const kernels::Worker& worker) { products.Run(worker, weights); });
     return products.logits();
   };
   for (const size_t tokens : {size_t{1}, size_t{20}}) {

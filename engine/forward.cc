@@ -19,11 +19,12 @@ using kernels::Worker;
 /// The pass as one worker sees it.
 class Pass {
  public:
-  Pass(const Worker& worker, const Model& model, kernels::Activations activations,
-       const FlatBatch& batch, const KvTarget& kv, Activity& activity, const Probe* probe)
+  Pass(const Worker& worker, const ModelConfig& config, const Weights& weights,
+       kernels::Activations activations, const FlatBatch& batch, const KvTarget* kv,
+       Activity& activity, const Probe* probe)
       : worker_(worker),
-        config_(model.config()),
-        weights_(model.weights()),
+        config_(config),
+        weights_(weights),
         activations_(activations),
         batch_(batch),
         kv_(kv),
@@ -32,7 +33,7 @@ class Pass {
         probe_(probe) {}
 
   void Run() {
-    Embed();
+    if (!products_only()) Embed();
     Look(Step::kEmbedding, 0, a_.x, tokens_ * config_.dim);
     for (size_t i = 0; i < config_.layers; ++i) {
       AttentionBlock(weights_.layers[i], i);
@@ -44,6 +45,9 @@ class Pass {
   }
 
  private:
+  // Without K and V nothing that needs them runs, nor what else lies between the products.
+  bool products_only() const { return kv_ == nullptr; }
+
   // x[t] = c · E[token_t], and the angles of every position.
   void Embed() {
     const Range rows = worker_.Split(tokens_);
@@ -54,7 +58,7 @@ class Pass {
       if (config_.embedding_scale != 1) kernels::Scale(config_.embedding_scale, config_.dim, x);
       for (size_t r = 0; r < weights_.ropes.size(); ++r) {
         const RopeWeights& rope = weights_.ropes[r];
-        const std::span<const float> divisors = rope.DivisorsFor(kv_.context);
+        const std::span<const float> divisors = rope.DivisorsFor(kv_->context);
         kernels::RopeTable(batch_.positions[t], config_.rotary_dim, rope.base, DataOrNull(divisors),
                            rope.magnitude, Angles(r, t));
       }
@@ -64,7 +68,6 @@ class Pass {
 
   // x += W_o · softmax(cap(s · rope(q) · rope(K)ᵀ)) · V, with q, k, v = W · rms_norm(x) + b.
   void AttentionBlock(const LayerWeights& layer, size_t index) {
-    const LayerConfig& kind = config_.layer[index];
     AssignNormed(layer.attention_norm, std::array{&layer.q, &layer.k, &layer.v});
     const auto product = [](const Matrix& w, std::span<float> y, std::span<const float> bias) {
       return kernels::Projection{.w = &w, .y = y.data(), .bias = DataOrNull(bias)};
@@ -75,6 +78,15 @@ class Pass {
                    product(layer.v, a_.v, layer.v_bias)},
         a_.input);
     worker_.Sync();
+    if (!products_only()) Attend(layer, index);
+    Assign(a_.attention, config_.heads * config_.head_dim, std::array{&layer.attention_out});
+    AddProjection(layer.attention_out, a_.input, layer.attention_out_bias,
+                  layer.attention_post_norm);
+  }
+
+  // attention = softmax(cap(s · rope(q) · rope(K)ᵀ)) · V, from q, k, v as the products left them.
+  void Attend(const LayerWeights& layer, size_t index) {
+    const LayerConfig& kind = config_.layer[index];
     const size_t q_size = tokens_ * config_.heads * config_.head_dim;
     const size_t k_size = tokens_ * config_.kv_heads * config_.head_dim;
     Look(Step::kQuery, index, a_.q, q_size);
@@ -86,8 +98,8 @@ class Pass {
     Look(Step::kRotation, index, a_.q, q_size);
     Look(Step::kRotation, index, a_.k, k_size);
     kernels::AttentionArgs args;
-    args.layout = kv_.layout;
-    args.pool = kv_.pool;
+    args.layout = kv_->layout;
+    args.pool = kv_->pool;
     args.layer = index;
     args.heads = config_.heads;
     args.scale = config_.attention_scale;
@@ -102,9 +114,6 @@ class Pass {
     kernels::Attention(worker_, args, a_.q.data(), a_.attention.data());
     worker_.Sync();
     Look(Step::kAttention, index, a_.attention, q_size);
-    Assign(a_.attention, config_.heads * config_.head_dim, std::array{&layer.attention_out});
-    AddProjection(layer.attention_out, a_.input, layer.attention_out_bias,
-                  layer.attention_post_norm);
   }
 
   // x += W_down · (f(W_gate · h) ⊙ W_up · h), h = rms_norm(x).
@@ -130,7 +139,7 @@ class Pass {
                     activations_);
     kernels::MatMul(worker_, weights_.output, a_.input, a_.logits.data(), config_.vocab,
                     {.bias = DataOrNull(weights_.output_bias)});
-    if (config_.logit_soft_cap != 0) {
+    if (config_.logit_soft_cap != 0 && !products_only()) {
       worker_.Sync();
       const Range logits = worker_.Split(wanted * config_.vocab);
       kernels::SoftCap(config_.logit_soft_cap, logits.size(), &a_.logits[logits.begin]);
@@ -173,7 +182,7 @@ class Pass {
     kernels::MatMul(worker_, w, input, (normed ? a_.normed : a_.x).data(), config_.dim,
                     {.bias = DataOrNull(bias), .accumulate = !normed});
     worker_.Sync();
-    if (!normed) return;
+    if (!normed || products_only()) return;
     const Range rows = worker_.Split(tokens_);
     for (size_t t = rows.begin; t < rows.end; ++t) {
       float* y = &a_.normed[t * config_.dim];
@@ -209,7 +218,7 @@ class Pass {
   const Weights& weights_;
   const kernels::Activations activations_;
   const FlatBatch& batch_;
-  const KvTarget& kv_;
+  const KvTarget* const kv_;
   Activity& a_;
   const size_t tokens_;
   const Probe* const probe_;  // null but where somebody looks for a mistake
@@ -252,8 +261,13 @@ void RunForward(kernels::Team& team, const Model& model, kernels::Activations ac
                 const FlatBatch& batch, const KvTarget& kv, Activity& activity,
                 const Probe* probe) {
   team.Run([&](const Worker& worker) {
-    Pass(worker, model, activations, batch, kv, activity, probe).Run();
+    Pass(worker, model.config(), model.weights(), activations, batch, &kv, activity, probe).Run();
   });
+}
+
+void RunProducts(const Worker& worker, const ModelConfig& config, const Weights& weights,
+                 kernels::Activations activations, const FlatBatch& batch, Activity& activity) {
+  Pass(worker, config, weights, activations, batch, nullptr, activity, nullptr).Run();
 }
 
 }  // namespace crossover::engine

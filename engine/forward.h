@@ -68,4 +68,14 @@ void RunForward(kernels::Team& team, const Model& model, kernels::Activations ac
                 const FlatBatch& batch, const KvTarget& kv, Activity& activity,
                 const Probe* probe = nullptr);
 
+/// The same pass without all that lies between its matrix products (embedding, rotation, attention,
+/// norms of what a layer adds, the cap on logits): what the products alone cost. Each meets an
+/// input that is normed and converted as in the pass, in its order and with its barriers between;
+/// the inputs are what `activity` holds: x and attention, of which x changes. Called by all
+/// workers. `weights`: the model's, or matrices of the same shapes on other data. Of `batch` only
+/// the number of tokens and the wanted rows matter. Preconditions: activity has room for the
+/// tokens, and logits for the rows.
+void RunProducts(const kernels::Worker& worker, const ModelConfig& config, const Weights& weights,
+                 kernels::Activations activations, const FlatBatch& batch, Activity& activity);
+
 }  // namespace crossover::engine
