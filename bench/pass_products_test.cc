@@ -6,6 +6,7 @@
 #include <set>
 #include <vector>
 
+#include "base/data_path.h"
 #include "base/error.h"
 #include "bench/crossover_run.h"
 #include "bench/model.h"

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/data_path.h"
 #include "base/error.h"
 #include "base/output_file.h"
 #include "bench/system.h"

@@ -3,6 +3,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/data_path.h"
 #include "base/error.h"
 #include "bench/system.h"
 #include "tests/support/test_support.h"

@@ -9,14 +9,10 @@
 #include <array>
 #include <chrono>
 #include <cmath>
-#include <cstdlib>
 #include <fstream>
 #include <set>
 #include <utility>
 #include <vector>
-
-#include "base/error.h"
-#include "source_root.h"
 
 namespace crossover::bench {
 namespace {
@@ -119,28 +115,6 @@ bool ResetPeakRss() {
 std::string UtcTimestamp() {
   const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now));
-}
-
-fs::path DataPath(const std::string& relative) {
-  std::vector<fs::path> roots;
-  if (const char* data = std::getenv("CROSSOVER_DATA")) roots.emplace_back(data);
-  roots.push_back(ExecutablePath().parent_path().parent_path() / "share" / "crossover");
-  roots.emplace_back(CROSSOVER_SOURCE_ROOT);
-  std::string tried;
-  for (const fs::path& root : roots) {
-    if (fs::exists(root / relative)) return root / relative;
-    tried += (tried.empty() ? "" : ", ") + root.string();
-  }
-  throw Error(ErrorCode::kNotFound, fmt::format("{} is not under {}; CROSSOVER_DATA may name the "
-                                                "folder that holds it",
-                                                relative, tried));
-}
-
-fs::path ExecutablePath() {
-  std::error_code failed;
-  fs::path path = fs::read_symlink("/proc/self/exe", failed);
-  if (failed) throw Error(ErrorCode::kIo, "cannot read /proc/self/exe: " + failed.message());
-  return path;
 }
 
 }  // namespace crossover::bench

@@ -36,12 +36,4 @@ bool ResetPeakRss();
 /// Now, "2026-11-21T09:30:00Z".
 std::string UtcTimestamp();
 
-/// A file or folder that comes with the program, for example "models/reference-m.gguf": under
-/// $CROSSOVER_DATA, beside the executable as installed (../share/crossover), or in the source tree
-/// it was built from. Error(kNotFound) lists the places.
-std::filesystem::path DataPath(const std::string& relative);
-
-/// The running executable.
-std::filesystem::path ExecutablePath();
-
 }  // namespace crossover::bench

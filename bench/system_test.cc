@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "base/data_path.h"
 #include "base/error.h"
 #include "base/fingerprint.h"
 #include "base/output_file.h"

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "base/data_path.h"
 #include "base/error.h"
 #include "bench/system.h"
 #include "engine/mapped_file.h"

@@ -3,28 +3,13 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cstdlib>
 #include <string>
 
-#include "base/error.h"
-#include "source_root.h"
+#include "base/data_path.h"
 
 namespace crossover::evals {
 
-std::filesystem::path EmbeddedDirectory() {
-  const char* chosen = std::getenv("CROSSOVER_MODELS");
-  const std::filesystem::path directory =
-      chosen != nullptr ? std::filesystem::path(chosen)
-                        : std::filesystem::path(CROSSOVER_SOURCE_ROOT) / "models";
-  std::error_code ignored;
-  if (!std::filesystem::is_directory(directory, ignored)) {
-    throw Error(ErrorCode::kNotFound,
-                fmt::format("{}: no such directory; set CROSSOVER_MODELS to where the reference "
-                            "family's models/ lies",
-                            directory.string()));
-  }
-  return directory;
-}
+std::filesystem::path EmbeddedDirectory() { return DataPath("models"); }
 
 std::span<const std::string_view> EmbeddedMembers() {
   static constexpr std::array<std::string_view, 3> kMembers = {"xs", "s", "m"};

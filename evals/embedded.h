@@ -8,8 +8,7 @@
 
 namespace crossover::evals {
 
-/// The environment's CROSSOVER_MODELS, or models/ of the source tree this program was built from.
-/// Error(kNotFound) says so if it is not there.
+/// Error(kNotFound), which lists where it was looked for (base/data_path.h).
 std::filesystem::path EmbeddedDirectory();
 
 /// "xs", "s", "m", smallest first.

@@ -1,11 +1,13 @@
-// What `meson install` installs must be enough to build a program on: docs/example.cc, against the
-// shared and against the static library.
+// What `meson install` installs must be enough to build a program on (docs/example.cc, against the
+// shared and against the static library), and to run a study on.
 #include <fmt/format.h>
 
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <string>
 
+#include "base/output_file.h"
 #include "tests/support/subprocess.h"
 #include "tests/support/test_support.h"
 
@@ -20,23 +22,41 @@ std::string Environment(const char* name) {
   return value == nullptr ? std::string() : value;
 }
 
+struct Installed {
+  test::TemporaryDirectory directory;
+  std::string prefix;
+};
+
 ProcessResult Shell(const std::string& command) { return test::RunProcess({"sh", "-ec", command}); }
 
-TEST_CASE("an installed Crossover is enough to build the example on, shared and static") {
+/// An installed tree, or null with the test skipped.
+std::unique_ptr<Installed> Install() {
   const std::string build = Environment("CROSSOVER_BUILD_ROOT");
-  if (build.empty()) return test::Skip("a build with sanitizers installs no library");
+  if (build.empty()) {
+    test::Skip("a build with sanitizers installs no library");
+    return nullptr;
+  }
   for (const char* tool : {"meson", "pkg-config"}) {
     if (!Shell(fmt::format("command -v {}", tool)).ok()) {
-      return test::Skip(fmt::format("no {} here", tool));
+      test::Skip(fmt::format("no {} here", tool));
+      return nullptr;
     }
   }
-  const test::TemporaryDirectory directory;
-  const fs::path root = directory / "root";
+  auto installed = std::make_unique<Installed>();
+  const fs::path root = installed->directory / "root";
   const ProcessResult install =
       Shell(fmt::format("meson install -C '{}' --no-rebuild --destdir '{}'", build, root.string()));
   INFO(install.out << install.err);
   REQUIRE(install.ok());
-  const std::string prefix = root.string() + Environment("CROSSOVER_PREFIX");
+  installed->prefix = root.string() + Environment("CROSSOVER_PREFIX");
+  return installed;
+}
+
+TEST_CASE("an installed Crossover is enough to build the example on, shared and static") {
+  const auto installed = Install();
+  if (installed == nullptr) return;
+  const test::TemporaryDirectory& directory = installed->directory;
+  const std::string& prefix = installed->prefix;
   const std::string libraries = prefix + '/' + Environment("CROSSOVER_LIBDIR");
   CHECK(test::RunProcess({prefix + "/bin/crossover", "--version"}).ok());
 
@@ -61,6 +81,35 @@ TEST_CASE("an installed Crossover is enough to build the example on, shared and 
     CHECK(result.out.find("Once upon a time") != std::string::npos);
     CHECK(result.out.find("ln p( king)") != std::string::npos);
   }
+}
+
+// The source tree is still there, so that it must be shown where the files came from: what was
+// installed is changed, and the change shows.
+TEST_CASE("an installed Crossover studies the models and plans that were installed with it") {
+  const auto installed = Install();
+  if (installed == nullptr) return;
+  const std::string program = installed->prefix + "/bin/crossover";
+  const fs::path share = installed->prefix + "/share/crossover";
+  for (const char* file : {"models/heldout.txt", "models/reference-m.gguf",
+                           "models/tasks/facts.jsonl", "bench/plans/paper.json"}) {
+    CAPTURE(file);
+    CHECK(fs::exists(share / file));
+  }
+  WriteFile(share / "bench/plans/demo.json",
+            R"({"name": "installed", "models": ["embedded:xs"], "recipes": ["Q8_0"],)"
+            R"( "metrics": {"perplexity": {"text": "embedded:heldout", "chunks": 1}}})");
+  const std::string out = (installed->directory / "out").string();
+  const ProcessResult study = test::RunProcess({program, "study", "demo", "--out", out});
+  INFO(study.out << study.err);
+  REQUIRE(study.ok());
+  CHECK(test::CountLines(ReadFile(out + "/results.jsonl")) == 1);
+
+  WriteFile(share / "models/reference-xs.gguf", "no model");
+  const ProcessResult damaged = test::RunProcess({program, "study", "demo", "--out", out + "2"});
+  CHECK(damaged.exit_code == 1);
+  INFO(damaged.out << damaged.err);
+  CHECK(test::Contains(damaged.out + damaged.err + ReadFile(out + "2/results.jsonl"),
+                       (share / "models/reference-xs.gguf").string()));
 }
 
 }  // namespace

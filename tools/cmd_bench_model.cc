@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/data_path.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "bench/cell.h"
@@ -53,7 +54,7 @@ std::optional<uint64_t> PeakRss(const std::filesystem::path& model, const bench:
   metrics.speed = speed;
   const bench::MeasureStep step{.file = model, .settings = settings, .metrics = metrics};
   const auto child =
-      bench::RunChild(bench::ExecutablePath(), {bench::kCellCommand, bench::CellArgument(step)});
+      bench::RunChild(ExecutablePath(), {bench::kCellCommand, bench::CellArgument(step)});
   if (!child.ok()) throw Error(ErrorCode::kIo, model.string() + ": " + child.Failure());
   const auto result = nlohmann::json::parse(child.output).get<bench::Measurement>();
   return result.speed->peak_rss_bytes;

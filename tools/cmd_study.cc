@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/data_path.h"
 #include "base/error.h"
 #include "base/table.h"
 #include "bench/cell.h"
@@ -60,7 +61,7 @@ void Run(const StudyFlags& flags, const GlobalOptions& globals) {
   bench::CreateStudyFolder(flags.directory);
   const bench::StudyOptions options{.directory = flags.directory,
                                     .settings = globals.settings(),
-                                    .executable = bench::ExecutablePath(),
+                                    .executable = ExecutablePath(),
                                     .version = CROSSOVER_VERSION,
                                     .ranks = bench::JoinRanks(flags.directory),
                                     .quiet = globals.quiet};

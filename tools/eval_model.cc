@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/data_path.h"
 #include "base/error.h"
 #include "base/fingerprint.h"
 #include "bench/system.h"
@@ -20,9 +21,9 @@ namespace {
 
 // All that an answer's bits hang on besides the question. The number of threads does not count.
 std::string RunIdentity(const std::string& model, const GlobalOptions& globals, size_t context) {
-  return fmt::format("{}\n{}\n{} {} {} {} {}", FileIdentity(model),
-                     FileIdentity(bench::ExecutablePath()), kernels::SelectedIsa(),
-                     globals.activations, globals.kv_type, globals.weights, context);
+  return fmt::format("{}\n{}\n{} {} {} {} {}", FileIdentity(model), FileIdentity(ExecutablePath()),
+                     kernels::SelectedIsa(), globals.activations, globals.kv_type, globals.weights,
+                     context);
 }
 
 // Tokens of the longest sequence that the tasks make, as far as the model's context goes.
