@@ -3,7 +3,7 @@
 
 #include <filesystem>
 #include <string>
-#include <unordered_map>
+#include <map>
 #include <utility>
 
 #include "base/line_journal.h"
@@ -32,7 +32,7 @@ class AnswerJournal {
  private:
   LineJournal lines_;
   std::string run_;
-  std::unordered_map<std::string, Answer> answers_;
+  std::map<std::string, Answer> answers_;  // no hash table, whose slots a file could aim at
 };
 
 }  // namespace crossover::evals

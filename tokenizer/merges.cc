@@ -21,14 +21,12 @@ uint64_t PairOf(uint32_t left, uint32_t right) { return uint64_t{left} << 32 | r
 
 }  // namespace
 
-MergeTable::MergeTable(size_t count) : slots_(std::bit_ceil(count + count / 2 + 2)) {
-  shift_ = 64 - std::countr_zero(slots_.size());
-}
+MergeTable::MergeTable(size_t count, HashKey key)
+    : slots_(std::bit_ceil(count + count / 2 + 2)), key_(key) {}
 
 const MergeTable::Slot& MergeTable::Probe(uint64_t pair) const {
   const size_t mask = slots_.size() - 1;
-  // Fibonacci hashing: the high bits of the product mix both ids.
-  size_t index = ((pair ^ pair >> 29) * 0x9E3779B97F4A7C15) >> shift_;
+  size_t index = Home(pair);
   while (slots_[index].merge.rank != kNever && slots_[index].pair != pair) {
     index = (index + 1) & mask;
   }
@@ -42,6 +40,12 @@ void MergeTable::Insert(uint32_t left, uint32_t right, Merge merge) {
 
 MergeTable::Merge MergeTable::Find(uint32_t left, uint32_t right) const {
   return Probe(PairOf(left, right)).merge;
+}
+
+size_t MergeTable::Steps(uint32_t left, uint32_t right) const {
+  const uint64_t pair = PairOf(left, right);
+  const auto at = static_cast<size_t>(&Probe(pair) - slots_.data());
+  return 1 + ((at - Home(pair)) & (slots_.size() - 1));
 }
 
 void Merger::Run(std::vector<uint32_t>& symbols) {

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "tokenizer/hash_text.h"
+
 namespace crossover::tokenizer {
 
 /// (left, right) → the symbol they become and how early that happens; lower ranks first.
@@ -19,22 +21,27 @@ class MergeTable {
   };
 
   /// For at most `count` pairs.
-  explicit MergeTable(size_t count = 0);
+  explicit MergeTable(size_t count = 0, HashKey key = HashKey::OfProcess());
 
   /// The first entry for a pair stays; rank < kNever.
   void Insert(uint32_t left, uint32_t right, Merge merge);
   /// rank == kNever if the two never merge.
   Merge Find(uint32_t left, uint32_t right) const;
+  /// Slots that Find looks at.
+  size_t Steps(uint32_t left, uint32_t right) const;
 
  private:
   struct Slot {
     uint64_t pair = 0;
     Merge merge;
   };
+  size_t Home(uint64_t pair) const {
+    return MixWord(pair ^ key_.begin, key_) & (slots_.size() - 1);
+  }
   const Slot& Probe(uint64_t pair) const;
 
   std::vector<Slot> slots_;  // a power of two of them
-  int shift_ = 0;
+  HashKey key_;
 };
 
 /// Merges the adjacent pair of lowest rank, the leftmost among equals, until none is left. Holds

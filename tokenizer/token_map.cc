@@ -4,7 +4,7 @@
 
 namespace crossover::tokenizer {
 
-TokenMap::TokenMap(size_t count) : slots_(std::bit_ceil(2 * count + 2)) {}
+TokenMap::TokenMap(size_t count, HashKey key) : slots_(std::bit_ceil(2 * count + 2)), key_(key) {}
 
 const TokenMap::Slot& TokenMap::Probe(std::string_view text, uint64_t hash) const {
   const size_t mask = slots_.size() - 1;
@@ -18,7 +18,7 @@ const TokenMap::Slot& TokenMap::Probe(std::string_view text, uint64_t hash) cons
 }
 
 bool TokenMap::Insert(std::string_view text, uint32_t id) {
-  const uint64_t hash = HashText(text);
+  const uint64_t hash = HashText(text, key_);
   Slot& slot = const_cast<Slot&>(Probe(text, hash));
   if (slot.id != kNone) return false;
   slot = {hash, text.data(), static_cast<uint32_t>(text.size()), id};
@@ -35,6 +35,14 @@ void TokenMap::Grow() {
   }
 }
 
-uint32_t TokenMap::Find(std::string_view text) const { return Probe(text, HashText(text)).id; }
+uint32_t TokenMap::Find(std::string_view text) const {
+  return Probe(text, HashText(text, key_)).id;
+}
+
+size_t TokenMap::Steps(std::string_view text) const {
+  const uint64_t hash = HashText(text, key_);
+  const auto at = static_cast<size_t>(&Probe(text, hash) - slots_.data());
+  return 1 + ((at - hash) & (slots_.size() - 1));
+}
 
 }  // namespace crossover::tokenizer

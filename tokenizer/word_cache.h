@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tokenizer/token_map.h"
+#include "tokenizer/hash_text.h"
 
 namespace crossover::tokenizer {
 
@@ -23,7 +23,7 @@ class WordCache {
   template <typename Id, typename Function>
   void Append(std::string_view word, std::vector<Id>& out, Function&& encode) {
     if (word.size() > kMaxWordBytes) return encode();
-    Slot& slot = slots_[HashText(word) & (slots_.size() - 1)];
+    Slot& slot = slots_[HashText(word, key_) & (slots_.size() - 1)];
     if (slot.word == word && slot.count > 0) {
       const size_t before = out.size();
       out.resize(before + slot.count);
@@ -44,6 +44,7 @@ class WordCache {
     size_t begin = 0, count = 0;
   };
   std::vector<Slot> slots_;  // direct-mapped: a newer word takes the place
+  HashKey key_ = HashKey::OfProcess();
 };
 
 }  // namespace crossover::tokenizer
