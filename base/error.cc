@@ -1,28 +1,10 @@
 #include "base/error.h"
 
-#include <fmt/format.h>
+#include "base/visible_text.h"
 
 namespace crossover {
-namespace {
-
-std::string OneLine(std::string_view message) {
-  std::string line;
-  line.reserve(message.size());
-  for (const char c : message) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7F) {
-      line += fmt::format("\\x{:02x}", byte);
-    } else {
-      line += c;
-    }
-  }
-  return line;
-}
-
-}  // namespace
-
 Error::Error(ErrorCode code, std::string_view message)
-    : std::runtime_error(OneLine(message)), code_(code) {}
+    : std::runtime_error(VisibleText(message)), code_(code) {}
 
 std::string_view ErrorCodeName(ErrorCode code) {
   switch (code) {

@@ -1,15 +1,12 @@
 #include "base/table.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "base/visible_text.h"
 
 namespace crossover {
 namespace {
-
-// Every character we print is one column wide, so code points are columns.
-size_t DisplayWidth(const std::string& text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
 
 std::string Pad(const std::string& text, size_t width, Table::Align align) {
   const std::string space(width - std::min(width, DisplayWidth(text)), ' ');
@@ -21,7 +18,18 @@ void EndLine(std::string& out) {
   out += '\n';
 }
 
+std::vector<std::string> Visible(std::vector<std::string> cells) {
+  for (std::string& cell : cells) cell = VisibleText(cell);
+  return cells;
+}
+
 }  // namespace
+
+Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {
+  for (Column& column : columns_) column.title = VisibleText(column.title);
+}
+
+void Table::AddRow(std::vector<std::string> cells) { rows_.push_back(Visible(std::move(cells))); }
 
 std::vector<size_t> Table::Widths() const {
   std::vector<size_t> widths;

@@ -14,12 +14,12 @@ class Table {
     Align align = Align::kRight;
   };
 
-  explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
-  /// As many cells as columns.
-  void AddRow(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+  explicit Table(std::vector<Column> columns);
+  /// As many cells as columns; shown as VisibleText, for many hold a name out of a file.
+  void AddRow(std::vector<std::string> cells);
   /// A thin rule before the next row.
   void AddRule() { rows_.emplace_back(); }
-  std::string Text() const;  // aligned by display width (UTF-8)
+  std::string Text() const;  // aligned by display width
   std::string Markdown() const;
 
  private:

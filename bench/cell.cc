@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/output_file.h"
 #include "bench/child.h"
 #include "bench/crossover_run.h"
@@ -37,14 +38,14 @@ bool IsInRecipe(const std::filesystem::path& file, const quant::Recipe& recipe) 
 }
 
 json Quantize(const json& step) {
-  const std::filesystem::path source = step.at("source").get<std::string>();
+  const std::filesystem::path source = PathOfText(step.at("source").get<std::string>());
   const quant::Recipe& recipe = quant::FindRecipe(step.at("recipe").get<std::string>());
   if (IsInRecipe(source, recipe)) return {{"in_recipe", true}};
   const auto settings = step.at("settings").get<Settings>();
   engine::QuantizeOptions options;
   options.threads = settings.threads;
   const auto report =
-      engine::QuantizeFile(source, step.at("file").get<std::string>(), recipe, options);
+      engine::QuantizeFile(source, PathOfText(step.at("file").get<std::string>()), recipe, options);
   const auto fallbacks =
       std::count_if(report.tensors.begin(), report.tensors.end(),
                     [](const engine::QuantizedTensor& t) { return t.format != t.wanted; });
@@ -56,7 +57,7 @@ json Synthesize(const json& step) {
   if (const auto layers = step.at("layers").get<uint32_t>()) shape.layers = layers;
   const auto report =
       engine::SynthesizeFile(shape, quant::FindRecipe(step.at("recipe").get<std::string>()),
-                             step.at("file").get<std::string>(), {});
+                             PathOfText(step.at("file").get<std::string>()), {});
   return {{"seconds", report.seconds}, {"fallbacks", 0}};
 }
 
@@ -100,7 +101,7 @@ std::vector<TaskRecord> MeasureTasks(engine::Engine& engine, const tokenizer::To
 }
 
 json Measure(const json& step) {
-  const auto file = step.at("file").get<std::string>();
+  const auto file = PathOfText(step.at("file").get<std::string>());
   const auto settings = step.at("settings").get<Settings>();
   const auto metrics = step.at("metrics").get<Metrics>();
   Measurement measurement;
@@ -138,7 +139,7 @@ std::string Argument(const char* name, const Settings& settings, json step) {
   step["step"] = name;
   step["settings"] = settings;
   step["parent"] = getpid();
-  return step.dump();
+  return DumpJson(step);
 }
 
 }  // namespace
@@ -150,26 +151,26 @@ std::string CellArgument(const LimitsStep& step) {
 std::string CellArgument(const QuantizeStep& step) {
   return Argument(
       "quantize", step.settings,
-      {{"source", step.source.string()}, {"file", step.file.string()}, {"recipe", step.recipe}});
+      {{"source", PathText(step.source)}, {"file", PathText(step.file)}, {"recipe", step.recipe}});
 }
 
 std::string CellArgument(const SynthStep& step) {
   return Argument("synth", step.settings,
                   {{"shape", step.shape},
                    {"layers", step.layers},
-                   {"file", step.file.string()},
+                   {"file", PathText(step.file)},
                    {"recipe", step.recipe}});
 }
 
 std::string CellArgument(const MeasureStep& step) {
   return Argument(
       "measure", step.settings,
-      {{"file", step.file.string()}, {"metrics", step.metrics}, {"limits", step.limits}});
+      {{"file", PathText(step.file)}, {"metrics", step.metrics}, {"limits", step.limits}});
 }
 
 json RunCellStep(const std::string& argument) {
   try {
-    const json step = json::parse(argument);
+    const json step = ParseJson(argument, {.name = "the argument of a study's cell", .remedy = ""});
     DieWithParent(step.at("parent").get<int>());
     kernels::SelectIsa(step.at("settings").at("isa").get<std::string>());
     const auto name = step.at("step").get<std::string>();

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/fingerprint.h"
+#include "base/json.h"
 #include "base/output_file.h"
 #include "bench/machine_info.h"
 #include "bench/system.h"
@@ -41,7 +42,7 @@ std::filesystem::path MachineCachePath(const std::string& xdg_cache_home, const 
   const std::filesystem::path folder = xdg_cache_home.empty()
                                            ? std::filesystem::path(home) / ".cache"
                                            : std::filesystem::path(xdg_cache_home);
-  return folder / "crossover" / fmt::format("machine-{}.json", Fingerprint(KeyJson(key).dump()));
+  return folder / "crossover" / fmt::format("machine-{}.json", Fingerprint(DumpJson(KeyJson(key))));
 }
 
 std::optional<MachineLimits> ReadMachineCache(const std::filesystem::path& file,
@@ -49,7 +50,7 @@ std::optional<MachineLimits> ReadMachineCache(const std::filesystem::path& file,
   std::error_code failed;
   if (!std::filesystem::is_regular_file(file, failed)) return std::nullopt;
   try {
-    const nlohmann::json json = nlohmann::json::parse(ReadFile(file));
+    const nlohmann::json json = ParseJson(ReadFile(file), {.name = file.string()});
     if (json.at("key") != KeyJson(key)) return std::nullopt;
     return MachineFromJson(json.at("limits"));
   } catch (const nlohmann::json::exception&) {
@@ -62,7 +63,8 @@ std::optional<MachineLimits> ReadMachineCache(const std::filesystem::path& file,
 void WriteMachineCache(const std::filesystem::path& file, const MachineKey& key,
                        const MachineLimits& limits) {
   std::filesystem::create_directories(file.parent_path());
-  WriteFile(file, nlohmann::json{{"key", KeyJson(key)}, {"limits", MachineJson(limits)}}.dump());
+  const nlohmann::json json{{"key", KeyJson(key)}, {"limits", MachineJson(limits)}};
+  WriteFile(file, DumpJson(json));
 }
 
 }  // namespace crossover::bench

@@ -10,7 +10,9 @@
 
 #include "base/data_path.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/output_file.h"
+#include "base/visible_text.h"
 #include "bench/system.h"
 #include "engine/synth_shapes.h"
 #include "evals/embedded.h"
@@ -134,13 +136,13 @@ PlanModel ParseModel(const Node& node) {
   PlanModel model;
   if (!node.value().is_object()) {
     model.path = node.Path(EmbeddedModelPath);
-    model.name = model.path.stem().string();
+    model.name = VisibleText(model.path.stem().string());
   } else if (node.Find("synth")) {
     ParseShape(node, model);
   } else {
     node.CheckKeys({"name", "path"});
     model.path = node.At("path").Path(EmbeddedModelPath);
-    model.name = model.path.stem().string();
+    model.name = VisibleText(model.path.stem().string());
   }
   if (node.value().is_object() && node.Find("name")) model.name = node.At("name").Text();
   // The name becomes part of file names.
@@ -222,13 +224,9 @@ void CheckDistinct(const Node& node, const std::vector<T>& all, const Name& name
 }  // namespace
 
 Plan ParsePlan(std::string_view text, const fs::path& source) {
-  json value;
-  try {
-    value = json::parse(text);
-  } catch (const json::exception& error) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("{}: no JSON: {}", source.string(), error.what()));
-  }
+  const json value = ParseJson(text, {.name = source.string(),
+                                      .code = ErrorCode::kInvalidArgument,
+                                      .remedy = "expected a plan as docs/guide.md describes it"});
   const Node root(value, source, "");
   root.CheckKeys({"name", "about", "models", "recipes", "threads", "metrics", "keep_files"});
   Plan plan;
@@ -294,7 +292,7 @@ void AddModelFiles(const std::vector<std::string>& words, Plan& plan) {
       throw Error(ErrorCode::kNotFound,
                   fmt::format("--model {}: {} is not there", word, path.string()));
     }
-    const std::string name = named ? word.substr(0, equals) : path.stem().string();
+    const std::string name = named ? word.substr(0, equals) : VisibleText(path.stem().string());
     const auto found = std::find_if(plan.models.begin(), plan.models.end(),
                                     [&](const PlanModel& model) { return model.name == name; });
     if ((found != plan.models.end()) != named) {
@@ -320,11 +318,11 @@ void to_json(json& json, const Metrics& metrics) {
   json = json::object();
   if (const auto& m = metrics.perplexity) {
     json["perplexity"] = {
-        {"text", m->text.string()}, {"context", m->context}, {"chunks", m->chunks}};
+        {"text", PathText(m->text)}, {"context", m->context}, {"chunks", m->chunks}};
   }
   if (const auto& m = metrics.tasks) {
     json["tasks"] = {
-        {"directory", m->directory.string()}, {"names", m->names}, {"limit", m->limit}};
+        {"directory", PathText(m->directory)}, {"names", m->names}, {"limit", m->limit}};
   }
   if (const auto& m = metrics.speed) {
     json["speed"] = {
@@ -337,12 +335,12 @@ void from_json(const json& json, Metrics& metrics) {
   metrics = {};
   if (const auto it = json.find("perplexity"); it != json.end()) {
     metrics.perplexity =
-        PerplexityMetric{it->at("text").get<std::string>(), it->at("context").get<size_t>(),
-                         it->at("chunks").get<size_t>()};
+        PerplexityMetric{PathOfText(it->at("text").get<std::string>()),
+                         it->at("context").get<size_t>(), it->at("chunks").get<size_t>()};
   }
   if (const auto it = json.find("tasks"); it != json.end()) {
     metrics.tasks =
-        TasksMetric{it->at("directory").get<std::string>(),
+        TasksMetric{PathOfText(it->at("directory").get<std::string>()),
                     it->at("names").get<std::vector<std::string>>(), it->at("limit").get<size_t>()};
   }
   if (const auto it = json.find("speed"); it != json.end()) {

@@ -120,7 +120,7 @@ TEST_CASE("what is no JSON says so") {
     (void)ParsePlan("{\"name\": ", "some/plan.json");
     FAIL("parsed");
   } catch (const Error& error) {
-    CHECK(std::string(error.what()).find("some/plan.json: no JSON") == 0);
+    CHECK(std::string(error.what()).find("some/plan.json:1: not JSON") == 0);
   }
 }
 

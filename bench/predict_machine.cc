@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/output_file.h"
 #include "bench/predict.h"
 
@@ -82,7 +83,10 @@ bool Sane(const TimeModel& model) {
 PredictMachine MachineOfFile(const std::string& file) {
   PredictMachine machine{.name = file};
   try {
-    const json content = json::parse(ReadFile(file));
+    const json content = ParseJson(
+        ReadFile(file), {.name = file,
+                         .remedy = "write it with 'crossover bench machine --json' or 'crossover "
+                                   "bench crossover --json'"});
     if (content.contains("time_model")) {
       if (content.at("time_model").is_null())
         Corrupt(file, "too few cells were measured for a fit");

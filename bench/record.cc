@@ -92,7 +92,7 @@ void from_json(const json& in, Measurement& m) {
   in.at("isa").get_to(m.isa);
   if (const auto it = in.find("perplexity"); it != in.end()) {
     PerplexityRecord& p = m.perplexity.emplace();
-    p.ppl = it->at("ppl").get<double>();
+    p.ppl = Number(*it, "ppl");
     p.ppl_stderr = Number(*it, "ppl_stderr");
     it->at("tokens").get_to(p.tokens);
     it->at("chunks").get_to(p.chunks);
@@ -101,7 +101,7 @@ void from_json(const json& in, Measurement& m) {
   for (const json& task : in.at("tasks")) {
     m.tasks.push_back({.task = task.at("task").get<std::string>(),
                        .metric = task.at("metric").get<std::string>(),
-                       .value = task.at("value").get<double>(),
+                       .value = Number(task, "value"),
                        .standard_error = Number(task, "stderr"),
                        .n = task.at("n").get<size_t>()});
   }

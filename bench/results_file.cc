@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/output_file.h"
 #include "bench/record.h"
 
@@ -39,7 +40,10 @@ Parsed ParseLines(std::string_view text, const std::filesystem::path& path, size
     if (newline == std::string_view::npos) break;
     const std::string_view line = text.substr(parsed.whole_bytes, newline - parsed.whole_bytes);
     try {
-      if (!line.empty()) parsed.records.push_back(nlohmann::json::parse(line).get<CellRecord>());
+      const JsonSource source{.name = path.string(),
+                              .remedy = "no record of a study; remove the line or the file",
+                              .line = number};
+      if (!line.empty()) parsed.records.push_back(ParseJson(line, source).get<CellRecord>());
     } catch (const nlohmann::json::exception& error) {
       throw Error(ErrorCode::kCorruptFile,
                   fmt::format("{}:{}: no record of a study ({}); remove the line or the file",
@@ -121,8 +125,7 @@ void ResultsFile::Refresh() {
 
 void ResultsFile::Append(const CellRecord& record) {
   // A child's last words may be cut inside a character.
-  const std::string line =
-      nlohmann::json(record).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
+  const std::string line = DumpJson(nlohmann::json(record)) + '\n';
   Lock(F_WRLCK, kWriteLock, true);
   Refresh();
   const auto end = static_cast<off_t>(read_bytes_);

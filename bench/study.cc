@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/json.h"
 #include "bench/cell.h"
 #include "bench/child.h"
 #include "bench/machine_info.h"
@@ -121,10 +122,12 @@ class Study {
       record.error = fmt::format("{}: {}", what, child.Failure());
       return std::nullopt;
     }
-    json result = json::parse(child.output, nullptr, false);
-    if (!result.is_discarded()) return result;
-    record.error = fmt::format("{}: the cell's process wrote no result", what);
-    return std::nullopt;
+    try {
+      return ParseJson(child.output, {.name = what, .remedy = ""});
+    } catch (const Error&) {
+      record.error = fmt::format("{}: the cell's process wrote no result", what);
+      return std::nullopt;
+    }
   }
 
   std::optional<json> MakeFile(const StudyCell& cell, CellRecord& record) {

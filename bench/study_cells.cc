@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/fingerprint.h"
+#include "base/json.h"
 #include "base/output_file.h"
 #include "bench/machine_info.h"
 #include "bench/system.h"
@@ -38,7 +39,7 @@ std::string CellKey(const StudyCell& cell, const std::string& program) {
       inputs.push_back(FileIdentity(metric->directory / (name + ".jsonl")));
     }
   }
-  return Fingerprint(json{cell.name, inputs, cell.metrics, cell.settings, program}.dump());
+  return Fingerprint(DumpJson(json{cell.name, inputs, cell.metrics, cell.settings, program}));
 }
 
 engine::SynthShape Shape(const PlanModel& model) {

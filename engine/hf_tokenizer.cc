@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <map>
 #include <string_view>
 #include <utility>
@@ -112,7 +113,10 @@ void AddAddedTokens(const HfTokenizerFiles& files, Tokens& tokens) {
   for (const auto& [key, entry] : decoder->value().items()) {
     const JsonObject token(entry, fmt::format("{}: {}", decoder->name(), Quoted(key)));
     if (tokens.added.count(token.FindString("content").value_or("")) != 0) continue;
-    const json id = json::parse(key, nullptr, /*allow_exceptions=*/false);
+    uint64_t number = 0;
+    const auto [end, failed] = std::from_chars(key.data(), key.data() + key.size(), number);
+    const bool is_number = failed == std::errc() && end == key.data() + key.size();
+    const json id = is_number ? json(number) : json();
     AddToken(token, id, tokens);
   }
 }

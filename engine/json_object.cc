@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/output_file.h"
 #include "engine/gguf_cursor.h"
 
@@ -19,16 +20,8 @@ JsonObject JsonObject::Read(const std::filesystem::path& path) {
 }
 
 JsonObject JsonObject::Parse(std::string_view text, std::string name) {
-  try {
-    return {json::parse(text), std::move(name)};
-  } catch (const json::parse_error& error) {
-    throw Error(
-        ErrorCode::kCorruptFile,
-        fmt::format("{}: is no JSON from byte {} on; fetch the file again", name, error.byte));
-  } catch (const json::exception&) {  // a number that no type holds
-    throw Error(ErrorCode::kCorruptFile,
-                fmt::format("{}: holds a number out of range; fetch the file again", name));
-  }
+  json value = ParseJson(text, {.name = name});
+  return {std::move(value), std::move(name)};
 }
 
 JsonObject::JsonObject(json value, std::string name)

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "engine/gguf_cursor.h"
 #include "engine/json_object.h"
 
@@ -143,34 +144,6 @@ void CheckOverlaps(const SafetensorsMap& tensors, const std::string& path) {
   }
 }
 
-/// The header's object; a tensor that stands there twice is refused, where JSON takes the last.
-json ParseHeader(std::string_view text, const std::string& path) {
-  std::vector<std::string> seen;
-  const auto watch = [&](int depth, json::parse_event_t event, json& parsed) {
-    if (depth == 1 && event == json::parse_event_t::key) seen.push_back(parsed.get<std::string>());
-    return true;
-  };
-  json header;
-  try {
-    header = json::parse(text, watch);
-  } catch (const json::exception&) {
-    throw Error(
-        ErrorCode::kCorruptFile,
-        fmt::format("{}: the header is no JSON; the file is damaged: fetch it again", path));
-  }
-  if (!header.is_object()) {
-    throw Error(ErrorCode::kCorruptFile, fmt::format("{}: the header is no JSON object", path));
-  }
-  std::sort(seen.begin(), seen.end());
-  const auto twice = std::adjacent_find(seen.begin(), seen.end());
-  if (twice != seen.end()) {
-    throw Error(
-        ErrorCode::kCorruptFile,
-        fmt::format("{}: tensor {} stands there twice; the file is damaged", path, Quoted(*twice)));
-  }
-  return header;
-}
-
 /// A plain name of a file beside the index, so that an index cannot point elsewhere.
 bool IsPlainName(const std::string& name) {
   return !name.empty() && name != "." && name != ".." && name.find('/') == std::string::npos &&
@@ -212,14 +185,22 @@ SafetensorsMap ParseSafetensors(std::shared_ptr<const MappedFile> mapping) {
                             "file, or it was cut short: fetch it again",
                             length, cursor.remaining()));
   }
-  const json header = ParseHeader(cursor.ReadBytes(length, "the header"), path);
+  const std::string_view header = cursor.ReadBytes(length, "the header");
   SafetensorsMap tensors;
-  for (const auto& [name, description] : header.items()) {
-    if (name == "__metadata__") continue;
+  const JsonSource source{.name = path + ": header",
+                          .remedy = "the file is damaged: fetch it again"};
+  // Only what is asked of a tensor is kept: the values of a large header would take many times its
+  // bytes.
+  ForEachJsonMember(header, source, [&](const std::string& name, const json& description) {
+    if (name == "__metadata__") return;
     SafetensorsTensor tensor = TensorReader(*mapping, name, description).Read(cursor.offset());
     tensor.file = mapping;
-    tensors.emplace(name, std::move(tensor));
-  }
+    if (!tensors.emplace(name, std::move(tensor)).second) {
+      throw Error(
+          ErrorCode::kCorruptFile,
+          fmt::format("{}: tensor {} stands there twice; the file is damaged", path, Quoted(name)));
+    }
+  });
   CheckOverlaps(tensors, path);
   return tensors;
 }

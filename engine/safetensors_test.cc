@@ -80,7 +80,7 @@ TEST_CASE("safetensors: what a header must not say") {
   };
   const Case cases[] = {
       {R"([1])", "no JSON object"},
-      {R"({"a":)", "no JSON"},
+      {R"({"a":)", "not JSON"},
       {R"({"a":5})", "'a' is not described"},
       {R"({"a":{"shape":[1],"data_offsets":[0,4]}})", "'a' has no dtype"},
       {R"({"a":{"dtype":7,"shape":[1],"data_offsets":[0,4]}})", "'a' has no text as dtype"},

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/fingerprint.h"
+#include "base/json.h"
 
 namespace crossover::evals {
 namespace {
@@ -15,7 +16,7 @@ using nlohmann::json;
 constexpr std::string_view kLineBegin = "{\"generated\":";
 
 std::pair<std::string, Answer> Parsed(const std::string& line) {
-  const json object = json::parse(line);
+  const json object = ParseJson(line, {});
   Answer answer;
   object.at("log_likelihood").get_to(answer.log_likelihood);
   object.at("greedy").get_to(answer.greedy);
@@ -39,6 +40,8 @@ AnswerJournal::AnswerJournal(const std::filesystem::path& path) : lines_(path) {
       answers_.insert(Parsed(line));
     } catch (const json::exception&) {
       fail(number);
+    } catch (const Error&) {
+      fail(number);
     }
   }
   // Another file's only line must not be taken for a line that was cut off.
@@ -61,8 +64,7 @@ void AnswerJournal::Keep(const std::string& key, const Answer& answer) {
                      {"log_likelihood", answer.log_likelihood},
                      {"greedy", answer.greedy},
                      {"generated", answer.generated}};
-  lines_.Append(line.dump(-1, ' ', false, json::error_handler_t::replace),
-                LineJournal::Durable::kAgainstKill);
+  lines_.Append(DumpJson(line), LineJournal::Durable::kAgainstKill);
   answers_.emplace(key, answer);
 }
 

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/json.h"
 #include "evals/multiple_choice.h"
 #include "evals/rolling.h"
 
@@ -11,9 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-std::string Dump(const json& request) {
-  return request.dump(-1, ' ', false, json::error_handler_t::replace);
-}
+std::string Dump(const json& request) { return DumpJson(request); }
 
 // The answers to all items: those that the journal holds from there, the others by
 // score(the items that are left, options). `request(item)` is all that was asked.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/output_file.h"
 #include "evals/bzip2.h"
 #include "evals/gzip.h"
@@ -37,15 +38,11 @@ std::vector<std::string_view> SplitLines(std::string_view text) {
 }
 
 LocatedRecord ParseObject(std::string_view text, size_t line, std::string_view source) {
-  LocatedRecord record{{}, line};
-  try {
-    record.fields = Record::parse(text);
-  } catch (const Record::exception& error) {
-    const size_t byte = StoppedAt(error);
-    const std::string_view before = text.substr(0, std::min(byte, text.size()));
-    FailAt(source, line + CountLines(before),
-           fmt::format("not JSON (byte {} of the object); expected an object of fields", byte));
-  }
+  const JsonSource described{.name = std::string(source),
+                             .code = ErrorCode::kInvalidArgument,
+                             .remedy = "expected an object of fields",
+                             .line = line};
+  LocatedRecord record{ParseOrderedJson(text, described, RepeatedKeys::kLastWins), line};
   if (!record.fields.is_object()) FailAt(source, line, "expected a JSON object of fields");
   return record;
 }
@@ -215,11 +212,6 @@ void AddBeside(const std::filesystem::path& path, const std::string& field, Reco
 }
 
 }  // namespace
-
-size_t StoppedAt(const nlohmann::json::exception& error) {
-  const auto* parse_error = dynamic_cast<const nlohmann::json::parse_error*>(&error);
-  return parse_error != nullptr ? parse_error->byte : 0;
-}
 
 void FailAt(std::string_view source, size_t line, std::string_view what) {
   throw Error(ErrorCode::kInvalidArgument, fmt::format("{}:{}: {}", source, line, what));

@@ -11,7 +11,8 @@
 
 namespace crossover::evals {
 
-/// Keeps the order of an object's keys: some sets (TruthfulQA) put answers there.
+/// Keeps the order of an object's keys: some sets (TruthfulQA) put answers there. Of a key that
+/// stands twice the last value counts, as in Python.
 using Record = nlohmann::ordered_json;
 
 struct LocatedRecord {
@@ -40,10 +41,6 @@ std::vector<LocatedRecord> ParseRecords(std::string_view text, const DataFormat&
 /// Reads DIRECTORY/FILE, unpacked first where it ends in .bz2 or .gz, and the files beside it.
 std::vector<LocatedRecord> ReadRecords(const std::filesystem::path& directory,
                                        const std::string& file, const DataFormat& format);
-
-/// The byte at which parsing stopped, from 1; 0 where the library does not say (a number too
-/// large).
-size_t StoppedAt(const nlohmann::json::exception& error);
 
 /// Error(kInvalidArgument): "source:line: what".
 [[noreturn]] void FailAt(std::string_view source, size_t line, std::string_view what);

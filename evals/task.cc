@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/output_file.h"
 #include "evals/data_file.h"
 
@@ -37,12 +38,11 @@ struct Line {
 };
 
 Line ParseLine(std::string_view text, std::string_view source, size_t number) {
-  Line line{source, number, {}};
-  try {
-    line.json = Json::parse(text);
-  } catch (const Json::exception& error) {
-    line.Fail(fmt::format("not JSON (column {}); expected {}", StoppedAt(error), kShapes));
-  }
+  const JsonSource described{.name = std::string(source),
+                             .code = ErrorCode::kInvalidArgument,
+                             .remedy = fmt::format("expected {}", kShapes),
+                             .line = number};
+  Line line{source, number, ParseJson(text, described)};
   if (!line.json.is_object()) line.Fail(fmt::format("expected an object {}", kShapes));
   return line;
 }

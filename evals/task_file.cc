@@ -8,6 +8,7 @@
 #include <initializer_list>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/output_file.h"
 #include "evals/answer_reader.h"
 #include "evals/shipped_tasks.h"
@@ -339,15 +340,10 @@ std::vector<TaskFile::Column> TaskFile::columns() const {
 }
 
 TaskFile ParseTaskFile(std::string_view json, std::string_view source) {
-  Record parsed;
-  try {
-    parsed = Record::parse(json);
-  } catch (const Record::exception& error) {
-    const std::string_view before = json.substr(0, std::min(StoppedAt(error), json.size()));
-    FailAt(source, 1 + static_cast<size_t>(std::count(before.begin(), before.end(), '\n')),
-           "not JSON; expected a task as docs/tasks.md describes it");
-  }
-  return Parse(parsed, std::string(source));
+  const JsonSource described{.name = std::string(source),
+                             .code = ErrorCode::kInvalidArgument,
+                             .remedy = "expected a task as docs/tasks.md describes it"};
+  return Parse(ParseOrderedJson(json, described), described.name);
 }
 
 std::optional<TaskFile> FindTaskFile(const std::string& name) {

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "evals/text_filter.h"
 
 namespace crossover::evals {
@@ -37,7 +38,7 @@ const Record* Step(const Record& at, const std::string& name) {
 
 std::string FieldText(const Record& value, std::string_view path) {
   if (value.is_string()) return value.get<std::string>();
-  if (value.is_number() || value.is_boolean()) return value.dump();
+  if (value.is_number() || value.is_boolean()) return DumpJson(value);
   Fail(fmt::format("expected a text or number in the field \"{}\", found {}", path,
                    value.type_name()));
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "base/progress.h"
 #include "bench/crossover_run.h"
 #include "bench/machine_info.h"
@@ -55,7 +56,7 @@ void Run(BenchCrossoverFlags& flags, const GlobalOptions& globals) {
     }
   }
   if (globals.json) {
-    fmt::print("{}\n", Json(models).dump(2));
+    fmt::print("{}\n", DumpJson(Json(models), 2));
     return;
   }
   if (flags.csv) {

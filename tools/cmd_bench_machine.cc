@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/progress.h"
 #include "bench/machine.h"
 #include "bench/machine_cache.h"
@@ -66,7 +67,7 @@ void Run(const BenchMachineFlags& flags, const GlobalOptions& globals) {
   if (globals.json) {
     nlohmann::json json = bench::MachineJson(limits);
     json["cached"] = cached;
-    fmt::print("{}\n", json.dump(2));
+    fmt::print("{}\n", DumpJson(json, 2));
   } else if (flags.csv) {
     fmt::print("{}", bench::MachineCsv(limits));
   } else {

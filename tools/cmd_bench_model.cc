@@ -9,6 +9,7 @@
 
 #include "base/data_path.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/progress.h"
 #include "bench/cell.h"
 #include "bench/child.h"
@@ -39,7 +40,7 @@ void RunSharedPrefix(const BenchModelFlags& flags, const GlobalOptions& globals)
     results.push_back(bench::BenchSharedPrefix(model, globals.settings(), metric));
   }
   if (globals.json) {
-    fmt::print("{}\n", bench::SharedPrefixJson(results).dump(2));
+    fmt::print("{}\n", DumpJson(bench::SharedPrefixJson(results), 2));
   } else {
     fmt::print("{}", bench::SharedPrefixTable(results));
   }
@@ -56,7 +57,8 @@ std::optional<uint64_t> PeakRss(const std::filesystem::path& model, const bench:
   const auto child =
       bench::RunChild(ExecutablePath(), {bench::kCellCommand, bench::CellArgument(step)});
   if (!child.ok()) throw Error(ErrorCode::kIo, model.string() + ": " + child.Failure());
-  const auto result = nlohmann::json::parse(child.output).get<bench::Measurement>();
+  const auto result =
+      ParseJson(child.output, {.name = "the measuring process"}).get<bench::Measurement>();
   return result.speed->peak_rss_bytes;
 }
 
@@ -77,7 +79,7 @@ void Run(BenchModelFlags& flags, const GlobalOptions& globals) {
     results[i].peak_rss_bytes = PeakRss(paths[i], settings, flags.speed);
   }
   if (globals.json) {
-    fmt::print("{}\n", bench::BenchJson(results).dump(2));
+    fmt::print("{}\n", DumpJson(bench::BenchJson(results), 2));
     return;
   }
   fmt::print(

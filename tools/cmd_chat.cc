@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/json.h"
 #include "base/output_file.h"
 #include "engine/chat.h"
 #include "tools/command.h"
@@ -125,7 +126,7 @@ class Conversation {
                               {"prefill_tok_s", answer.prefill_rate()},
                               {"decode_tok_s", answer.decode_rate()},
                               {"ttft_ms", answer.first_token_seconds * 1e3}};
-    fmt::print("{}\n", json.dump());
+    fmt::print("{}\n", DumpJson(json));
     std::fflush(stdout);
   }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/output_file.h"
 #include "base/progress.h"
 #include "engine/engine.h"
@@ -61,9 +62,7 @@ json ToJson(const engine::GenerateResult& result) {
 }
 
 // What --file holds need not be UTF-8.
-void Print(const json& value) {
-  fmt::print("{}\n", value.dump(2, ' ', false, json::error_handler_t::replace));
-}
+void Print(const json& value) { fmt::print("{}\n", DumpJson(value, 2)); }
 
 class Runner {
  public:

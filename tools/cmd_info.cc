@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/table.h"
 #include "bench/text.h"
 #include "engine/model.h"
@@ -270,9 +271,7 @@ void Run(const InfoFlags& flags, const GlobalOptions& globals) {
   if (flags.machine) return PrintMachine(globals);
   const Subject subject = Load(flags.model, globals.load_mode());
   if (!globals.json) return PrintModel(subject, globals, flags.tensors);
-  fmt::print(
-      "{}\n",
-      ModelJson(subject, globals).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  fmt::print("{}\n", DumpJson(ModelJson(subject, globals), 2));
 }
 
 }  // namespace

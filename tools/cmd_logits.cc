@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/output_file.h"
 #include "tools/command.h"
 #include "tools/token_ids.h"
@@ -63,8 +64,8 @@ void Run(const LogitsFlags& flags, const GlobalOptions& globals) {
 
   const size_t vocab = model->config().vocab;
   if (globals.json) {
-    fmt::print("{}\n",
-               nlohmann::json{{"rows", flags.last}, {"vocab", vocab}, {"out", flags.out}}.dump(2));
+    const nlohmann::json json{{"rows", flags.last}, {"vocab", vocab}, {"out", flags.out}};
+    fmt::print("{}\n", DumpJson(json, 2));
   } else if (!globals.quiet) {
     fmt::print(stderr, "{} rows × {} logits, float32, in {}\n", flags.last, vocab, flags.out);
   }

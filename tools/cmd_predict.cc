@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/table.h"
 #include "bench/predict.h"
 #include "bench/text.h"
@@ -111,7 +112,7 @@ void List(const GlobalOptions& globals) {
     sources += fmt::format("{}: {}\n", machine.name, machine.source);
   }
   if (globals.json) {
-    fmt::print("{}\n", rows.dump(2));
+    fmt::print("{}\n", DumpJson(rows, 2));
   } else {
     fmt::print("{}\n{}", table.Text(), sources);
   }
@@ -122,7 +123,7 @@ void Run(const PredictFlags& flags, const GlobalOptions& globals) {
   const bench::PredictMachine machine = Machine(flags);
   const auto predictions = bench::Predict(machine, Models(flags.words), flags.tests);
   if (globals.json) {
-    fmt::print("{}\n", bench::PredictJson(machine, predictions).dump(2));
+    fmt::print("{}\n", DumpJson(bench::PredictJson(machine, predictions), 2));
   } else {
     fmt::print("{}", flags.csv ? bench::PredictCsv(machine, predictions)
                                : bench::PredictTable(machine, predictions));

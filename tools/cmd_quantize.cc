@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/progress.h"
 #include "base/table.h"
 #include "bench/text.h"
@@ -75,7 +76,7 @@ void PrintJson(const engine::QuantizeReport& report, const quant::Recipe& recipe
                                {"rmse", tensor.rmse},
                                {"relative_rmse", tensor.relative_rmse}});
   }
-  fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  fmt::print("{}\n", DumpJson(json, 2));
 }
 
 // Σ over the tensors of a row: errors add up as squares, weighed by the number of weights.

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "bench/report.h"
 #include "tools/command.h"
 
@@ -25,7 +26,7 @@ void Run(const std::string& directory, const GlobalOptions& globals) {
                               {"csv", report.csv.string()},
                               {"more", Names(report.more)},
                               {"findings", report.findings}};
-    fmt::print("{}\n", json.dump(2));
+    fmt::print("{}\n", DumpJson(json, 2));
     return;
   }
   fmt::print("{}\n{}\n\n{}\n{}\n", report.table, report.findings, report.html.string(),

@@ -8,6 +8,7 @@
 
 #include "base/data_path.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/table.h"
 #include "bench/cell.h"
 #include "bench/ranks.h"
@@ -33,7 +34,7 @@ void List(bool as_json) {
     table.AddRow({plan.name, std::to_string(plan.cells), plan.about});
     json.push_back({{"plan", plan.name}, {"cells", plan.cells}, {"about", plan.about}});
   }
-  fmt::print("{}", as_json ? json.dump(2) + "\n" : table.Text());
+  fmt::print("{}", as_json ? DumpJson(json, 2) + "\n" : table.Text());
 }
 
 void Print(const bench::StudySummary& summary, const bench::Ranks& ranks,
@@ -43,7 +44,7 @@ void Print(const bench::StudySummary& summary, const bench::Ranks& ranks,
                               {"skipped", summary.skipped}, {"failed", summary.failed},
                               {"others", summary.others},   {"rank", ranks.rank},
                               {"ranks", ranks.size},        {"results", results}};
-    fmt::print("{}\n", json.dump(2));
+    fmt::print("{}\n", DumpJson(json, 2));
     return;
   }
   const std::string others = ranks.alone()
@@ -81,8 +82,7 @@ void AddStudyCell(CLI::App& app) {
   command->add_option("step", *argument)->required();
   command->callback([argument] {
     // What a model's metadata says may be no UTF-8.
-    fmt::print("{}\n", bench::RunCellStep(*argument).dump(
-                           -1, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", DumpJson(bench::RunCellStep(*argument)));
   });
 }
 

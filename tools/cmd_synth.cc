@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/progress.h"
 #include "base/table.h"
 #include "bench/text.h"
@@ -48,7 +49,7 @@ void ListJson() {
                     {"vocab", shape.vocabulary},
                     {"tied", shape.tied}});
   }
-  fmt::print("{}\n", json.dump(2));
+  fmt::print("{}\n", DumpJson(json, 2));
 }
 
 void ListTable() {
@@ -100,7 +101,7 @@ void Run(const SynthFlags& flags, const GlobalOptions& globals) {
                               {"file_bytes", report.file_bytes},
                               {"effective_bpw", report.effective_bpw},
                               {"seconds", report.seconds}};
-    fmt::print("{}\n", json.dump(2));
+    fmt::print("{}\n", DumpJson(json, 2));
   } else {
     fmt::print(
         "{}: {} with random weights (seed {}), {} parameters, {}, {:.4f} effective bits per "

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/output_file.h"
 #include "engine/gguf.h"
 #include "engine/load_tokenizer.h"
@@ -40,9 +41,7 @@ std::string ReadStandardInput() {
 }
 
 /// Any bytes as a JSON string: what is no UTF-8 (half a character) becomes U+FFFD.
-std::string Quoted(const std::string& text) {
-  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
+std::string Quoted(const std::string& text) { return DumpJson(nlohmann::json(text)); }
 
 void Print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
@@ -55,7 +54,7 @@ void PrintIds(const Tokenizer& tokenizer, const std::vector<TokenId>& ids,
   if (json) {
     nlohmann::ordered_json out{{"ids", ids}, {"count", ids.size()}};
     if (flags.pieces) out["pieces"] = pieces;
-    Print(out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    Print(DumpJson(out) + "\n");
   } else if (flags.pieces) {
     for (size_t i = 0; i < ids.size(); ++i) {
       Print(fmt::format("{:>8}  {}\n", ids[i], Quoted(pieces[i])));

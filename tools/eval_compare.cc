@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/json.h"
 #include "base/table.h"
 #include "evals/compare.h"
 
@@ -123,7 +124,7 @@ void PrintEvalComparison(const std::vector<EvalRow>& rows, EvalOutput output) {
   if (output == EvalOutput::kJson) {
     nlohmann::json json = {{"results", EvalJson(rows)}, {"compare", nlohmann::json::array()}};
     for (const Comparison& c : comparisons) json["compare"].push_back(ToJson(c));
-    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", DumpJson(json, 2));
   } else if (output == EvalOutput::kCsv) {
     PrintEvalCsv(rows);
     PrintCsv(comparisons);

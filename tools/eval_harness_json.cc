@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/error.h"
+#include "base/json.h"
 #include "base/output_file.h"
 #include "evals/example_sampler.h"
 
@@ -33,8 +35,14 @@ const char* OutputType(evals::RequestKind kind) {
 
 // "3.0" as the number it is in the harness's files.
 Json Version(const std::string& version) {
-  const Json parsed = Json::parse(version, nullptr, /*allow_exceptions=*/false);
-  return parsed.is_number() ? parsed : version.empty() ? Json("n/a") : Json(version);
+  if (version.empty()) return "n/a";
+  try {
+    const Json parsed = ParseOrderedJson(version, {.name = "version"});
+    if (parsed.is_number()) return parsed;
+  } catch (const Error&) {
+    // A text, then.
+  }
+  return version;
 }
 
 Json Config(const evals::TaskFile& task, const std::string& name, size_t fewshot) {
@@ -72,9 +80,7 @@ class Writer {
     AddRun();
   }
 
-  std::string Text() const {
-    return json_.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-  }
+  std::string Text() const { return DumpJson(json_, 2) + "\n"; }
 
  private:
   void AddTask(const PlainTask& task) {

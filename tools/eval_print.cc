@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/table.h"
 
 namespace crossover::tools {
@@ -42,7 +43,7 @@ nlohmann::json EvalJson(const std::vector<EvalRow>& rows) {
 
 void PrintEvalJson(const std::vector<EvalRow>& rows) {
   // A file's name need not be UTF-8.
-  fmt::print("{}\n", EvalJson(rows).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  fmt::print("{}\n", DumpJson(EvalJson(rows), 2));
 }
 
 void PrintEvalCsv(const std::vector<EvalRow>& rows) {

@@ -1,5 +1,7 @@
 #include "tools/eval_samples.h"
 
+#include "base/json.h"
+
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -7,9 +9,7 @@
 namespace crossover::tools {
 namespace {
 
-std::string Line(const nlohmann::json& json) {
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-}
+std::string Line(const nlohmann::json& json) { return DumpJson(json) + "\n"; }
 
 // The index of the right choice, or what should be said.
 std::string Target(const evals::TaskFile& task, const evals::Question& question) {

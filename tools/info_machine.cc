@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/json.h"
 #include "base/table.h"
 #include "bench/machine_info.h"
 #include "kernels/choice.h"
@@ -121,7 +122,7 @@ void PrintJson(const GlobalOptions& globals) {
                                {"reason", use.reason}});
   }
   json["bandwidth_source"] = kBandwidthSource;
-  fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  fmt::print("{}\n", DumpJson(json, 2));
 }
 
 std::string CachesText(const bench::MachineInfo& machine) {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/table.h"
 
 namespace crossover::tools {
@@ -127,7 +128,7 @@ std::string FileName(const std::string& path) {
 
 void PrintPerplexity(const PerplexityResult& result, bool json) {
   if (json) {
-    fmt::print("{}\n", ToJson(result).dump(2));
+    fmt::print("{}\n", DumpJson(ToJson(result), 2));
     return;
   }
   Figures figures;
@@ -138,7 +139,7 @@ void PrintPerplexity(const PerplexityResult& result, bool json) {
 
 void PrintKlDivergence(const KlDivergenceResult& result, bool json) {
   if (json) {
-    fmt::print("{}\n", ToJson(result).dump(2));
+    fmt::print("{}\n", DumpJson(ToJson(result), 2));
     return;
   }
   Figures figures;
@@ -168,7 +169,7 @@ void PrintPerplexities(const std::vector<ModelPerplexity>& results, bool json) {
       entry["base"] = results[0].model;
       Add(entry, ComparePerplexity(results[i].result, base));
     }
-    fmt::print("{}\n", list.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", DumpJson(list, 2));
     return;
   }
   Table table({{"model", Table::Align::kLeft},
