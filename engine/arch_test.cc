@@ -14,6 +14,7 @@
 #include "engine/engine.h"
 #include "engine/gguf_writer.h"
 #include "engine/model.h"
+#include "kernels/team.h"
 #include "tests/support/test_support.h"
 
 namespace crossover::engine {
@@ -93,6 +94,41 @@ using test::Contains;
 
 const std::vector<std::string> kOneOfEach{"tiny-llama3",    "tiny-qwen2",  "tiny-qwen3",
                                           "tiny-phi3-long", "tiny-gemma2", "tiny-gemma3"};
+
+TEST_CASE("arch: a width beyond what buffers hold is refused, whatever else the file says") {
+  constexpr uint64_t kWidest = kernels::Team::kScratchBytes / sizeof(float);
+  struct Case {
+    const char* key;
+    uint64_t value;
+    const char* limit;
+  };
+  const Case cases[] = {
+      {"embedding_length", kWidest + 1, "524288"},
+      {"embedding_length", 1 << 20, "524288"},
+      {"attention.key_length", 1026, "1024"},
+      {"attention.head_count", 1 << 27, "1073741824"},
+      {"attention.head_count", uint64_t{1} << 31, "1073741824"},
+      {"feed_forward_length", (uint64_t{1} << 30) + 1, "1073741824"},
+      {"context_length", (uint64_t{1} << 30) + 1, "1073741824"},
+      {"block_count", 1 << 20, "tensors"},
+  };
+  for (const std::string name : {"tiny-llama", "tiny-gemma3", "tiny-phi3-long"}) {
+    for (const Case& c : cases) {
+      Edited file(name);
+      file.Set(c.key, Uint(c.value));
+      const std::string refusal = file.Refusal();
+      CAPTURE(name);
+      CAPTURE(refusal);
+      CHECK(Contains(refusal, c.key));
+      CHECK(Contains(refusal, c.limit));
+      CHECK(Contains(refusal, "edited.gguf"));
+    }
+    // The widest that buffers hold is only wrong for these tensors.
+    Edited widest(name);
+    widest.Set("embedding_length", Uint(kWidest));
+    CHECK(Contains(widest.Refusal(), "token_embd.weight has shape"));
+  }
+}
 
 TEST_CASE("arch: a missing tensor is named, unless the model can do without") {
   for (const std::string& name : kOneOfEach) {

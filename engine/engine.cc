@@ -15,6 +15,8 @@ namespace {
 
 constexpr size_t kMaxThreads = 1024;
 constexpr size_t kMaxBatch = size_t{1} << 20;
+// Positions go through 32-bit integers in attention.
+constexpr size_t kMaxContext = size_t{1} << 30;
 
 [[noreturn]] void Invalid(const std::string& message) {
   throw Error(ErrorCode::kInvalidArgument, message);
@@ -29,6 +31,10 @@ void CheckOptions(const EngineOptions& options) {
   }
   if (options.page_tokens == 0 || options.page_tokens > kMaxBatch) {
     Invalid(fmt::format("KV pages of {} tokens: ask for 1 to {}", options.page_tokens, kMaxBatch));
+  }
+  if (options.kv_capacity > kMaxContext) {
+    Invalid(
+        fmt::format("a KV cache of {} tokens: ask for up to {}", options.kv_capacity, kMaxContext));
   }
 }
 
@@ -50,6 +56,14 @@ kernels::KvLayout MakeLayout(const ModelConfig& config, const EngineOptions& opt
   layout.kv_heads = config.kv_heads;
   layout.head_dim = config.head_dim;
   layout.page_tokens = options.page_tokens;
+  size_t bytes = layout.page_tokens * layout.row_bytes();  // far below 2^64
+  for (const size_t factor : {size_t{2}, layout.kv_heads, layout.layers}) {
+    if (!__builtin_mul_overflow(bytes, factor, &bytes)) continue;
+    throw Error(ErrorCode::kOutOfMemory,
+                fmt::format("no memory for KV pages of {} tokens in {} layers of {} heads; ask for "
+                            "smaller pages",
+                            layout.page_tokens, layout.layers, layout.kv_heads));
+  }
   return layout;
 }
 

@@ -12,6 +12,8 @@
 
 #include "base/error.h"
 #include "engine/gguf_cursor.h"
+#include "engine/model_limits.h"
+#include "kernels/attention.h"
 
 namespace crossover::engine {
 namespace {
@@ -139,6 +141,10 @@ HfConfig ReadHfConfig(const JsonObject& config) {
   }
   out.layers = Size(config, "num_hidden_layers");
   out.dim = Size(config, "hidden_size");
+  if (out.dim > kMaxModelWidth) {
+    config.Fail("hidden_size",
+                fmt::format("is {}; rows of up to {} can be run", out.dim, kMaxModelWidth));
+  }
   out.ffn_dim = Size(config, "intermediate_size");
   out.heads = Size(config, "num_attention_heads");
   out.kv_heads =
@@ -148,6 +154,10 @@ HfConfig ReadHfConfig(const JsonObject& config) {
                 fmt::format("is {}, no multiple of the {} heads", out.dim, out.heads));
   }
   out.head_dim = config.Find("head_dim") ? Size(config, "head_dim") : out.dim / out.heads;
+  if (out.head_dim > kernels::kMaxHeadDim) {
+    config.Fail("head_dim", fmt::format("is {}; heads of up to {} can be run", out.head_dim,
+                                        kernels::kMaxHeadDim));
+  }
   if (out.head_dim % 2 != 0) config.Fail("head_dim", "is odd, so that positions have no pairs");
   if (out.heads % out.kv_heads != 0) {
     config.Fail("num_key_value_heads",

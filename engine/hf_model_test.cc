@@ -147,6 +147,8 @@ TEST_CASE("hf: what config.json must not say") {
       {"num_hidden_layers", 1, "'model.layers.1.input_layernorm.weight' belongs to no part"},
       {"hidden_size", "64", "'hidden_size' is no whole number"},
       {"hidden_size", 66, "no multiple of the 4 heads"},
+      {"hidden_size", 1 << 20, "'hidden_size' is 1048576; rows of up to 524288"},
+      {"head_dim", 1026, "'head_dim' is 1026; heads of up to 1024"},
       {"hidden_size", 128, "has shape [288, 64], but config.json asks for [288, 128]"},
       {"num_key_value_heads", 3, "does not divide"},
       {"vocab_size", 100, "an id that is none of the 100"},

@@ -181,7 +181,7 @@ void KvCache::DropCached() {
 PageId KvCache::TakePage() {
   auto page = pool_.Take();
   if (!page) page = tree_.Evict();
-  assert(page.has_value());
+  assert(page.has_value());  // Append has counted them
   if (users_.size() < pool_.touched_pages()) users_.resize(pool_.touched_pages());
   users_[*page] = 1;
   return *page;

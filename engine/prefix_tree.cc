@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cassert>
 
+// What is asserted here are rules between KvCache and this class; nothing that a file holds is in
+// them.
 namespace crossover::engine {
 
 bool PrefixTree::Node::Less::operator()(std::span<const TokenId> a,

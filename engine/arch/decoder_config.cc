@@ -8,10 +8,22 @@
 #include "base/error.h"
 #include "engine/arch/architecture.h"
 #include "engine/gguf_cursor.h"
+#include "engine/model_limits.h"
 #include "kernels/attention.h"
 
 namespace crossover::engine {
 namespace {
+
+// Widths reach buffers of a fixed size and products of sizes; what these hold is checked here,
+// once. With heads · head_dim and every other size at most 2^30, and 2^20 tokens a batch, no
+// product of the forward pass overflows.
+constexpr size_t kMaxWidth = size_t{1} << 30;
+
+void CheckWidth(const Keys& keys, const std::string& key, size_t width, size_t most) {
+  if (width <= most) return;
+  keys.Fail(key, fmt::format("makes rows of {}; rows of up to {} can be run", width, most),
+            ErrorCode::kUnsupported);
+}
 
 void ReadAttentionShape(const Keys& keys, ModelConfig& config) {
   config.heads = keys.Size("attention.head_count");
@@ -28,6 +40,7 @@ void ReadAttentionShape(const Keys& keys, ModelConfig& config) {
         fmt::format("is {}; heads of up to {} can be run", config.head_dim, kernels::kMaxHeadDim),
         ErrorCode::kUnsupported);
   }
+  CheckWidth(keys, "attention.head_count", config.heads * config.head_dim, kMaxWidth);
   if (keys.Size("attention.value_length", config.head_dim) != config.head_dim) {
     keys.Fail("attention.value_length", "differs from the key length, which cannot be run",
               ErrorCode::kUnsupported);
@@ -42,7 +55,7 @@ void ReadAttentionShape(const Keys& keys, ModelConfig& config) {
 }
 
 size_t ReadVocabulary(const GgufFile& file) {
-  constexpr uint64_t kMaxRows = uint64_t{1} << 30;
+  constexpr uint64_t kMaxRows = uint64_t{1} << 30;  // ids have 32 bits
   const GgufTensor* embedding = file.FindTensor("token_embd.weight");
   if (embedding == nullptr || embedding->shape.size() < 2) {
     throw Error(ErrorCode::kCorruptFile,
@@ -52,7 +65,8 @@ size_t ReadVocabulary(const GgufFile& file) {
   }
   if (embedding->shape[1] > kMaxRows) {
     throw Error(ErrorCode::kCorruptFile,
-                fmt::format("{}: token_embd.weight has {} rows", file.path(), embedding->shape[1]));
+                fmt::format("{}: token_embd.weight has {} rows; up to {} can be run", file.path(),
+                            embedding->shape[1], kMaxRows));
   }
   return embedding->shape[1];
 }
@@ -126,6 +140,7 @@ ModelConfig ReadDecoderConfig(const GgufFile& file, kernels::RopeStyle rope_styl
   }
   config.layer.resize(config.layers);
   config.dim = keys.Size("embedding_length");
+  CheckWidth(keys, "embedding_length", config.dim, kMaxModelWidth);
   config.ffn_dim = keys.Size("feed_forward_length");
   config.context = keys.Size("context_length");
   config.norm_eps = static_cast<float>(keys.Positive("attention.layer_norm_rms_epsilon"));
