@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -34,7 +35,8 @@ void Generation::Choose(std::span<const float> logits) noexcept {
     ++result_.decode_passes;
   }
   try {
-    chosen_ = sampler_.Sample(logits);
+    // Rows behind the vocabulary's stand for no token.
+    chosen_ = sampler_.Sample(logits.first(std::min(tokenizer_.size(), logits.size())));
     sampler_.See(chosen_);
   } catch (...) {
     error_ = std::current_exception();

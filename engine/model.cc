@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "engine/arch/architecture.h"
 #include "engine/gguf_cursor.h"
+#include "engine/vocabulary_rows.h"
 #include "kernels/packed/pack.h"
 
 namespace crossover::engine {
@@ -52,6 +53,8 @@ std::shared_ptr<const Model> Model::FromFile(std::shared_ptr<const GgufFile> fil
   const Architecture& architecture = FindArchitecture(*file);
   std::shared_ptr<Model> model(new Model);
   model->config_ = architecture.read_config(*file);
+  const size_t rows = model->config_.vocab;
+  CheckRows(file->path(), rows, CountTokens(*file, rows));
   TensorBinder tensors(*file);
   model->weights_ = BindWeights(tensors, model->config_, architecture.parts);
   model->converted_ = tensors.TakeConverted();

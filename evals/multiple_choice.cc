@@ -10,6 +10,7 @@
 #include "engine/log_softmax.h"
 #include "engine/non_finite.h"
 #include "engine/scheduler.h"
+#include "engine/vocabulary_rows.h"
 #include "evals/prompts.h"
 
 namespace crossover::evals {
@@ -48,7 +49,12 @@ Answer ToAnswer(const std::vector<std::vector<TokenScore>>& choices) {
 class Scorer {
  public:
   Scorer(engine::Engine& engine, std::span<const EncodedChoices> items, const ScoreOptions& options)
-      : engine_(engine), items_(items), options_(options), open_(items.size()), scheduler_(engine) {
+      : engine_(engine),
+        tokens_(engine::CountTokens(engine.model().file(), engine.model().config().vocab)),
+        items_(items),
+        options_(options),
+        open_(items.size()),
+        scheduler_(engine) {
     for (const EncodedChoices& item : items_) {
       auto& scores = scores_.emplace_back();
       for (const auto& continuation : item.continuations) {
@@ -76,9 +82,10 @@ class Scorer {
     engine::ThrowNonFinite(engine_, tokens, fmt::format("item {}, choice {}", item + 1, k + 1));
   }
 
-  static TokenScore ScoreToken(const RowNormaliser& row, std::span<const float> logits,
-                               TokenId token) {
-    return {LogProbability(row, logits, token), row.argmax == token};
+  TokenScore ScoreToken(const RowNormaliser& row, std::span<const float> logits,
+                        TokenId token) const {
+    return {LogProbability(row, logits, token),
+            engine::LikeliestToken(row, logits, tokens_) == token};
   }
 
   // The context's last row predicts the first token of every choice.
@@ -142,6 +149,7 @@ class Scorer {
   }
 
   const engine::Engine& engine_;
+  const size_t tokens_;
   std::span<const EncodedChoices> items_;
   const ScoreOptions& options_;
   std::vector<std::vector<std::vector<TokenScore>>> scores_;  // [item][choice][token]
@@ -164,6 +172,7 @@ void CheckRoom(const engine::Engine& engine, std::span<const EncodedChoices> ite
 
 size_t FitContexts(const engine::Engine& engine, const tokenizer::Tokenizer& tokenizer,
                    std::span<EncodedChoices> items) {
+  engine::CheckRows(engine.model().file().path(), engine.model().config().vocab, tokenizer.size());
   const size_t context = engine.model().config().context;
   size_t cut = 0;
   for (size_t i = 0; i < items.size(); ++i) {

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "engine/log_softmax.h"
 #include "engine/non_finite.h"
+#include "engine/vocabulary_rows.h"
 #include "evals/chunk_forward.h"
 #include "evals/kl_file.h"
 
@@ -59,14 +60,6 @@ class NllSink {
   const ChunkPlan& plan_;
   std::vector<double> nll_;
 };
-
-void CheckVocabulary(const engine::Engine& engine, const tokenizer::Tokenizer& tokenizer) {
-  if (tokenizer.size() > engine.model().config().vocab) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("the tokenizer has {} tokens but the model's logits only {}",
-                            tokenizer.size(), engine.model().config().vocab));
-  }
-}
 
 }  // namespace
 
@@ -186,7 +179,7 @@ PairedPerplexity ComparePerplexity(const PerplexityResult& result, const Perplex
 
 PerplexityResult Perplexity(engine::Engine& engine, const tokenizer::Tokenizer& tokenizer,
                             std::string_view text, const PerplexityOptions& options) {
-  CheckVocabulary(engine, tokenizer);
+  engine::CheckRows(engine.model().file().path(), engine.model().config().vocab, tokenizer.size());
   const std::vector<TokenId> tokens = TokenizeForPerplexity(tokenizer, text);
   const ChunkPlan plan = PlanChunks(tokenizer, tokens.size(), options);
   std::optional<KlBaseWriter> writer;

@@ -10,6 +10,7 @@
 #include "engine/log_softmax.h"
 #include "engine/non_finite.h"
 #include "engine/scheduler.h"
+#include "engine/vocabulary_rows.h"
 #include "evals/prompts.h"
 
 namespace crossover::evals {
@@ -113,6 +114,7 @@ std::vector<RollingWindow> RollingWindows(size_t tokens, size_t length) {
 
 Scored ScoreRolling(engine::Engine& engine, const tokenizer::Tokenizer& tokenizer,
                     std::span<const std::string> texts, const ScoreOptions& options) {
+  engine::CheckRows(engine.model().file().path(), engine.model().config().vocab, tokenizer.size());
   return Reader(engine, tokenizer, texts, options).Run();
 }
 
