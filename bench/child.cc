@@ -50,6 +50,11 @@ class Pipe {
   std::array<int, 2> fds_{-1, -1};
 };
 
+[[noreturn]] void FailToStart(const std::filesystem::path& executable, int error) {
+  throw Error(ErrorCode::kIo,
+              fmt::format("cannot start {}: {}", executable.string(), std::strerror(error)));
+}
+
 pid_t Spawn(const std::filesystem::path& executable, const std::vector<std::string>& arguments,
             const Pipe& out, const Pipe& err) {
   std::vector<std::string> words{executable.string()};
@@ -58,24 +63,27 @@ pid_t Spawn(const std::filesystem::path& executable, const std::vector<std::stri
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
 
+  // All of these may lack memory; a child without its streams must not be started.
   posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, out.write_end(), STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, err.write_end(), STDERR_FILENO);
+  int failed = posix_spawn_file_actions_init(&actions);
+  if (failed != 0) FailToStart(executable, failed);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
   posix_spawnattr_setpgroup(&attributes, 0);  // led by the child
+  failed = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  const auto connect = [&](int from, int to) {
+    if (failed == 0) failed = posix_spawn_file_actions_adddup2(&actions, from, to);
+  };
+  connect(out.write_end(), STDOUT_FILENO);
+  connect(err.write_end(), STDERR_FILENO);
   pid_t pid = 0;
-  const int failed =
-      posix_spawn(&pid, executable.c_str(), &actions, &attributes, argv.data(), environ);
+  if (failed == 0) {
+    failed = posix_spawn(&pid, executable.c_str(), &actions, &attributes, argv.data(), environ);
+  }
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
-  if (failed != 0) {
-    throw Error(ErrorCode::kIo,
-                fmt::format("cannot start {}: {}", executable.string(), std::strerror(failed)));
-  }
+  if (failed != 0) FailToStart(executable, failed);
   return pid;
 }
 
@@ -117,6 +125,13 @@ void ReadStreams(pid_t pid, const Pipe& out, const Pipe& err, const std::functio
   }
 }
 
+int Await(pid_t pid) {
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
 std::string_view LastLine(std::string_view text) {
   while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
   const size_t newline = text.rfind('\n');
@@ -143,10 +158,14 @@ ChildResult RunChild(const std::filesystem::path& executable,
   out.CloseWriteEnd();
   err.CloseWriteEnd();
   ChildResult result;
-  ReadStreams(pid, out, err, tick, result);
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  try {
+    ReadStreams(pid, out, err, tick, result);
+  } catch (...) {  // no memory for what it wrote: nobody waits for it any more
+    kill(-pid, SIGKILL);
+    Await(pid);
+    throw;
   }
+  const int status = Await(pid);
   if (WIFSIGNALED(status)) result.signal = WTERMSIG(status);
   if (WIFEXITED(status)) result.exit_code = WEXITSTATUS(status);
   ThrowIfInterrupted();

@@ -116,8 +116,15 @@ class Study {
   std::optional<json> Step(const std::string& what, const std::string& argument,
                            CellRecord& record) {
     table_.Step(what);
-    const ChildResult child =
-        RunChild(options_.executable, {kCellCommand, argument}, [this] { table_.Tick(); });
+    ChildResult child;
+    try {
+      child = RunChild(options_.executable, {kCellCommand, argument}, [this] { table_.Tick(); });
+    } catch (const Error& error) {
+      // A process that cannot be started costs its cell, as one that fails does.
+      if (error.code() == ErrorCode::kInterrupted) throw;
+      record.error = fmt::format("{}: {}", what, error.what());
+      return std::nullopt;
+    }
     if (!child.ok()) {
       record.error = fmt::format("{}: {}", what, child.Failure());
       return std::nullopt;

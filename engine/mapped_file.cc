@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <omp.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "kernels/start_threads.h"
 
 namespace crossover::engine {
 namespace {
@@ -150,7 +152,9 @@ void MappedFile::ReadIntoMemory(int fd, size_t size) {
   // Each thread first-touches what it reads, which spreads the pages over the NUMA nodes.
   std::atomic<int> failure = 0;
   const size_t chunks = (size + kReadChunk - 1) / kReadChunk;
-#pragma omp parallel for schedule(static)
+  const auto most = static_cast<size_t>(std::max(1, omp_get_max_threads()));
+  const int threads = kernels::CanStartThreads(most) ? static_cast<int>(most) : 1;
+#pragma omp parallel for schedule(static) num_threads(threads)
   for (size_t i = 0; i < chunks; ++i) {
     const size_t offset = i * kReadChunk;
     const int code = ReadFully(fd, to + offset, std::min(kReadChunk, size - offset), offset);

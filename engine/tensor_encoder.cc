@@ -1,6 +1,7 @@
 #include "engine/tensor_encoder.h"
 
 #include <fmt/format.h>
+#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -8,6 +9,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "engine/gguf_cursor.h"
+#include "kernels/start_threads.h"
 
 namespace crossover::engine {
 namespace {
@@ -40,6 +42,10 @@ struct RowBuffers {
 };
 
 }  // namespace
+
+TensorEncoder::TensorEncoder(size_t threads) : threads_(threads) {
+  kernels::RequireThreads(threads);
+}
 
 EncodeError TensorEncoder::Encode(const EncodeTask& task, const Sink& sink) {
   const GgufTensor& tensor = *task.tensor;
@@ -80,9 +86,11 @@ void TensorEncoder::EncodeRows(const EncodeTask& task, uint64_t first, uint64_t 
   results_.assign(rows, {});
   const uint64_t head_rows = tensor.halved_heads == 0 ? 0 : tensor.rows() / tensor.halved_heads;
   out_.resize(IsUnchanged(task) ? 0 : rows * target_row);
+  // Outside of the region, which no exception may leave.
+  std::vector<RowBuffers> all_buffers(threads_, RowBuffers(columns));
 #pragma omp parallel num_threads(static_cast <int>(threads_))
   {
-    RowBuffers buffers(columns);
+    RowBuffers& buffers = all_buffers[static_cast<size_t>(omp_get_thread_num())];
 #pragma omp for schedule(dynamic, grain)
     for (uint64_t r = 0; r < rows; ++r) {
       const uint64_t row = first + r;

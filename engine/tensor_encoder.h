@@ -29,7 +29,8 @@ class TensorEncoder {
  public:
   using Sink = std::function<void(std::span<const std::byte>)>;
 
-  explicit TensorEncoder(size_t threads) : threads_(threads) {}
+  /// Error(kOutOfMemory) if so many threads cannot be started.
+  explicit TensorEncoder(size_t threads);
 
   /// Hands the tensor's bytes in its target format to `sink`, chunk by chunk of whole rows, a
   /// multiple of 16 of them but for the last; a tensor that has the

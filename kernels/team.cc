@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "kernels/start_threads.h"
 
 namespace crossover::kernels {
 namespace {
@@ -83,6 +84,7 @@ Range Worker::Take(size_t owner, size_t least) const {
 
 Team::Team(size_t threads) : size_(threads), parts_(threads > 1 ? threads : 0) {
   if (threads == 0) throw Error(ErrorCode::kInvalidArgument, "a team needs at least one thread");
+  RequireThreads(threads);
   if (threads > 1) barrier_ = std::make_unique<Barrier>(threads);
   scratch_.reserve(threads);
   for (size_t i = 0; i < threads; ++i) {

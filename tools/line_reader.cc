@@ -8,6 +8,7 @@
 #include <iostream>
 #include <memory>
 
+#include "base/error.h"
 #include "base/interrupt.h"
 
 #if CROSSOVER_HAS_LIBEDIT
@@ -45,7 +46,11 @@ std::optional<std::string> ReadLine(const std::string& prompt) {
     return line;
   }
   std::string line;
-  if (!std::getline(std::cin, line)) return std::nullopt;
+  if (!std::getline(std::cin, line)) {
+    // The stream takes what is thrown inside it for its end.
+    if (std::cin.bad()) throw Error(ErrorCode::kIo, "cannot read the standard input");
+    return std::nullopt;
+  }
   if (line.ends_with('\r')) line.pop_back();
   return line;
 }

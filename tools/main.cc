@@ -7,18 +7,20 @@
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <stdexcept>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "tools/command.h"
+#include "tools/last_words.h"
 
 namespace crossover::tools {
 namespace {
 
-constexpr int kFailed = 1;
 constexpr int kUsage = 2;
 
 void AddCommands(CLI::App& app, const GlobalOptions& globals) {
@@ -75,6 +77,15 @@ int ReportFailure(std::string what) {
   return kFailed;
 }
 
+std::string SystemFailure(const std::system_error& error) {
+  // The C++ library names no reason of its own where a thread cannot be started.
+  if (error.code() != std::errc::resource_unavailable_try_again) return error.what();
+  return fmt::format(
+      "cannot start a thread ({}); lower --threads, or raise the limits of memory and processes "
+      "(ulimit -v, ulimit -u)",
+      error.what());
+}
+
 /// A full disk or a closed pipe shows only when the buffer is written.
 int FlushOutput() {
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return 0;
@@ -105,7 +116,11 @@ int Run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return ReportUsage(app, error);
   } catch (const std::bad_alloc&) {
-    return ReportFailure("out of memory");
+    return ReportOutOfMemory();
+  } catch (const std::length_error&) {  // of a container: more than an address can count
+    return ReportOutOfMemory();
+  } catch (const std::system_error& error) {
+    return ReportFailure(SystemFailure(error));
   } catch (const std::exception& error) {
     return ReportFailure(error.what());
   }
@@ -115,6 +130,11 @@ int Run(int argc, char** argv) {
 }  // namespace crossover::tools
 
 int main(int argc, char** argv) {
+  crossover::tools::InstallLastWords();
   crossover::InstallInterruptHandlers();
-  return crossover::tools::Run(argc, argv);
+  try {
+    return crossover::tools::Run(argc, argv);
+  } catch (const std::bad_alloc&) {  // while the commands were set up, or to word a failure
+    return crossover::tools::ReportOutOfMemory();
+  }
 }

@@ -1,0 +1,84 @@
+// The executable where memory runs out: done, or one line and status 1, whatever it was doing.
+// Under the real allocator: with a sanitizer's there is no limit of address space to set.
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/output_file.h"
+#include "tests/support/subprocess.h"
+#include "tests/support/test_support.h"
+
+namespace crossover::test {
+namespace {
+
+constexpr size_t kMiB = 1024;  // in what ulimit counts
+
+/// Runs the executable with an address space of `mib`.
+ProcessResult RunWithin(size_t mib, const std::vector<std::string>& arguments,
+                        const std::filesystem::path& directory, const std::string& input = {}) {
+  std::vector<std::string> words = {"sh", "-c", "ulimit -v $0 && exec \"$@\"",
+                                    std::to_string(mib * kMiB), CrossoverBinary().string()};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  return RunProcess(words, {.input = input, .directory = directory});
+}
+
+struct Work {
+  TemporaryDirectory directory;
+  std::vector<std::vector<std::string>> commands;
+
+  Work() {
+    std::filesystem::copy(EmbeddedXs(), directory / "m.gguf");
+    std::string text;
+    for (int i = 0; i < 60; ++i) text += "the end and the 12 rings ";
+    WriteFile(directory / "text.txt", text);
+    WriteFile(directory / "ids.txt", "1 2 3");
+    WriteFile(directory / "template.jinja", "{{ messages[-1].content }}");
+    WriteFile(directory / "data.jsonl", "{\"p\": \"the\", \"a\": \"0\"}\n");
+    WriteFile(directory / "task.json",
+              R"({"task": "t", "items": [{"file": "data.jsonl", "format": "jsonl"}],
+                  "prompt": "{p}", "delimiter": "", "choices": ["12", "end"],
+                  "answer": {"is": "{a}", "among": ["0", "1"]}, "metrics": ["acc"]})");
+    commands = {
+        {"info", "m.gguf"},
+        {"tokenize", "m.gguf"},
+        {"generate", "m.gguf", "-p", "the", "-n", "2", "--temp", "0"},
+        {"chat", "m.gguf", "--chat-template", "template.jinja", "-n", "2"},
+        {"logits", "m.gguf", "--tokens", "ids.txt", "--out", "logits.f32"},
+        {"quantize", "m.gguf", "q.gguf", "Q4_0"},
+        {"perplexity", "m.gguf", "-f", "text.txt", "-c", "64", "--chunks", "1"},
+        {"eval", "m.gguf", "--tasks", "task.json"},
+        {"bench", "model", "m.gguf", "-p", "8", "-n", "2", "-r", "1"},
+    };
+  }
+};
+
+TEST_CASE("memory: under a limit each command is done, or says so in one line") {
+  if (!CROSSOVER_REAL_ALLOCATOR) return Skip("a sanitizer needs all of the address space");
+  const Work work;
+  size_t refused = 0, done = 0;
+  for (size_t mib = 40; mib <= 520; mib += mib < 200 ? 10 : 40) {
+    if (!RunWithin(mib, {"--version"}, work.directory.path()).ok()) continue;
+    for (std::vector<std::string> words : work.commands) {
+      words.insert(words.end(), {"--threads", mib / 10 % 2 == 0 ? "2" : "1", "--quiet"});
+      const ProcessResult result = RunWithin(mib, words, work.directory.path(), "hi\n");
+      CAPTURE(mib);
+      CAPTURE(words[0]);
+      CAPTURE(result.err);
+      CHECK(result.signal == 0);
+      CHECK_FALSE(result.timed_out);
+      CHECK((result.exit_code == 0 || result.exit_code == 1));
+      if (result.ok()) {
+        ++done;
+        continue;
+      }
+      ++refused;
+      CHECK((Contains(result.err, "memory") || Contains(result.err, "thread")));
+      CHECK(CountLines(result.err) <= 3);
+    }
+  }
+  CHECK(done > 0);
+  CHECK(refused > 0);
+}
+
+}  // namespace
+}  // namespace crossover::test
