@@ -159,7 +159,9 @@ std::string_view SelectedIsa() {
   hwy::ChosenTarget& chosen = hwy::GetChosenTarget();
   if (!chosen.IsInitialized()) chosen.Update(cpu);
   for (const Level& level : kLevels) {
-    if (!IsBuilt(level) || !IsChosen(level)) continue;
+    // Of a level that the CPU lacks nothing would be left but Highway's fallback, which may be what
+    // was chosen, but is no level.
+    if (!IsBuilt(level) || !IsAvailable(level) || !IsChosen(level)) continue;
     hwy::ChosenTarget candidate;
     candidate.Update(level.targets & cpu);
     if (candidate.GetIndex() == chosen.GetIndex()) return level.name;

@@ -1,5 +1,7 @@
 #include "kernels/team.h"
 
+#include <hwy/targets.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
@@ -162,6 +164,15 @@ TEST_CASE("isa: a forced level is the one that runs") {
     CHECK(ExecutedIsa() == level.name);
     break;
   }
+  SelectIsa(before);
+}
+
+TEST_CASE("isa: a CPU without a known level runs the fallback, and says so") {
+  const std::string before(SelectedIsa());
+  SelectIsa("scalar");               // without what a level has beside Highway's targets
+  hwy::GetChosenTarget().Update(0);  // as Highway does on such a CPU
+  CHECK(SelectedIsa() == "scalar");
+  CHECK(ExecutedIsa() == "scalar");
   SelectIsa(before);
 }
 
