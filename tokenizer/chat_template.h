@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace crossover::tokenizer {
 
@@ -22,7 +23,7 @@ struct ChatTemplateOptions {
   std::string bos = {}, eos = {};  // the special tokens' texts
   bool add_generation_prompt = true;
   std::optional<bool> enable_thinking = {};  // not set: as the template does by itself
-  std::tm now{};                        // for templates that tell the model the date
+  std::tm now{};                             // for templates that tell the model the date
 };
 
 class ChatTemplate {
@@ -33,10 +34,17 @@ class ChatTemplate {
   ChatTemplate(ChatTemplate&&) noexcept;
   ChatTemplate& operator=(ChatTemplate&&) noexcept;
 
-  /// The prompt. Error(kInvalidArgument, kUnsupported) "chat template, line N: …", for example
-  /// where the template refuses a system message. Thread-safe.
+  /// The prompt, which may be empty, and need not begin as that of fewer messages does.
+  /// Error(kInvalidArgument, kUnsupported) "chat template, line N: …", for example where the
+  /// template refuses a system message, or needs more work or memory than any conversation does;
+  /// Error(kInterrupted) after a signal. Thread-safe.
   std::string Render(std::span<const ChatMessage> messages,
                      const ChatTemplateOptions& options) const;
+
+  /// Which of the messages the prompt does not depend on: their words never reach the model. Some
+  /// templates know no system message, for example. Renders once for each message.
+  std::vector<size_t> LeftOut(std::span<const ChatMessage> messages,
+                              const ChatTemplateOptions& options) const;
 
  private:
   struct Tree;

@@ -118,6 +118,37 @@ SNIPPETS = {
                "{{ 'a\\nb\\n\\nc' | indent }}|{{ 'a\\nb' | indent(2, true) }}|{{ 1 | float }}",
     "json": "{{ {'a': [1, 2.5, true, none], 'b': {'c': 'é\"\\n\\\\'}, 'd': [], 'e': {}} | tojson }}\n"
             "{{ {'a': [1, {'b': 2}], 'c': []} | tojson(indent=2) }}{{ messages | tojson }}",
+    "json_arguments": "{% set d = {'b': [1, 'é😀'], 'a': {'d': 1, 'c': none}} %}"
+                      "{{ d | tojson(separators=(',', ':')) }}|{{ d | tojson(true) }}|"
+                      "{{ d | tojson(ensure_ascii=True, sort_keys=true) }}|"
+                      "{{ d | tojson(indent='> ', separators=('; ', ' = ')) }}|"
+                      "{{ d | tojson(indent=0) }}|{{ d | tojson(false, 1, none, true) }}|"
+                      "{{ 'inf' | float | tojson }}|{{ '\\x7f\\x01' | tojson }}",
+    "sorting": "{{ ['b', 'A', 'c', 'B'] | sort | join }}|{{ ['b', 'A'] | sort(reverse=true) | join }}|"
+               "{{ ['b', 'A', 'B', 'a'] | sort(case_sensitive=true) | join }}|"
+               "{{ [3, 1.5, true] | sort | join(',') }}|"
+               "{{ messages | sort(attribute='content') | map(attribute='content') | join(',') }}|"
+               "{% for k, v in {'b': 1, 'C': 0, 'a': 2} | dictsort %}{{ k }}{{ v }}{% endfor %}|"
+               "{% for k, v in {'b': 1, 'C': 0} | dictsort(true, 'value', reverse=true) %}"
+               "{{ k }}{{ v }}{% endfor %}|"
+               "{{ ['a', 'A', 'b', 'a'] | unique | join }}|"
+               "{{ ['a', 'A', 'b', 'a'] | unique(true) | join }}|"
+               "{{ messages | unique(attribute='role') | map(attribute='role') | join(',') }}",
+    "arguments": "{{ messages | join('-', attribute='role') }}|{{ [{'a': {'b': [7]}}] | "
+                 "map(attribute='a.b.0') | join }}|{{ [{}] | map(attribute='x', default='y') | join }}|"
+                 "{{ ['aXa', 'X'] | map('replace', 'X', 'b') | join }}|"
+                 "{{ ['1', 'z'] | map('int', default=5) | join }}|{{ x | default(default_value='d') }}|"
+                 "{{ '' | default(boolean=true, default_value='e') }}|{{ 'a b a' | replace('a', 'c', 1) }}|"
+                 "{{ 'a\\nb\\n\\n' | indent(width=1, blank=true) }}|{{ 'xay' | trim(chars='xy') }}|"
+                 "{{ dict({'a': 1}, b=2) | tojson }}|{{ namespace({'a': 1}, b=2).b }}|"
+                 "{{ -3 | abs }}|{{ '2.5' | float }}|{{ 'q' | float(1) }}|"
+                 "{{ 'a b c'.split(sep=' ', maxsplit=1) | last }}|{{ range(5, 0, -2) | join }}",
+    "order": "{{ 1 is lt 2 }}{{ 2 is gt(3) }}{{ 2 is le 2 }}{{ 2 is ge 3 }}{{ 'a' is lessthan 'b' }}"
+             "{{ [3, 1, 2] | select('gt', 1) | join }}{{ -7 % 3 }}{{ 7 % -3 }}{{ -7 // 2 }}"
+             "{{ (-9223372036854775807 - 1) % 3 }}",
+    "loop_more": "{% for a in 'xyz' %}{{ loop.cycle('1', '2') }}{{ loop.depth }}{{ loop.depth0 }}"
+                 "{% for b in {'k': 1} %}{{ loop.depth }}{{ b }}{{ loop.previtem is defined }}"
+                 "{% endfor %}{{ loop.nextitem | default('-') }};{% endfor %}",
     "date": "{{ strftime_now('%d %b %Y') }} {{ strftime_now('%Y-%m-%d %H:%M:%S') }}",
     "thinking": "{{ enable_thinking is defined }}{% if enable_thinking is defined and "
                 "enable_thinking is false %} off{% endif %}",
@@ -167,8 +198,9 @@ def environment():
     def raise_exception(message):
         raise jinja2.exceptions.TemplateError(message)
 
-    def tojson(x, indent=None):
-        return json.dumps(x, ensure_ascii=False, indent=indent)
+    def tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
+        return json.dumps(x, ensure_ascii=ensure_ascii, indent=indent, separators=separators,
+                          sort_keys=sort_keys)
 
     env.filters["tojson"] = tojson
     env.globals["raise_exception"] = raise_exception

@@ -14,10 +14,10 @@ Value ApplyUnary(std::string_view op, const Value& operand);
 
 /// == != < > <= >= in "not in" + - * / // % ~. Error(kInvalidArgument) for operands that an
 /// operator does not take, a division by zero, or an integer out of range.
-Value ApplyBinary(std::string_view op, const Value& left, const Value& right);
+Value ApplyBinary(Budget& budget, std::string_view op, const Value& left, const Value& right);
 
 /// value[start:stop:step] of a list or a text. Error(kInvalidArgument) of anything else.
-Value Slice(const Value& value, std::optional<int64_t> start, std::optional<int64_t> stop,
-            std::optional<int64_t> step);
+Value Slice(Budget& budget, const Value& value, std::optional<int64_t> start,
+            std::optional<int64_t> stop, std::optional<int64_t> step);
 
 }  // namespace crossover::tokenizer::jinja

@@ -7,6 +7,8 @@
 #include <charconv>
 #include <initializer_list>
 
+#include "tokenizer/jinja/text.h"
+
 namespace crossover::tokenizer::jinja {
 namespace {
 
@@ -20,7 +22,7 @@ class Parser {
   explicit Parser(TokenCursor& cursor) : cursor_(cursor) {}
 
   ExpressionPtr Conditional() {
-    const NestingGuard guard(depth_, cursor_.line());
+    const NestingGuard guard(depth_, cursor_);
     ExpressionPtr value = Or();
     if (!cursor_.AtName("if")) return value;
     auto node = Make(Kind::kConditional);
@@ -89,7 +91,7 @@ class Parser {
 
   ExpressionPtr Not() {
     if (!cursor_.AtName("not")) return Comparison();
-    const NestingGuard guard(depth_, cursor_.line());
+    const NestingGuard guard(depth_, cursor_);
     return Unary([this] { return Not(); });
   }
 
@@ -150,7 +152,7 @@ class Parser {
 
   ExpressionPtr Signed() {
     if (!cursor_.AtOperator("-") && !cursor_.AtOperator("+")) return Postfix();
-    const NestingGuard guard(depth_, cursor_.line());
+    const NestingGuard guard(depth_, cursor_);
     return Unary([this] { return Signed(); });
   }
 
@@ -211,6 +213,7 @@ class Parser {
     auto node = Make(Kind::kAttribute);
     cursor_.Next();
     node.name = cursor_.ExpectName();
+    node.literal = Value::Literal(node.name);
     node.operands.push_back(std::move(value));
     return Finish(std::move(node));
   }
@@ -266,16 +269,16 @@ class Parser {
       case TokenKind::kString:
         return Text();
       case TokenKind::kInteger:
-        return Literal(Number<int64_t>(token));
+        return Literal(Value(Number<int64_t>(token)));
       case TokenKind::kFloat:
-        return Literal(Number<double>(token));
+        return Literal(Value(Number<double>(token)));
       default:
         break;
     }
     if (cursor_.AtOperator("(")) return Parenthesis();
     if (cursor_.AtOperator("[")) return ListLiteral();
     if (cursor_.AtOperator("{")) return DictLiteral();
-    Fail(token.line, fmt::format("an expression was expected, not '{}'", token.text.substr(0, 40)));
+    Fail(token.line, fmt::format("an expression was expected, not '{}'", Shortened(token.text)));
   }
 
   // Literals side by side are one.
@@ -283,7 +286,7 @@ class Parser {
     auto node = Make(Kind::kLiteral);
     std::string text;
     while (cursor_.At(TokenKind::kString)) text += cursor_.Next().text;
-    node.literal = Value(std::move(text));
+    node.literal = Value::Literal(std::move(text));
     return Finish(std::move(node));
   }
 
@@ -293,7 +296,7 @@ class Parser {
     const char* end = token.text.data() + token.text.size();
     const auto result = std::from_chars(token.text.data(), end, value);
     if (result.ec != std::errc() || result.ptr != end) {
-      Fail(token.line, fmt::format("{} is out of range", token.text.substr(0, 40)));
+      Fail(token.line, fmt::format("{} is out of range", Shortened(token.text)));
     }
     return value;
   }
@@ -305,12 +308,17 @@ class Parser {
     if (name == "none" || name == "None") return Literal(nullptr);
     auto node = Make(Kind::kName);
     node.name = cursor_.Next().text;
+    node.literal = Value::Literal(node.name);
     return Finish(std::move(node));
   }
 
   ExpressionPtr Parenthesis() {
     cursor_.ExpectOperator("(");
-    if (cursor_.AtOperator(")")) return Literal(List());
+    if (cursor_.AtOperator(")")) {  // an empty tuple
+      auto node = Make(Kind::kList);
+      cursor_.Next();
+      return Finish(std::move(node));
+    }
     ExpressionPtr value = Tuple();
     cursor_.ExpectOperator(")");
     return value;
@@ -344,8 +352,9 @@ class Parser {
 
 }  // namespace
 
-NestingGuard::NestingGuard(int& depth, size_t line) : depth_(depth) {
-  if (depth >= kLimit) Fail(line, "nested too deep");
+NestingGuard::NestingGuard(int& depth, const TokenCursor& cursor) : depth_(depth) {
+  if (depth >= kLimit) Fail(cursor.line(), "nested too deep");
+  cursor.CheckStack();
   ++depth_;
 }
 

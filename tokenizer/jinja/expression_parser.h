@@ -18,8 +18,8 @@ ExpressionPtr ParseLoopSource(TokenCursor& cursor);
 /// Templates come in files from anywhere; this bounds the stack.
 class NestingGuard {
  public:
-  /// Error(kUnsupported) beyond kLimit.
-  NestingGuard(int& depth, size_t line);
+  /// Error(kUnsupported) beyond kLimit, or where the stack is used up before.
+  NestingGuard(int& depth, const TokenCursor& cursor);
   ~NestingGuard() { --depth_; }
   NestingGuard(const NestingGuard&) = delete;
   NestingGuard& operator=(const NestingGuard&) = delete;

@@ -9,285 +9,182 @@
 
 #include "base/error.h"
 #include "tokenizer/jinja/builtins.h"
+#include "tokenizer/jinja/json.h"
 #include "tokenizer/jinja/text.h"
 
 namespace crossover::tokenizer::jinja {
 namespace {
 
+using B = Budget&;
 using V = const Value&;
-using A = const Arguments&;
+using A = const Bound&;
 
-constexpr size_t kNoLimit = std::numeric_limits<size_t>::max();
+// A value as text, kept for as long as it is looked at.
+class Shown {
+ public:
+  Shown(Budget& budget, const Value& value) : value_(value.AsText(budget)) {}
+  const std::string& operator*() const { return *value_.string(); }
 
-Value Length(V value, A) {
-  if (const std::string* text = value.string()) {
-    return static_cast<int64_t>(CountCharacters(*text));
-  }
-  return static_cast<int64_t>(Elements(value).size());
+ private:
+  Value value_;
+};
+
+Value Trim(B budget, V value, A arguments) {
+  const Shown text(budget, value);
+  if (!arguments.Get(0)) return Value::Text(budget, StripSpace(budget, *text, Ends::kBoth));
+  return Value::Text(budget, Strip(budget, *text, arguments.Text(0), Ends::kBoth));
 }
 
-Value Trim(V value, A arguments) {
-  const Value* characters = arguments.Find(0, "chars");
-  const std::string text = value.text();
-  if (!characters || characters->is_none()) return StripSpace(text, Ends::kBoth);
-  return Strip(text, characters->text(), Ends::kBoth);
-}
-
-Value Default(V value, A arguments) {
-  const Value* fallback = arguments.Find(0, "default_value");
-  const Value* also_false = arguments.Find(1, "boolean");
-  const bool replaced =
-      value.is_undefined() || (also_false && also_false->truth() && !value.truth());
+Value Default(B budget, V value, A arguments) {
+  const bool replaced = value.is_undefined() || (arguments.IsTrue(1) && !value.truth());
   if (!replaced) return value;
-  return fallback ? *fallback : Value("");
-}
-
-Value Join(V value, A arguments) {
-  const Value* separator = arguments.Find(0, "d");
-  const Value* attribute = arguments.Find(1, "attribute");
-  std::vector<std::string> parts;
-  const std::string between = separator ? separator->text() : "";
-  size_t size = 0;
-  for (const Value& element : Elements(value)) {
-    parts.push_back((attribute ? GetItem(element, *attribute) : element).text());
-    size += parts.back().size() + between.size();
-    CheckTextSize(size);
-  }
-  return fmt::format("{}", fmt::join(parts, between));
-}
-
-Value Edge(V value, bool first) {
-  const List elements = Elements(value);
-  if (elements.empty()) return {};
-  return first ? elements.front() : elements.back();
+  return arguments[0] ? *arguments[0] : Value::Text(budget, "");
 }
 
 template <typename T>
 std::optional<T> Parse(std::string_view text) {
   T number{};
+  if (text.starts_with('+')) text.remove_prefix(1);
   const char* end = text.data() + text.size();
   const auto result = std::from_chars(text.data(), end, number);
   if (result.ec != std::errc() || result.ptr != end) return std::nullopt;
   return number;
 }
 
-// Python's int(): of texts too; 0 for what is no number.
-Value Integer(V value, A arguments) {
+// The number that a value is or, as text, spells.
+std::optional<double> NumberIn(B budget, V value) {
+  if (value.is_number()) return value.number();
+  if (!value.string()) return std::nullopt;
+  return Parse<double>(StripSpace(budget, *value.string(), Ends::kBoth));
+}
+
+// Python's int(), or the default for what is no number.
+Value Integer(B budget, V value, A arguments) {
   constexpr double kExact = 0x1p53;
   if (value.is_integer() || value.boolean()) return value.integer();
-  std::optional<double> number;
-  if (value.is_number()) number = value.number();
-  if (const std::string* text = value.string()) {
-    const std::string_view digits = StripSpace(*text, Ends::kBoth);
-    if (const auto whole = Parse<int64_t>(digits)) return *whole;
-    number = Parse<double>(digits);
+  if (value.string()) {
+    const auto whole = Parse<int64_t>(StripSpace(budget, *value.string(), Ends::kBoth));
+    if (whole) return *whole;
   }
+  const std::optional<double> number = NumberIn(budget, value);
   if (number && std::abs(*number) < kExact) return static_cast<int64_t>(*number);
-  const Value* fallback = arguments.Find(0, "default");
-  return fallback ? *fallback : Value(int64_t{0});
+  return arguments[0] ? *arguments[0] : Value(int64_t{0});
 }
 
-Value Json(V value, A arguments) {
-  const Value* indent = arguments.Find(0, "indent");
-  const bool lines = indent && !indent->is_none();
-  return ToJson(value,
-                lines ? static_cast<int>(std::clamp<int64_t>(indent->integer(), 0, 16)) : -1);
+// Python's float(), or the default for what is no number.
+Value Float(B budget, V value, A arguments) {
+  if (const auto number = NumberIn(budget, value)) return *number;
+  return arguments[0] ? *arguments[0] : Value(0.0);
 }
 
-Value ReplaceText(V value, A arguments) {
-  const Value* from = arguments.Find(0, "old");
-  const Value* to = arguments.Find(1, "new");
-  const Value* count = arguments.Find(2, "count");
-  if (!from || !to) {
-    throw Error(ErrorCode::kInvalidArgument, "replace: needs what to replace, and by what");
+std::string Spaces(B budget, int64_t count) {
+  const auto n = static_cast<size_t>(std::max<int64_t>(count, 0));
+  budget.CheckText(n);
+  budget.Copy(n);
+  return std::string(n, ' ');
+}
+
+// As transformers defines it, which is Python's json.dumps with another default: Jinja's own
+// escapes HTML and knows `indent` only.
+Value Json(B budget, V value, A arguments) {
+  JsonStyle style{.ascii = arguments.IsTrue(0), .sort_keys = arguments.IsTrue(3)};
+  if (const Value* indent = arguments.Get(1)) {
+    style.indent = indent->string() ? *indent->string() : Spaces(budget, indent->integer());
+    style.between = std::string(",");  // not assigned: GCC 12 warns of it without reason
   }
-  const size_t limit =
-      count && !count->is_none() ? static_cast<size_t>(count->integer()) : kNoLimit;
-  return Replace(value.text(), from->text(), to->text(), limit);
+  if (const Value* separators = arguments.Get(2)) {
+    const List* two = separators->list();
+    if (!two || two->size() != 2 || !(*two)[0].string() || !(*two)[1].string()) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  "tojson: the argument 'separators' must be two texts");
+    }
+    style.between = *(*two)[0].string();
+    style.behind_key = *(*two)[1].string();
+  }
+  return ToJson(budget, value, style);
 }
 
-Value Reverse(V value, A) {
-  List elements = Elements(value);
-  std::ranges::reverse(elements);
-  if (!value.string()) return elements;
-  std::string text;
-  for (const Value& c : elements) text += c.text();
-  return text;
-}
-
-Value Items(V value, A) {
-  if (value.is_undefined()) return List();
-  const auto items = CallMethod(value, "items", {});
-  if (!items) throw Error(ErrorCode::kInvalidArgument, "items: a dictionary is needed");
-  return *items;
+Value ReplaceText(B budget, V value, A arguments) {
+  const int64_t count = arguments.Get(2) ? arguments.Integer(2, -1) : -1;
+  return Replace(budget, *Shown(budget, value), *Shown(budget, *arguments[0]),
+                 *Shown(budget, *arguments[1]),
+                 count < 0 ? std::numeric_limits<size_t>::max() : static_cast<size_t>(count));
 }
 
 // Every line but the first (and empty ones) moved to the right.
-Value Indent(V value, A arguments) {
-  const Value* width = arguments.Find(0, "width");
-  const Value* first = arguments.Find(1, "first");
-  const Value* blank = arguments.Find(2, "blank");
+Value Indent(B budget, V value, A arguments) {
+  const Value* width = arguments[0];
   const std::string margin =
-      width && width->string()
-          ? *width->string()
-          : std::string(
-                width ? static_cast<size_t>(std::clamp<int64_t>(width->integer(), 0, 64)) : 4, ' ');
-  const std::string text = value.text();
-  const std::vector<std::string_view> lines = Split(text, "\n", kNoLimit);
-  CheckTextSize(text.size() + lines.size() * margin.size());
-  std::string out;
-  for (size_t i = 0; i < lines.size(); ++i) {
-    const bool moved =
-        i == 0 ? first && first->truth() : !lines[i].empty() || (blank && blank->truth());
-    if (i > 0) out += '\n';
-    if (moved) out += margin;
-    out += lines[i];
+      width && width->string() ? *width->string() : Spaces(budget, width ? width->integer() : 4);
+  const Shown text(budget, value);
+  budget.Search((*text).size());
+  TextBuilder out(budget);
+  for (size_t begin = 0; begin <= (*text).size();) {
+    const size_t end = std::min((*text).find('\n', begin), (*text).size());
+    const std::string_view line = std::string_view(*text).substr(begin, end - begin);
+    const bool moved = begin == 0 ? arguments.IsTrue(1) : !line.empty() || arguments.IsTrue(2);
+    budget.Work(1);
+    if (begin > 0) out.Add('\n');
+    if (moved) out.Add(margin);
+    out.Add(line);
+    begin = end + 1;
   }
-  return out;
+  return out.Finish();
 }
 
-Arguments Behind(A arguments, size_t skipped) {
-  Arguments rest;
-  for (size_t i = skipped; i < arguments.positional.size(); ++i) {
-    rest.positional.push_back(arguments.positional[i]);
-  }
-  return rest;
+using MapText = Value (*)(Budget&, std::string_view);
+
+template <MapText kMap>
+Value Mapped(B budget, V value, A) {
+  return kMap(budget, *Shown(budget, value));
 }
 
-// map(attribute='name') or map('filter', …).
-Value Map(V value, A arguments) {
-  const Value* attribute = arguments.Find(kNoLimit, "attribute");
-  const Value* fallback = arguments.Find(kNoLimit, "default");
-  const Value* filter = arguments.Find(0, "filter");
-  List out;
-  for (const Value& element : Elements(value)) {
-    if (attribute) {
-      Value item = GetItem(element, *attribute);
-      if (item.is_undefined() && fallback) item = *fallback;
-      out.push_back(std::move(item));
-    } else if (filter) {
-      out.push_back(ApplyFilter(filter->text(), element, Behind(arguments, 1)));
-    } else {
-      throw Error(ErrorCode::kInvalidArgument, "map: needs an attribute or a filter");
-    }
+Value Absolute(B, V value, A) {
+  if (!value.is_integer() && !value.boolean()) return std::abs(value.number());
+  if (value.integer() == std::numeric_limits<int64_t>::min()) {
+    throw Error(ErrorCode::kInvalidArgument, "an integer is out of range");
   }
-  return out;
+  return std::abs(value.integer());
 }
 
-// select, reject: ('test', …); selectattr, rejectattr: ('attribute', 'test', …).
-Value Select(V value, A arguments, bool by_attribute, bool wanted) {
-  const size_t at = by_attribute ? 1 : 0;
-  const Value* attribute = by_attribute ? arguments.Find(0, "attribute") : nullptr;
-  if (by_attribute && !attribute) {
-    throw Error(ErrorCode::kInvalidArgument, "selectattr: needs an attribute");
-  }
-  const Value* test = arguments.Find(at, "test");
-  List out;
-  for (const Value& element : Elements(value)) {
-    const Value tested = attribute ? GetItem(element, *attribute) : element;
-    const bool passes =
-        test ? ApplyTest(test->text(), tested, Behind(arguments, at + 1)) : tested.truth();
-    if (passes == wanted) out.push_back(element);
-  }
-  return out;
-}
-
-using Filter = Value (*)(V, A);
-
-const std::map<std::string_view, Filter>& Filters() {
-  static const std::map<std::string_view, Filter> filters{
-      {"capitalize", [](V v, A) -> Value { return Capitalize(v.text()); }},
-      {"count", Length},
-      {"d", Default},
-      {"default", Default},
-      {"first", [](V v, A) { return Edge(v, true); }},
-      {"float", [](V v, A) -> Value { return v.number(); }},
-      {"indent", Indent},
-      {"int", Integer},
-      {"items", Items},
-      {"join", Join},
-      {"last", [](V v, A) { return Edge(v, false); }},
-      {"length", Length},
-      {"list", [](V v, A) -> Value { return Elements(v); }},
-      {"lower", [](V v, A) -> Value { return Lower(v.text()); }},
-      {"map", Map},
-      {"reject", [](V v, A a) { return Select(v, a, false, false); }},
-      {"rejectattr", [](V v, A a) { return Select(v, a, true, false); }},
-      {"replace", ReplaceText},
-      {"reverse", Reverse},
-      {"safe", [](V v, A) { return v; }},
-      {"select", [](V v, A a) { return Select(v, a, false, true); }},
-      {"selectattr", [](V v, A a) { return Select(v, a, true, true); }},
-      {"string", [](V v, A) -> Value { return v.text(); }},
-      {"title", [](V v, A) -> Value { return Title(v.text()); }},
-      {"tojson", Json},
-      {"trim", Trim},
-      {"upper", [](V v, A) -> Value { return Upper(v.text()); }},
+const FilterEntry* FindTextFilter(std::string_view name) {
+  static const std::map<std::string_view, FilterEntry> filters{
+      {"abs", {{}, Absolute}},
+      {"capitalize", {{}, Mapped<Capitalize>}},
+      {"d", {{{"default_value", "boolean"}}, Default}},
+      {"default", {{{"default_value", "boolean"}}, Default}},
+      {"float", {{{"default"}}, Float}},
+      {"indent", {{{"width", "first", "blank"}}, Indent}},
+      {"int", {{{"default"}}, Integer}},
+      {"lower", {{}, Mapped<Lower>}},
+      {"replace", {{{"old", "new", "count"}, 2}, ReplaceText}},
+      {"safe", {{}, [](B, V v, A) { return v; }}},
+      {"string", {{}, [](B b, V v, A) { return v.AsText(b); }}},
+      {"title", {{}, Mapped<Title>}},
+      {"tojson", {{{"ensure_ascii", "indent", "separators", "sort_keys"}}, Json}},
+      {"trim", {{{"chars"}}, Trim}},
+      {"upper", {{}, Mapped<Upper>}},
   };
-  return filters;
-}
-
-const Value& Operand(A arguments) {
-  if (arguments.positional.empty()) {
-    throw Error(ErrorCode::kInvalidArgument, "the test needs something to compare with");
-  }
-  return arguments.positional[0];
-}
-
-using Test = bool (*)(V, A);
-
-const std::map<std::string_view, Test>& Tests() {
-  static const std::map<std::string_view, Test> tests{
-      {"!=", [](V v, A a) { return v != Operand(a); }},
-      {"==", [](V v, A a) { return v == Operand(a); }},
-      {"boolean", [](V v, A) { return v.boolean() != nullptr; }},
-      {"callable", [](V v, A) { return v.function() != nullptr; }},
-      {"defined", [](V v, A) { return !v.is_undefined(); }},
-      {"divisibleby",
-       [](V v, A a) {
-         const int64_t divisor = Operand(a).integer();
-         // -1 divides all, and would overflow.
-         return divisor == -1 || (divisor != 0 && v.integer() % divisor == 0);
-       }},
-      {"eq", [](V v, A a) { return v == Operand(a); }},
-      {"equalto", [](V v, A a) { return v == Operand(a); }},
-      {"even", [](V v, A) { return v.integer() % 2 == 0; }},
-      {"false", [](V v, A) { return v.boolean() && !*v.boolean(); }},
-      {"float", [](V v, A) { return v.is_number() && !v.is_integer() && !v.boolean(); }},
-      {"in", [](V v, A a) { return Contains(Operand(a), v); }},
-      {"integer", [](V v, A) { return v.is_integer(); }},
-      {"iterable", [](V v, A) { return v.string() || v.list() || v.dict() || v.is_undefined(); }},
-      {"mapping", [](V v, A) { return v.dict() != nullptr; }},
-      {"ne", [](V v, A a) { return v != Operand(a); }},
-      {"none", [](V v, A) { return v.is_none(); }},
-      {"number", [](V v, A) { return v.is_number(); }},
-      {"odd", [](V v, A) { return v.integer() % 2 != 0; }},
-      {"sequence", [](V v, A) { return v.string() || v.list() || v.dict() || v.is_undefined(); }},
-      {"string", [](V v, A) { return v.string() != nullptr; }},
-      {"true", [](V v, A) { return v.boolean() && *v.boolean(); }},
-      {"undefined", [](V v, A) { return v.is_undefined(); }},
-  };
-  return tests;
-}
-
-template <typename Table>
-auto FindIn(const Table& table, std::string_view kind, std::string_view name) {
-  const auto found = table.find(name);
-  if (found == table.end()) {
-    throw Error(ErrorCode::kUnsupported,
-                fmt::format("the {} '{}' is not supported", kind, name.substr(0, 40)));
-  }
-  return found->second;
+  const auto found = filters.find(name);
+  return found == filters.end() ? nullptr : &found->second;
 }
 
 }  // namespace
 
-Value ApplyFilter(std::string_view name, const Value& value, const Arguments& arguments) {
-  return FindIn(Filters(), "filter", name)(value, arguments);
-}
-
-bool ApplyTest(std::string_view name, const Value& value, const Arguments& arguments) {
-  return FindIn(Tests(), "test", name)(value, arguments);
+Value ApplyFilter(Budget& budget, std::string_view name, const Value& value,
+                  const Arguments& arguments) {
+  budget.Work(1);
+  budget.CheckStack();  // `map` applies filters, `map` among them
+  if (const ForwardingFilter forwarding = FindForwardingFilter(name)) {
+    return forwarding(budget, value, arguments);
+  }
+  const FilterEntry* filter = FindTextFilter(name);
+  if (filter == nullptr) filter = FindListFilter(name);
+  if (filter == nullptr) {
+    throw Error(ErrorCode::kUnsupported,
+                fmt::format("the filter '{}' is not supported", Shortened(name)));
+  }
+  return filter->apply(budget, value, Bound(name, filter->signature, arguments));
 }
 
 }  // namespace crossover::tokenizer::jinja

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
-#include <map>
+#include <memory>
+#include <new>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -13,52 +13,45 @@
 #include "tokenizer/jinja/arithmetic.h"
 #include "tokenizer/jinja/builtins.h"
 #include "tokenizer/jinja/lexer.h"
+#include "tokenizer/jinja/scopes.h"
 #include "tokenizer/jinja/text.h"
 
 namespace crossover::tokenizer::jinja {
 namespace {
 
-using Names = std::map<std::string, Value, std::less<>>;
-
-// A step is about 0.1 µs. Llama 3.2's template takes 16 for each character of a conversation, most
-// others a few hundred for each message.
-constexpr size_t kMaxSteps = 20'000'000;
-constexpr size_t kBytesPerStep = 64;
-constexpr size_t kLoopSteps = 8;
+constexpr size_t kLoopSteps = 4;  // of one time around, beside what is done in it
 constexpr int kMaxCalls = 20;
 
 class Interpreter {
  public:
-  explicit Interpreter(const Namespace& globals) { scopes_.push_back(globals.attributes); }
+  Interpreter(Budget& budget, const Namespace& globals)
+      : budget_(budget), globals_(globals), scopes_(budget), out_(budget) {}
 
   std::string Render(const Block& block) {
     try {
       Execute(block);
     } catch (const Error& error) {
-      if (std::string_view(error.what()).starts_with("line ")) throw;
+      const bool has_line = std::string_view(error.what()).starts_with("line ");
+      if (has_line || error.code() == ErrorCode::kInterrupted) throw;
       throw Error(error.code(), fmt::format("line {}: {}", line_, error.what()));
+    } catch (const std::bad_alloc&) {
+      throw Error(ErrorCode::kOutOfMemory,
+                  fmt::format("line {}: there is not enough memory for it", line_));
+    } catch (const std::exception&) {
+      // Whatever it is, its words are the library's, and nobody's who reads templates.
+      throw Error(ErrorCode::kUnsupported,
+                  fmt::format("line {}: an operation that is not supported", line_));
     }
-    return std::move(out_);
+    return out_.Take();
   }
 
  private:
   enum class Flow { kOn, kBreak, kContinue };
 
-  void Charge(size_t weight) {
-    steps_ += 1 + weight / kBytesPerStep;
-    if (steps_ > kMaxSteps) {
-      throw Error(ErrorCode::kInvalidArgument, "the template does not come to an end");
-    }
-  }
-
-  void Print(std::string_view text) {
-    CheckTextSize(out_.size() + text.size());
-    out_ += text;
-  }
-
   Flow Execute(const Block& block) {
+    budget_.CheckStack();
     for (const Statement& statement : block) {
-      Charge(0);
+      budget_.Work(1);
       line_ = statement.line;
       const Flow flow = ExecuteOne(statement);
       if (flow != Flow::kOn) return flow;
@@ -69,10 +62,10 @@ class Interpreter {
   Flow ExecuteOne(const Statement& statement) {
     switch (statement.kind) {
       case StatementKind::kText:
-        Print(statement.text);
+        out_.Add(statement.text);
         return Flow::kOn;
       case StatementKind::kPrint:
-        Print(Evaluate(*statement.value).text());
+        out_.Add(*Evaluate(*statement.value).AsText(budget_).string());
         return Flow::kOn;
       case StatementKind::kIf:
         return ExecuteIf(statement);
@@ -103,65 +96,56 @@ class Interpreter {
 
   void Assign(const Statement& statement, const Value& value) {
     const std::vector<std::string>& targets = statement.targets;
-    if (targets.size() == 1) {
-      scopes_.back().insert_or_assign(targets[0], value);
-      return;
-    }
-    const List parts = Elements(value);
+    if (targets.size() == 1) return scopes_.Set(targets[0], value);
+    Walk parts(budget_, value);
     if (parts.size() != targets.size()) {
       Fail(statement.line, fmt::format("{} names for {} values", targets.size(), parts.size()));
     }
-    for (size_t i = 0; i < parts.size(); ++i) {
-      scopes_.back().insert_or_assign(targets[i], parts[i]);
+    for (const std::string& target : targets) scopes_.Set(target, parts.Next());
+  }
+
+  // The elements for which a loop's own condition holds.
+  Value Chosen(const Statement& statement, const Value& source) {
+    ListBuilder chosen(budget_);
+    scopes_.Push();
+    for (Walk walk(budget_, source); !walk.AtEnd();) {
+      Value element = walk.Next();
+      Assign(statement, element);
+      if (Evaluate(*statement.condition).truth()) chosen.Add(std::move(element));
     }
+    scopes_.Pop();
+    return chosen.Finish();
   }
 
   Flow ExecuteFor(const Statement& statement) {
-    List elements = Elements(Evaluate(*statement.value));
-    if (statement.condition) {
-      scopes_.emplace_back();
-      std::erase_if(elements, [&](const Value& element) {
-        Assign(statement, element);
-        return !Evaluate(*statement.condition).truth();
-      });
-      scopes_.pop_back();
-    }
-    if (elements.empty()) {
+    Value source = Evaluate(*statement.value);
+    if (statement.condition) source = Chosen(statement, source);
+    Walk walk(budget_, std::move(source));
+    if (walk.AtEnd()) {
       return statement.branches.size() > 1 ? Execute(statement.branches[1].block) : Flow::kOn;
     }
-    for (size_t i = 0; i < elements.size(); ++i) {
-      Charge(kLoopSteps * kBytesPerStep + elements[i].weight());
-      scopes_.emplace_back();
-      scopes_.back().emplace("loop", LoopState(elements, i));
-      Assign(statement, elements[i]);
+    const auto loop = std::make_shared<Loop>();
+    loop->size = walk.size();
+    loop->next = walk.Next();
+    for (; loop->index < loop->size; ++loop->index) {
+      budget_.Work(kLoopSteps);
+      loop->previous = std::exchange(loop->current, loop->next);
+      loop->next = walk.AtEnd() ? Value() : walk.Next();
+      scopes_.Push();
+      scopes_.Set("loop", Value(loop));
+      Assign(statement, loop->current);
       const Flow flow = Execute(statement.branches[0].block);
-      scopes_.pop_back();
+      scopes_.Pop();
       if (flow == Flow::kBreak) break;
     }
     return Flow::kOn;
   }
 
-  Value LoopState(const List& elements, size_t i) {
-    const auto size = static_cast<int64_t>(elements.size());
-    const auto index = static_cast<int64_t>(i);
-    Dict loop;
-    loop.Set("index0", index);
-    loop.Set("index", index + 1);
-    loop.Set("revindex0", size - index - 1);
-    loop.Set("revindex", size - index);
-    loop.Set("first", i == 0);
-    loop.Set("last", index + 1 == size);
-    loop.Set("length", size);
-    if (i > 0) loop.Set("previtem", elements[i - 1]);
-    if (index + 1 < size) loop.Set("nextitem", elements[i + 1]);
-    return loop;
-  }
-
   // The text that a block prints.
-  std::string Capture(const Block& block) {
-    std::string outer = std::exchange(out_, {});
+  Value Capture(const Block& block) {
+    TextBuilder outer = std::exchange(out_, TextBuilder(budget_));
     Execute(block);
-    return std::exchange(out_, std::move(outer));
+    return std::exchange(out_, std::move(outer)).Finish();
   }
 
   void ExecuteSet(const Statement& statement) {
@@ -169,56 +153,82 @@ class Interpreter {
         statement.value ? Evaluate(*statement.value) : Capture(statement.branches[0].block);
     if (statement.attribute.empty()) return Assign(statement, value);
     Namespace* names = Lookup(statement.targets[0]).names();
-    if (!names || value.names()) {
-      Fail(statement.line, fmt::format("'{}' is no namespace, or would hold one",
-                                       statement.targets[0].substr(0, 40)));
+    if (!names) {
+      Fail(statement.line, fmt::format("'{}' is no namespace", Shortened(statement.targets[0])));
     }
-    names->attributes.insert_or_assign(statement.attribute, value);
+    names->Set(statement.attribute, value);
   }
 
   void DefineMacro(const Statement& statement) {
     // Neither the statement nor this object goes before the templates' end.
-    const Function macro = [this, &statement](const Arguments& arguments) -> Value {
+    const Function macro = [this, &statement](Budget&, const Arguments& arguments) -> Value {
       return CallMacro(statement, arguments);
     };
-    scopes_.back().insert_or_assign(statement.targets[0], Value(macro));
+    scopes_.Set(statement.targets[0], Value(macro));
+  }
+
+  static void CheckArguments(const Statement& macro, const Arguments& arguments) {
+    const std::string name = Shortened(macro.targets[0]);
+    if (arguments.positional.size() > macro.parameters.size()) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  fmt::format("{}: {} arguments for the {} parameters of the macro", name,
+                              arguments.positional.size(), macro.parameters.size()));
+    }
+    for (const auto& [key, unused] : arguments.named) {
+      const auto at = std::ranges::find(macro.parameters, key, &Statement::Parameter::name);
+      const auto place = static_cast<size_t>(at - macro.parameters.begin());
+      if (place < arguments.positional.size() || at == macro.parameters.end()) {
+        throw Error(ErrorCode::kInvalidArgument,
+                    fmt::format("{}: the argument '{}' is {}", name, Shortened(key),
+                                at == macro.parameters.end() ? "none of the macro's parameters"
+                                                             : "given twice"));
+      }
+    }
   }
 
   // A macro sees what stands at the top of the template, and its parameters.
   Value CallMacro(const Statement& macro, const Arguments& arguments) {
-    if (calls_ >= kMaxCalls) Fail(macro.line, "macros call each other without end");
-    if (arguments.positional.size() > macro.parameters.size()) {
-      Fail(macro.line, "more values than the macro has parameters");
+    if (calls_ >= kMaxCalls) {
+      throw Error(ErrorCode::kUnsupported, "macros call each other without end");
     }
+    const size_t count = macro.parameters.size();
+    budget_.Work(count * (arguments.named.size() + 1));
+    CheckArguments(macro, arguments);
     ++calls_;
-    std::vector<Names> outer(std::make_move_iterator(scopes_.begin() + 1),
-                             std::make_move_iterator(scopes_.end()));
-    scopes_.resize(1);
-    scopes_.emplace_back();
-    for (size_t i = 0; i < macro.parameters.size(); ++i) {
+    const Scopes::Hidden hidden(scopes_);
+    for (size_t i = 0; i < count; ++i) {
       const auto& [name, fallback] = macro.parameters[i];
-      const Value* given = arguments.Find(i, name);
-      Value value = given ? *given : fallback ? Evaluate(*fallback) : Value(Undefined{name});
-      scopes_[1].insert_or_assign(name, std::move(value));
+      const auto named =
+          std::ranges::find(arguments.named, name, &std::pair<std::string, Value>::first);
+      if (i < arguments.positional.size()) {
+        scopes_.Set(name, arguments.positional[i]);
+      } else if (named != arguments.named.end()) {
+        scopes_.Set(name, named->second);
+      } else {
+        scopes_.Set(name,
+                    fallback ? Evaluate(*fallback) : Value::Missing(Value::Text(budget_, name)));
+      }
     }
-    std::string text = Capture(macro.branches[0].block);
-    scopes_.resize(1);
-    std::ranges::move(outer, std::back_inserter(scopes_));
+    Value text = Capture(macro.branches[0].block);
     --calls_;
     return text;
   }
 
   Value Lookup(std::string_view name) const {
-    for (size_t i = scopes_.size(); i-- > 0;) {
-      if (const auto found = scopes_[i].find(name); found != scopes_[i].end()) return found->second;
-    }
-    return Undefined{std::string(name)};
+    if (const Value* value = scopes_.Find(name)) return *value;
+    if (const Value* value = globals_.Find(name)) return *value;
+    return {};
+  }
+
+  Value LookupName(const Expression& node) const {
+    Value value = Lookup(node.name);
+    return value.is_undefined() ? Value::Missing(node.literal) : value;
   }
 
   Value Evaluate(const Expression& node) {
-    Value value = Dispatch(node);
-    Charge(value.string() ? value.weight() : 0);
-    return value;
+    budget_.Work(1);
+    budget_.CheckStack();
+    return Dispatch(node);
   }
 
   Value Dispatch(const Expression& node) {
@@ -226,15 +236,15 @@ class Interpreter {
       case ExpressionKind::kLiteral:
         return node.literal;
       case ExpressionKind::kName:
-        return Lookup(node.name);
+        return LookupName(node);
       case ExpressionKind::kList:
         return EvaluateList(node);
       case ExpressionKind::kDict:
         return EvaluateDict(node);
       case ExpressionKind::kAttribute:
-        return GetItem(Evaluate(*node.operands[0]), node.name);
+        return EvaluateAttribute(node);
       case ExpressionKind::kItem:
-        return GetItem(Evaluate(*node.operands[0]), Evaluate(*node.operands[1]));
+        return EvaluateItem(node);
       case ExpressionKind::kSlice:
         return EvaluateSlice(node);
       case ExpressionKind::kCall:
@@ -255,20 +265,35 @@ class Interpreter {
     return {};
   }
 
+  // What Python has as methods is one even where an entry has the same name.
+  Value EvaluateAttribute(const Expression& node) {
+    const Value object = Evaluate(*node.operands[0]);
+    if (HasMethod(object, node.name)) {
+      throw Error(ErrorCode::kUnsupported,
+                  fmt::format("'{0}' of {1} is a method: write {0}(), or ['{0}'] for an entry",
+                              node.name, object.description()));
+    }
+    return GetItem(budget_, object, node.literal);
+  }
+
+  Value EvaluateItem(const Expression& node) {
+    const Value object = Evaluate(*node.operands[0]);
+    return GetItem(budget_, object, Evaluate(*node.operands[1]));
+  }
+
   Value EvaluateList(const Expression& node) {
-    List list;
-    for (const ExpressionPtr& element : node.operands) list.push_back(Evaluate(*element));
-    return list;
+    ListBuilder list(budget_);
+    for (const ExpressionPtr& element : node.operands) list.Add(Evaluate(*element));
+    return list.Finish();
   }
 
   Value EvaluateDict(const Expression& node) {
-    Dict dict;
+    DictBuilder dict(budget_);
     for (size_t i = 0; i < node.operands.size(); i += 2) {
       const Value key = Evaluate(*node.operands[i]);
-      if (!key.string()) Fail(node.line, "keys of dictionaries must be texts");
-      dict.Set(*key.string(), Evaluate(*node.operands[i + 1]));
+      dict.Set(key, Evaluate(*node.operands[i + 1]));
     }
-    return dict;
+    return dict.Finish();
   }
 
   Value EvaluateSlice(const Expression& node) {
@@ -279,8 +304,7 @@ class Interpreter {
       return value.integer();
     };
     const Value sliced = Evaluate(*node.operands[0]);
-    Charge(sliced.weight());
-    return Slice(sliced, bound(1), bound(2), bound(3));
+    return Slice(budget_, sliced, bound(1), bound(2), bound(3));
   }
 
   Arguments EvaluateArguments(const Expression& node) {
@@ -298,29 +322,34 @@ class Interpreter {
     Value function;
     if (callee.kind == ExpressionKind::kAttribute) {
       const Value object = Evaluate(*callee.operands[0]);
-      Charge(object.weight());
-      if (auto result = CallMethod(object, callee.name, EvaluateArguments(node))) return *result;
-      function = GetItem(object, callee.name);
+      if (HasMethod(object, callee.name)) {
+        return CallMethod(budget_, object, callee.name, EvaluateArguments(node));
+      }
+      function = GetItem(budget_, object, callee.literal);
+      if (!function.function()) {
+        throw Error(ErrorCode::kUnsupported,
+                    fmt::format("'{}' is no method of {} that is supported", Shortened(callee.name),
+                                object.description()));
+      }
     } else {
       function = Evaluate(callee);
     }
     if (!function.function()) {
       throw Error(ErrorCode::kUnsupported,
-                  fmt::format("'{}' is {}, not a function or a method that is supported",
-                              callee.name.substr(0, 40), function.description()));
+                  fmt::format("{}: a function that is supported is needed, not {}",
+                              Shortened(callee.name), function.description()));
     }
-    return (*function.function())(EvaluateArguments(node));
+    return (*function.function())(budget_, EvaluateArguments(node));
   }
 
   Value EvaluateFilter(const Expression& node) {
     const Value value = Evaluate(*node.operands[0]);
-    Charge(value.weight());
-    return ApplyFilter(node.name, value, EvaluateArguments(node));
+    return ApplyFilter(budget_, node.name, value, EvaluateArguments(node));
   }
 
   Value EvaluateTest(const Expression& node) {
     const Value value = Evaluate(*node.operands[0]);
-    return ApplyTest(node.name, value, EvaluateArguments(node));
+    return ApplyTest(budget_, node.name, value, EvaluateArguments(node));
   }
 
   Value EvaluateBinary(const Expression& node) {
@@ -328,21 +357,21 @@ class Interpreter {
     if (node.name == "and") return left.truth() ? Evaluate(*node.operands[1]) : left;
     if (node.name == "or") return left.truth() ? left : Evaluate(*node.operands[1]);
     const Value right = Evaluate(*node.operands[1]);
-    Charge(left.weight() + right.weight());
-    return ApplyBinary(node.name, left, right);
+    return ApplyBinary(budget_, node.name, left, right);
   }
 
-  std::vector<Names> scopes_;  // outermost first
-  std::string out_;
-  size_t steps_ = 0;
+  Budget& budget_;
+  const Namespace& globals_;
+  Scopes scopes_;
+  TextBuilder out_;
   size_t line_ = 1;  // of the statement that runs
   int calls_ = 0;
 };
 
 }  // namespace
 
-std::string Run(const Block& block, const Namespace& globals) {
-  return Interpreter(globals).Render(block);
+std::string Run(Budget& budget, const Block& block, const Namespace& globals) {
+  return Interpreter(budget, globals).Render(block);
 }
 
 }  // namespace crossover::tokenizer::jinja

@@ -35,9 +35,14 @@ std::string Normalise(std::string_view source) {
   return out;
 }
 
+// A token, and what the parser makes of it.
+constexpr size_t kBytesPerToken = 400;
+constexpr size_t kMostInName = 200;
+
 class Lexer {
  public:
-  explicit Lexer(std::string_view source) : source_(source) {}
+  Lexer(Budget& budget, std::string_view source)
+      : budget_(budget), memory_(budget), source_(source) {}
 
   std::vector<Token> Run() {
     while (at_ < source_.size()) {
@@ -71,7 +76,11 @@ class Lexer {
     return line_;
   }
 
-  void Add(TokenKind kind, std::string text) { tokens_.push_back({kind, std::move(text), Line()}); }
+  void Add(TokenKind kind, std::string text) {
+    budget_.Work(10);
+    memory_.Add(kBytesPerToken);
+    tokens_.push_back({kind, std::move(text), Line()});
+  }
 
   size_t FindDelimiter() const {
     for (size_t i = at_; i + 1 < source_.size(); ++i) {
@@ -87,7 +96,7 @@ class Lexer {
     std::string_view text = source_.substr(at_, end - at_);
     const char sign = end + 2 < source_.size() ? source_[end + 2] : '\0';
     if (end < source_.size() && sign == '-') {
-      text = StripSpace(text, Ends::kRight);
+      text = StripSpace(budget_, text, Ends::kRight);
     } else if (end < source_.size() && sign != '+' && delimiter != "{{") {
       const size_t line = text.rfind('\n') + 1;  // 0 if there is none
       const bool opens_line = line > 0 || at_ == 0 || source_[at_ - 1] == '\n';
@@ -100,7 +109,7 @@ class Lexer {
   // Behind a tag or comment: all white space after '-', else one line end unless after '+'.
   void SkipBehind(char sign, bool trims_line) {
     if (sign == '-') {
-      at_ = source_.size() - StripSpace(Rest(at_), Ends::kLeft).size();
+      at_ = source_.size() - StripSpace(budget_, Rest(at_), Ends::kLeft).size();
     } else if (sign != '+' && trims_line && Peek('\n')) {
       ++at_;
     }
@@ -185,6 +194,10 @@ class Lexer {
   void AddName() {
     const size_t begin = at_;
     while (at_ < source_.size() && (IsNameStart(source_[at_]) || IsDigit(source_[at_]))) ++at_;
+    // Names are looked up again and again while a template runs.
+    if (at_ - begin > kMostInName) {
+      Fail(Line(), fmt::format("a name of more than {} characters", kMostInName));
+    }
     Add(TokenKind::kName, std::string(source_.substr(begin, at_ - begin)));
   }
 
@@ -257,6 +270,8 @@ class Lexer {
     at_ += 2;
   }
 
+  Budget& budget_;
+  Reservation memory_;
   std::string_view source_;
   size_t at_ = 0;
   size_t line_ = 1;
@@ -266,9 +281,10 @@ class Lexer {
 
 }  // namespace
 
-std::vector<Token> Tokenize(std::string_view source) {
+std::vector<Token> Tokenize(Budget& budget, std::string_view source) {
   const std::string normal = Normalise(source);
-  return Lexer(normal).Run();
+  budget.Decode(normal.size());
+  return Lexer(budget, normal).Run();
 }
 
 void Fail(size_t line, std::string_view message) {

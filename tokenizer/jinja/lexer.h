@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/jinja/budget.h"
+
 namespace crossover::tokenizer::jinja {
 
 enum class TokenKind {
@@ -30,8 +32,9 @@ struct Token {
   size_t line;
 };
 
-/// Error(kUnsupported) with the line of what is no template: an unclosed tag, comment or text.
-std::vector<Token> Tokenize(std::string_view source);
+/// Error(kUnsupported) with the line of what is no template: an unclosed tag, comment or text, or
+/// more tokens than the budget has memory for (and for what is made of them).
+std::vector<Token> Tokenize(Budget& budget, std::string_view source);
 
 /// Error(kUnsupported) "line N: …".
 [[noreturn]] void Fail(size_t line, std::string_view message);

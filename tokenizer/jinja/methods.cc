@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <limits>
 #include <map>
 
@@ -11,124 +10,172 @@
 namespace crossover::tokenizer::jinja {
 namespace {
 
-const std::string& Text(const Value* value, std::string_view method) {
-  if (!value || !value->string()) {
-    throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: text is needed", method));
-  }
-  return *value->string();
-}
+using S = const std::string&;
+using A = const Bound&;
 
-Value Texts(const std::vector<std::string_view>& parts) { return List(parts.begin(), parts.end()); }
-
-Value StripEnds(const std::string& text, const Arguments& arguments, Ends ends) {
-  const Value* characters = arguments.Find(0, "chars");
-  if (!characters || characters->is_none()) return StripSpace(text, ends);
-  return Strip(text, Text(characters, "strip"), ends);
+Value StripEnds(Budget& budget, S text, A arguments, Ends ends) {
+  return Value::Text(budget, arguments.Get(0) ? Strip(budget, text, arguments.Text(0), ends)
+                                              : StripSpace(budget, text, ends));
 }
 
 // One text, or any of several.
 template <typename Matches>
-bool MatchesAny(const Value* candidates, const Matches& matches) {
-  if (candidates && candidates->list()) {
-    return std::ranges::any_of(*candidates->list(),
-                               [&](const Value& c) { return matches(Text(&c, "startswith")); });
+Value MatchesAny(Budget& budget, A arguments, const Matches& matches) {
+  const auto one = [&](S candidate) {
+    budget.Copy(candidate.size());
+    return matches(candidate);
+  };
+  if (!arguments[0]->list()) return one(arguments.Text(0));
+  for (const Value& candidate : *arguments[0]->list()) {
+    budget.Work(1);
+    if (!candidate.string()) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  fmt::format("a text is needed, not {}", candidate.description()));
+    }
+    if (one(*candidate.string())) return true;
   }
-  return matches(Text(candidates, "startswith"));
+  return false;
 }
 
-size_t Limit(const Value* limit) {
-  const int64_t n = limit ? limit->integer() : -1;
+size_t Limit(A arguments, size_t parameter) {
+  const int64_t n = arguments.Integer(parameter, -1);
   return n < 0 ? std::numeric_limits<size_t>::max() : static_cast<size_t>(n);
 }
 
-Value SplitText(const std::string& text, const Arguments& arguments) {
-  const Value* separator = arguments.Find(0, "sep");
-  const Value* limit = arguments.Find(1, "maxsplit");
-  if (separator && !separator->is_none()) {
-    const std::string& by = Text(separator, "split");
+Value SplitText(Budget& budget, S text, A arguments) {
+  if (arguments.Get(0)) {
+    S by = arguments.Text(0);
     if (by.empty()) throw Error(ErrorCode::kInvalidArgument, "split: an empty separator");
-    return Texts(Split(text, by, Limit(limit)));
+    return Split(budget, text, by, Limit(arguments, 1));
   }
-  if (limit) throw Error(ErrorCode::kUnsupported, "split: a limit needs a separator");
-  return Texts(SplitAtSpace(text));
+  if (arguments[1]) throw Error(ErrorCode::kUnsupported, "split: a limit needs a separator");
+  return SplitAtSpace(budget, text);
 }
 
-Value FindText(const std::string& text, const Arguments& arguments) {
-  const size_t at = text.find(Text(arguments.Find(0, "sub"), "find"));
+Value FindText(Budget& budget, S text, A arguments) {
+  const size_t at = Find(budget, text, arguments.Text(0));
   if (at == std::string::npos) return int64_t{-1};
-  return static_cast<int64_t>(CountCharacters(std::string_view(text).substr(0, at)));
+  return static_cast<int64_t>(CountCharacters(budget, std::string_view(text).substr(0, at)));
 }
 
-Value CountText(const std::string& text, const Arguments& arguments) {
-  const std::string& part = Text(arguments.Find(0, "sub"), "count");
+Value CountText(Budget& budget, S text, A arguments) {
+  S part = arguments.Text(0);
   if (part.empty()) throw Error(ErrorCode::kUnsupported, "count: nothing to count");
-  return static_cast<int64_t>(Split(text, part, Limit(nullptr)).size() - 1);
+  int64_t count = 0;
+  for (size_t at = Find(budget, text, part); at != std::string::npos;
+       at = Find(budget, text, part, at + part.size())) {
+    budget.Work(1);
+    ++count;
+  }
+  return count;
 }
 
-using TextMethod = Value (*)(const std::string&, const Arguments&);
+struct TextMethod {
+  Signature signature;
+  Value (*call)(Budget&, S, A);
+};
 
 const std::map<std::string_view, TextMethod>& TextMethods() {
-  using S = const std::string&;
-  using A = const Arguments&;
+  using B = Budget&;
   static const std::map<std::string_view, TextMethod> methods{
-      {"strip", [](S s, A a) { return StripEnds(s, a, Ends::kBoth); }},
-      {"lstrip", [](S s, A a) { return StripEnds(s, a, Ends::kLeft); }},
-      {"rstrip", [](S s, A a) { return StripEnds(s, a, Ends::kRight); }},
-      {"split", SplitText},
-      {"find", FindText},
-      {"count", CountText},
-      {"upper", [](S s, A) -> Value { return Upper(s); }},
-      {"lower", [](S s, A) -> Value { return Lower(s); }},
-      {"capitalize", [](S s, A) -> Value { return Capitalize(s); }},
-      {"title", [](S s, A) -> Value { return Title(s); }},
+      {"strip", {{{"chars"}}, [](B b, S s, A a) { return StripEnds(b, s, a, Ends::kBoth); }}},
+      {"lstrip", {{{"chars"}}, [](B b, S s, A a) { return StripEnds(b, s, a, Ends::kLeft); }}},
+      {"rstrip", {{{"chars"}}, [](B b, S s, A a) { return StripEnds(b, s, a, Ends::kRight); }}},
+      {"split", {{{"sep", "maxsplit"}}, SplitText}},
+      {"find", {{{"sub"}, 1}, FindText}},
+      {"count", {{{"sub"}, 1}, CountText}},
+      {"upper", {{}, [](B b, S s, A) { return Upper(b, s); }}},
+      {"lower", {{}, [](B b, S s, A) { return Lower(b, s); }}},
+      {"capitalize", {{}, [](B b, S s, A) { return Capitalize(b, s); }}},
+      {"title", {{}, [](B b, S s, A) { return Title(b, s); }}},
       {"startswith",
-       [](S s, A a) -> Value {
-         return MatchesAny(a.Find(0, "prefix"), [&](S prefix) { return s.starts_with(prefix); });
-       }},
+       {{{"prefix"}, 1},
+        [](B b, S s, A a) {
+          return MatchesAny(b, a, [&](S prefix) { return s.starts_with(prefix); });
+        }}},
       {"endswith",
-       [](S s, A a) -> Value {
-         return MatchesAny(a.Find(0, "suffix"), [&](S suffix) { return s.ends_with(suffix); });
-       }},
+       {{{"suffix"}, 1},
+        [](B b, S s, A a) {
+          return MatchesAny(b, a, [&](S suffix) { return s.ends_with(suffix); });
+        }}},
       {"replace",
-       [](S s, A a) -> Value {
-         return Replace(s, Text(a.Find(0, "old"), "replace"), Text(a.Find(1, "new"), "replace"),
-                        Limit(a.Find(2, "count")));
-       }},
+       {{{"old", "new", "count"}, 2},
+        [](B b, S s, A a) { return Replace(b, s, a.Text(0), a.Text(1), Limit(a, 2)); }}},
       {"join",
-       [](S s, A a) {
-         return ApplyFilter("join", a.positional.at(0), {{s}, {}});
-       }},
+       {{{"iterable"}, 1},
+        [](B b, S s, A a) {
+          return ApplyFilter(b, "join", *a[0], {{Value::Text(b, s)}, {}});
+        }}},
   };
   return methods;
 }
 
-std::optional<Value> CallDictMethod(const Dict& dict, std::string_view name,
-                                    const Arguments& arguments) {
-  if (name == "get") {
-    const Value* found = dict.Find(Text(arguments.Find(0, "key"), "get"));
-    const Value* fallback = arguments.Find(1, "default");
-    return found ? *found : fallback ? *fallback : Value(nullptr);
+struct DictMethod {
+  Signature signature;
+  Value (*call)(Budget&, const Dict&, A);
+};
+
+template <typename Element>
+Value EachEntry(Budget& budget, const Dict& dict, const Element& element) {
+  ListBuilder list(budget);
+  for (const Dict::Entry& entry : dict.entries()) list.Add(element(entry));
+  return list.Finish();
+}
+
+Value Pair(Budget& budget, const Dict::Entry& entry) {
+  ListBuilder pair(budget);
+  pair.Add(entry.key);
+  pair.Add(entry.value);
+  return pair.Finish();
+}
+
+const std::map<std::string_view, DictMethod>& DictMethods() {
+  using B = Budget&;
+  using D = const Dict&;
+  static const std::map<std::string_view, DictMethod> methods{
+      {"get",
+       {{{"key", "default"}, 1},
+        [](B b, D d, A a) {
+          const Value* found = d.Find(b, a.Text(0));
+          return found ? *found : a[1] ? *a[1] : Value(nullptr);
+        }}},
+      {"keys",
+       {{}, [](B b, D d, A) { return EachEntry(b, d, [](const auto& e) { return e.key; }); }}},
+      {"values",
+       {{}, [](B b, D d, A) { return EachEntry(b, d, [](const auto& e) { return e.value; }); }}},
+      {"items",
+       {{},
+        [](B b, D d, A) { return EachEntry(b, d, [&](const auto& e) { return Pair(b, e); }); }}},
+  };
+  return methods;
+}
+
+// `loop.cycle(a, b)`: a and b in turn.
+Value Cycle(const Loop& loop, const Arguments& arguments) {
+  const size_t count = arguments.positional.size();
+  if (count == 0 || !arguments.named.empty()) {
+    throw Error(ErrorCode::kInvalidArgument, "loop.cycle: takes values without names");
   }
-  List list;
-  for (const auto& [key, value] : dict.entries()) {
-    if (name == "keys") list.emplace_back(key);
-    if (name == "values") list.push_back(value);
-    if (name == "items") list.emplace_back(List{Value(key), value});
-  }
-  if (name != "keys" && name != "values" && name != "items") return std::nullopt;
-  return list;
+  return arguments.positional[loop.index % count];
 }
 
 }  // namespace
 
-std::optional<Value> CallMethod(const Value& object, std::string_view name,
-                                const Arguments& arguments) {
-  if (const Dict* dict = object.dict()) return CallDictMethod(*dict, name, arguments);
-  const std::string* text = object.string();
-  if (!text) return std::nullopt;
-  const auto method = TextMethods().find(name);
-  if (method == TextMethods().end()) return std::nullopt;
-  return method->second(*text, arguments);
+bool HasMethod(const Value& object, std::string_view name) {
+  if (object.string()) return TextMethods().contains(name);
+  if (object.dict()) return DictMethods().contains(name);
+  return object.loop() && name == "cycle";
+}
+
+Value CallMethod(Budget& budget, const Value& object, std::string_view name,
+                 const Arguments& arguments) {
+  if (const Loop* loop = object.loop()) return Cycle(*loop, arguments);
+  if (const Dict* dict = object.dict()) {
+    const DictMethod& method = DictMethods().at(name);
+    return method.call(budget, *dict, Bound(name, method.signature, arguments));
+  }
+  const TextMethod& method = TextMethods().at(name);
+  return method.call(budget, *object.string(), Bound(name, method.signature, arguments));
 }
 
 }  // namespace crossover::tokenizer::jinja

@@ -8,6 +8,7 @@
 
 #include "tokenizer/jinja/expression_parser.h"
 #include "tokenizer/jinja/lexer.h"
+#include "tokenizer/jinja/text.h"
 #include "tokenizer/jinja/token_cursor.h"
 
 namespace crossover::tokenizer::jinja {
@@ -17,7 +18,7 @@ using Kind = StatementKind;
 
 class Parser {
  public:
-  explicit Parser(std::string_view source) : cursor_(Tokenize(source)) {}
+  Parser(Budget& budget, std::string_view source) : cursor_(Tokenize(budget, source)) {}
 
   Block Run() { return ParseBlock({}); }
 
@@ -28,7 +29,7 @@ class Parser {
   // until the end of the template.
   Block ParseBlock(std::initializer_list<std::string_view> ends) {
     const size_t line = cursor_.line();
-    const NestingGuard guard(depth_, line);
+    const NestingGuard guard(depth_, cursor_);
     Block block;
     while (!cursor_.At(TokenKind::kEnd)) {
       if (cursor_.At(TokenKind::kText)) {
@@ -73,7 +74,7 @@ class Parser {
       EndTag();
       return statement;
     }
-    Fail(cursor_.line(), fmt::format("the tag '{}' is not supported", name.substr(0, 40)));
+    Fail(cursor_.line(), fmt::format("the tag '{}' is not supported", Shortened(name)));
   }
 
   Statement ParsePlain(std::string_view end) {
@@ -173,6 +174,6 @@ class Parser {
 
 }  // namespace
 
-Block Parse(std::string_view source) { return Parser(source).Run(); }
+Block Parse(Budget& budget, std::string_view source) { return Parser(budget, source).Run(); }
 
 }  // namespace crossover::tokenizer::jinja

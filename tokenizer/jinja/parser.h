@@ -8,7 +8,7 @@
 namespace crossover::tokenizer::jinja {
 
 /// Error(kUnsupported) "line N: …" for what is no template or beyond the language of chat
-/// templates: inheritance, includes, call blocks.
-Block Parse(std::string_view source);
+/// templates: inheritance, includes, call blocks. The tree does not need the budget any more.
+Block Parse(Budget& budget, std::string_view source);
 
 }  // namespace crossover::tokenizer::jinja

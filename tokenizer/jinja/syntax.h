@@ -17,10 +17,10 @@ using ExpressionPtr = std::unique_ptr<const Expression>;
 
 enum class ExpressionKind {
   kLiteral,      // literal
-  kName,         // name
+  kName,         // name, and the same as literal
   kList,         // operands: the elements
   kDict,         // operands: key, value, key, value …
-  kAttribute,    // operands[0].name
+  kAttribute,    // operands[0].name, and the same as literal
   kItem,         // operands[0][operands[1]]
   kSlice,        // operands[0][operands[1]:operands[2]:operands[3]], null where absent
   kCall,         // operands[0](operands[1] …, named)

@@ -1,6 +1,6 @@
 #include "tokenizer/jinja/text.h"
 
-#include <fmt/format.h>
+#include <string.h>  // memmem
 #include <utf8proc.h>
 
 #include <algorithm>
@@ -10,10 +10,6 @@
 
 namespace crossover::tokenizer::jinja {
 namespace {
-
-std::string_view CharacterAt(std::string_view text, size_t offset) {
-  return text.substr(offset, std::max<size_t>(Utf8Length(text, offset), 1));
-}
 
 char32_t CodePoint(std::string_view character) {
   utf8proc_int32_t code = -1;
@@ -30,30 +26,56 @@ bool IsSpace(std::string_view character) {
          c == 0x205F || c == 0x3000;
 }
 
+// The bytes of a character as one number, another one for every character.
+uint32_t Packed(std::string_view character) {
+  uint32_t packed = 0;
+  for (const char c : character) packed = packed << 8 | static_cast<unsigned char>(c);
+  return packed;
+}
+
 template <typename Predicate>
-std::string_view StripWhere(std::string_view text, Ends ends, const Predicate& strips) {
-  const std::vector<std::string_view> characters = Characters(text);
-  auto begin = characters.begin();
-  auto end = characters.end();
-  if (ends != Ends::kRight) begin = std::find_if_not(begin, end, strips);
-  if (ends != Ends::kLeft) {
-    while (end != begin && strips(*(end - 1))) --end;
+std::string_view StripWhere(Budget& budget, std::string_view text, Ends ends,
+                            const Predicate& strips) {
+  size_t begin = 0;
+  while (ends != Ends::kRight && begin < text.size()) {
+    const std::string_view character = CharacterAt(text, begin);
+    budget.Work(1);
+    if (!strips(character)) break;
+    begin += character.size();
   }
-  if (begin == end) return {};
-  const char* last = (end - 1)->data() + (end - 1)->size();
-  return {begin->data(), static_cast<size_t>(last - begin->data())};
+  text.remove_prefix(begin);
+  if (ends == Ends::kLeft) return text;
+  // Forwards, since only so is it known what a stray byte belongs to.
+  budget.Decode(text.size());
+  size_t end = 0;
+  for (size_t i = 0; i < text.size();) {
+    const std::string_view character = CharacterAt(text, i);
+    i += character.size();
+    if (!strips(character)) end = i;
+  }
+  return text.substr(0, end);
 }
 
 template <typename Map>
-void AppendMapped(std::string_view character, const Map& map, std::string& out) {
+void AddMapped(std::string_view character, const Map& map, TextBuilder& out) {
   const char32_t c = CodePoint(character);
   if (c == static_cast<char32_t>(-1)) {
-    out += character;
+    out.Add(character);
     return;
   }
   utf8proc_uint8_t bytes[4];
   const auto length = utf8proc_encode_char(map(static_cast<utf8proc_int32_t>(c)), bytes);
-  out.append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(length));
+  out.Add({reinterpret_cast<const char*>(bytes), static_cast<size_t>(length)});
+}
+
+template <typename Map>
+void AddMappedText(Budget& budget, std::string_view text, const Map& map, TextBuilder& out) {
+  budget.Work(text.size() / 4);
+  for (size_t i = 0; i < text.size();) {
+    const std::string_view character = CharacterAt(text, i);
+    AddMapped(character, map, out);
+    i += character.size();
+  }
 }
 
 bool IsCased(std::string_view character) {
@@ -63,103 +85,145 @@ bool IsCased(std::string_view character) {
 
 }  // namespace
 
-std::vector<std::string_view> Characters(std::string_view text) {
-  std::vector<std::string_view> characters;
-  for (size_t i = 0; i < text.size(); i += characters.back().size()) {
-    characters.push_back(CharacterAt(text, i));
-  }
-  return characters;
+std::string_view CharacterAt(std::string_view text, size_t offset) {
+  return text.substr(offset, std::max<size_t>(Utf8Length(text, offset), 1));
 }
 
-size_t CountCharacters(std::string_view text) {
+size_t CountCharacters(Budget& budget, std::string_view text) {
+  budget.Decode(text.size());
   size_t count = 0;
   for (size_t i = 0; i < text.size(); i += CharacterAt(text, i).size()) ++count;
   return count;
 }
 
-std::string_view StripSpace(std::string_view text, Ends ends) {
-  return StripWhere(text, ends, IsSpace);
+CharacterOffsets::CharacterOffsets(Budget& budget, std::string_view text) {
+  const size_t count = CountCharacters(budget, text);
+  budget.Decode(text.size());
+  memory = Reservation(budget, (count + 1) * sizeof(uint32_t));
+  offsets.reserve(count + 1);
+  for (size_t i = 0; i < text.size(); i += CharacterAt(text, i).size()) {
+    offsets.push_back(static_cast<uint32_t>(i));
+  }
+  offsets.push_back(static_cast<uint32_t>(text.size()));
 }
 
-std::string_view Strip(std::string_view text, std::string_view characters, Ends ends) {
-  const std::vector<std::string_view> set = Characters(characters);
-  return StripWhere(text, ends,
-                    [&](std::string_view c) { return std::ranges::find(set, c) != set.end(); });
+std::string_view StripSpace(Budget& budget, std::string_view text, Ends ends) {
+  return StripWhere(budget, text, ends, IsSpace);
 }
 
-std::vector<std::string_view> Split(std::string_view text, std::string_view separator,
-                                    size_t limit) {
-  std::vector<std::string_view> parts;
+std::string_view Strip(Budget& budget, std::string_view text, std::string_view characters,
+                       Ends ends) {
+  // Sorted, so that each character of the text is looked up in few steps.
+  budget.Work(characters.size());
+  const Reservation memory(budget, characters.size() * sizeof(uint32_t));
+  std::vector<uint32_t> set;
+  set.reserve(characters.size());
+  for (size_t i = 0; i < characters.size();) {
+    const std::string_view character = CharacterAt(characters, i);
+    set.push_back(Packed(character));
+    i += character.size();
+  }
+  std::ranges::sort(set);
+  budget.Work(text.size() / 4);
+  return StripWhere(budget, text, ends,
+                    [&](std::string_view c) { return std::ranges::binary_search(set, Packed(c)); });
+}
+
+size_t Find(Budget& budget, std::string_view text, std::string_view part, size_t from) {
+  if (from > text.size() || part.size() > text.size() - from) return std::string_view::npos;
+  const void* found = memmem(text.data() + from, text.size() - from, part.data(), part.size());
+  const size_t at = found == nullptr
+                        ? std::string_view::npos
+                        : static_cast<size_t>(static_cast<const char*>(found) - text.data());
+  // Charged behind the search, when it is known how far it went; one alone is bounded by the text.
+  budget.Search((found == nullptr ? text.size() : at) - from + part.size());
+  return at;
+}
+
+Value Split(Budget& budget, std::string_view text, std::string_view separator, size_t limit) {
+  ListBuilder parts(budget);
   size_t begin = 0;
-  while (parts.size() < limit) {
-    const size_t end = text.find(separator, begin);
+  for (size_t cuts = 0; cuts < limit; ++cuts) {
+    const size_t end = Find(budget, text, separator, begin);
     if (end == std::string_view::npos) break;
-    parts.push_back(text.substr(begin, end - begin));
+    parts.Add(Value::Text(budget, text.substr(begin, end - begin)));
     begin = end + separator.size();
   }
-  parts.push_back(text.substr(begin));
-  return parts;
+  parts.Add(Value::Text(budget, text.substr(begin)));
+  return parts.Finish();
 }
 
-std::vector<std::string_view> SplitAtSpace(std::string_view text) {
-  std::vector<std::string_view> words;
-  bool in_word = false;
-  for (const std::string_view c : Characters(text)) {
-    if (IsSpace(c)) {
-      in_word = false;
-    } else if (in_word) {
-      words.back() = {words.back().data(), words.back().size() + c.size()};
-    } else {
-      words.push_back(c);
-      in_word = true;
-    }
+Value SplitAtSpace(Budget& budget, std::string_view text) {
+  budget.Decode(text.size());
+  ListBuilder words(budget);
+  size_t begin = 0;
+  for (size_t i = 0; i < text.size();) {
+    const std::string_view character = CharacterAt(text, i);
+    const bool space = IsSpace(character);
+    if (space && i > begin) words.Add(Value::Text(budget, text.substr(begin, i - begin)));
+    i += character.size();
+    if (space) begin = i;
   }
-  return words;
+  if (begin < text.size()) words.Add(Value::Text(budget, text.substr(begin)));
+  return words.Finish();
 }
 
-std::string Replace(std::string_view text, std::string_view from, std::string_view to,
-                    size_t limit) {
+Value Replace(Budget& budget, std::string_view text, std::string_view from, std::string_view to,
+              size_t limit) {
   if (from.empty()) throw Error(ErrorCode::kUnsupported, "replace: nothing to replace");
-  const std::vector<std::string_view> parts = Split(text, from, limit);
-  CheckTextSize(text.size() + (parts.size() - 1) * to.size());
-  return fmt::format("{}", fmt::join(parts, to));
+  TextBuilder out(budget);
+  size_t begin = 0;
+  for (size_t done = 0; done < limit; ++done) {
+    const size_t end = Find(budget, text, from, begin);
+    if (end == std::string_view::npos) break;
+    budget.Work(1);
+    out.Add(text.substr(begin, end - begin));
+    out.Add(to);
+    begin = end + from.size();
+  }
+  out.Add(text.substr(begin));
+  return out.Finish();
 }
 
-std::string Upper(std::string_view text) {
-  std::string out;
-  for (const std::string_view c : Characters(text)) AppendMapped(c, utf8proc_toupper, out);
-  return out;
+Value Upper(Budget& budget, std::string_view text) {
+  TextBuilder out(budget);
+  AddMappedText(budget, text, utf8proc_toupper, out);
+  return out.Finish();
 }
 
-std::string Lower(std::string_view text) {
-  std::string out;
-  for (const std::string_view c : Characters(text)) AppendMapped(c, utf8proc_tolower, out);
-  return out;
+Value Lower(Budget& budget, std::string_view text) {
+  TextBuilder out(budget);
+  AddMappedText(budget, text, utf8proc_tolower, out);
+  return out.Finish();
 }
 
-std::string Capitalize(std::string_view text) {
-  if (text.empty()) return {};
+Value Capitalize(Budget& budget, std::string_view text) {
+  TextBuilder out(budget);
+  if (text.empty()) return out.Finish();
   const std::string_view first = CharacterAt(text, 0);
-  std::string out;
-  AppendMapped(first, utf8proc_totitle, out);
-  return out + Lower(text.substr(first.size()));
+  AddMapped(first, utf8proc_totitle, out);
+  AddMappedText(budget, text.substr(first.size()), utf8proc_tolower, out);
+  return out.Finish();
 }
 
-std::string Title(std::string_view text) {
-  std::string out;
+Value Title(Budget& budget, std::string_view text) {
+  budget.Work(text.size() / 2);
+  TextBuilder out(budget);
   bool in_word = false;
-  for (const std::string_view c : Characters(text)) {
-    AppendMapped(c, in_word ? utf8proc_tolower : utf8proc_totitle, out);
-    in_word = IsCased(c);
+  for (size_t i = 0; i < text.size();) {
+    const std::string_view character = CharacterAt(text, i);
+    AddMapped(character, in_word ? utf8proc_tolower : utf8proc_totitle, out);
+    in_word = IsCased(character);
+    i += character.size();
   }
-  return out;
+  return out.Finish();
 }
 
-void CheckTextSize(size_t bytes) {
-  if (bytes > kMaxText) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("the template makes more than {} bytes of text", kMaxText));
-  }
+std::string Shortened(std::string_view text, size_t most) {
+  if (text.size() <= most) return std::string(text);
+  text = text.substr(0, most);
+  text.remove_suffix(Utf8CutTail(text));
+  return std::string(text) + "…";
 }
 
 }  // namespace crossover::tokenizer::jinja

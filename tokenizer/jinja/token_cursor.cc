@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "base/error.h"
+#include "tokenizer/jinja/text.h"
+
 namespace crossover::tokenizer::jinja {
 
 const Token& TokenCursor::Next() {
@@ -14,6 +17,14 @@ bool TokenCursor::BehindIs(TokenKind kind, std::string_view text) const {
   if (at_ + 1 >= tokens_.size()) return false;
   const Token& behind = tokens_[at_ + 1];
   return behind.kind == kind && behind.text == text;
+}
+
+void TokenCursor::CheckStack() const {
+  try {
+    stack_.Check();
+  } catch (const Error& error) {
+    Fail(line(), error.what());
+  }
 }
 
 bool TokenCursor::TakeOperator(std::string_view text) {
@@ -45,7 +56,7 @@ std::string TokenCursor::ExpectName() {
 void TokenCursor::Unexpected(std::string_view wanted) const {
   Fail(line(), peek().text.empty()
                    ? fmt::format("'{}' was expected", wanted)
-                   : fmt::format("'{}' was expected, not '{}'", wanted, peek().text.substr(0, 40)));
+                   : fmt::format("'{}' was expected, not '{}'", wanted, Shortened(peek().text)));
 }
 
 }  // namespace crossover::tokenizer::jinja

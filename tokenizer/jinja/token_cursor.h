@@ -27,6 +27,9 @@ class TokenCursor {
   /// Whether the token behind this one is that.
   bool BehindIs(TokenKind kind, std::string_view text) const;
 
+  /// Error(kUnsupported) if the stack is used up.
+  void CheckStack() const;
+
   bool TakeOperator(std::string_view text);
   bool TakeName(std::string_view text);
   /// Error(kUnsupported) if something else stands there.
@@ -38,6 +41,7 @@ class TokenCursor {
   [[noreturn]] void Unexpected(std::string_view wanted) const;
 
   std::vector<Token> tokens_;
+  StackGuard stack_;
   size_t at_ = 0;
 };
 

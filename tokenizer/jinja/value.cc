@@ -3,12 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 
 #include "base/error.h"
 #include "tokenizer/jinja/text.h"
 
 namespace crossover::tokenizer::jinja {
 namespace {
+
+// What a value on the heap takes besides its content: counters, reservation, the allocator's part.
+constexpr size_t kNodeBytes = 112;
+constexpr size_t kMapNodeBytes = 80;
 
 [[noreturn]] void Mismatch(std::string_view wanted, const Value& got) {
   throw Error(ErrorCode::kInvalidArgument,
@@ -22,164 +28,90 @@ std::string FloatText(double d) {
   return text;
 }
 
-std::string JsonString(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      case '\b':
-        out += "\\b";
-        break;
-      case '\f':
-        out += "\\f";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          out += fmt::format("\\u{:04x}", c);
-        } else {
-          out += c;
-        }
-    }
-  }
-  return out + '"';
+// Room for one more, of which the budget knows. While it grows, both the old and the new are there.
+template <typename T>
+void Grow(Budget& budget, Reservation& memory, std::vector<T>& elements) {
+  if (elements.size() < elements.capacity()) return;
+  const size_t capacity = std::max<size_t>(4, elements.capacity() * 2);
+  Reservation grown(budget, capacity * sizeof(T));
+  elements.reserve(capacity);
+  memory = std::move(grown);
 }
 
-void AppendJson(const Value& value, int indent, int level, std::string& out) {
-  const auto new_line = [&](int depth) {
-    if (indent < 0) return;
-    out += '\n';
-    out.append(static_cast<size_t>(indent) * static_cast<size_t>(depth), ' ');
-  };
-  const auto sequence = [&](char open, char close, const auto& elements, const auto& append) {
-    out += open;
-    bool first = true;
-    for (const auto& element : elements) {
-      if (!first) out += indent < 0 ? ", " : ",";
-      first = false;
-      new_line(level + 1);
-      append(element);
-    }
-    if (!first) new_line(level);
-    out += close;
-  };
-  if (const List* list = value.list()) {
-    sequence('[', ']', *list, [&](const Value& v) { AppendJson(v, indent, level + 1, out); });
-  } else if (const Dict* dict = value.dict()) {
-    sequence('{', '}', dict->entries(), [&](const auto& entry) {
-      out += JsonString(entry.first) + ": ";
-      AppendJson(entry.second, indent, level + 1, out);
-    });
-  } else if (const std::string* text = value.string()) {
-    out += JsonString(*text);
-  } else if (const bool* b = value.boolean()) {
-    out += *b ? "true" : "false";
-  } else if (value.is_none()) {
-    out += "null";
-  } else if (value.is_number()) {
-    out += value.text();
-  } else {
-    Mismatch("something that JSON can express", value);
+// The depth of what holds such an element.
+int DepthAround(const Value& element) {
+  if (element.is_mutable()) {
+    throw Error(ErrorCode::kUnsupported,
+                fmt::format("{} in a list or dictionary", element.description()));
   }
+  const int depth = element.depth() + 1;
+  if (depth > kMaxDepth) {
+    throw Error(ErrorCode::kUnsupported,
+                fmt::format("lists or dictionaries nest deeper than {}", kMaxDepth));
+  }
+  return depth;
 }
 
 }  // namespace
 
-const Value* Dict::Find(std::string_view key) const {
-  const auto found = std::ranges::find(entries_, key, &std::pair<std::string, Value>::first);
-  return found == entries_.end() ? nullptr : &found->second;
+struct Value::TextNode {
+  std::string content;
+  Reservation memory;
+};
+
+struct Value::ListNode {
+  List content;
+  int depth;
+  Reservation memory;
+};
+
+struct Value::DictNode {
+  Dict content;
+  int depth;
+  Reservation memory;
+};
+
+Value Value::Text(Budget& budget, std::string_view text) {
+  TextBuilder builder(budget);
+  builder.Add(text);
+  return builder.Finish();
 }
 
-void Dict::Set(std::string_view key, Value value) {
-  const auto found = std::ranges::find(entries_, key, &std::pair<std::string, Value>::first);
-  if (found == entries_.end()) {
-    entries_.emplace_back(key, std::move(value));
-  } else {
-    found->second = std::move(value);
-  }
+Value Value::Literal(std::string text) {
+  Value value;
+  value.data_ = std::make_shared<const TextNode>(TextNode{std::move(text), Reservation()});
+  return value;
 }
 
-const Value* Arguments::Find(size_t position, std::string_view name) const {
-  if (position < positional.size()) return &positional[position];
-  for (const auto& [key, value] : named) {
-    if (key == name) return &value;
-  }
-  return nullptr;
+Value Value::Missing(const Value& name) {
+  Value value;
+  if (const TextPtr* text = std::get_if<TextPtr>(&name.data_)) value.data_ = Undefined{*text};
+  return value;
 }
 
-template <typename Container>
-void Value::Tree<Container>::Add(const Value& element) {
-  int below = 0;
-  if (const auto* list = std::get_if<std::shared_ptr<const Tree<List>>>(&element.data_)) {
-    below = (*list)->depth;
-  } else if (const auto* dict = std::get_if<std::shared_ptr<const Tree<Dict>>>(&element.data_)) {
-    below = (*dict)->depth;
-  }
-  depth = std::max(depth, below + 1);
-  weight += element.weight();
-  if (element.names() || depth > kMaxDepth || weight > kMaxWeight) {
-    throw Error(ErrorCode::kUnsupported,
-                fmt::format("{} in a list or dictionary is too much for a template",
-                            element.names() ? "a namespace" : "what was put"));
-  }
-}
-
-Value::Value(List list) {
-  auto tree = std::make_shared<Tree<List>>();
-  for (const Value& element : list) tree->Add(element);
-  tree->content = std::move(list);
-  data_ = std::move(tree);
-}
-
-Value::Value(Dict dict) {
-  auto tree = std::make_shared<Tree<Dict>>();
-  for (const auto& [key, element] : dict.entries()) {
-    tree->weight += key.size();
-    tree->Add(element);
-  }
-  tree->content = std::move(dict);
-  data_ = std::move(tree);
-}
-
-size_t Value::weight() const {
-  if (const std::string* s = string()) return 1 + s->size();
-  if (const auto* p = std::get_if<std::shared_ptr<const Tree<List>>>(&data_)) return (*p)->weight;
-  if (const auto* p = std::get_if<std::shared_ptr<const Tree<Dict>>>(&data_)) return (*p)->weight;
-  return 1;
+const std::string* Value::string() const {
+  const auto* node = Node<TextPtr>();
+  return node ? &node->content : nullptr;
 }
 
 const List* Value::list() const {
-  const auto* p = std::get_if<std::shared_ptr<const Tree<List>>>(&data_);
-  return p ? &(*p)->content : nullptr;
+  const auto* node = Node<std::shared_ptr<const ListNode>>();
+  return node ? &node->content : nullptr;
 }
 
 const Dict* Value::dict() const {
-  const auto* p = std::get_if<std::shared_ptr<const Tree<Dict>>>(&data_);
-  return p ? &(*p)->content : nullptr;
+  const auto* node = Node<std::shared_ptr<const DictNode>>();
+  return node ? &node->content : nullptr;
 }
 
 Namespace* Value::names() const {
-  const auto* p = std::get_if<std::shared_ptr<Namespace>>(&data_);
-  return p ? p->get() : nullptr;
+  const auto* pointer = std::get_if<std::shared_ptr<Namespace>>(&data_);
+  return pointer ? pointer->get() : nullptr;
 }
 
-const Function* Value::function() const {
-  const auto* p = std::get_if<std::shared_ptr<const Function>>(&data_);
-  return p ? p->get() : nullptr;
-}
+const Loop* Value::loop() const { return Node<std::shared_ptr<Loop>>(); }
+
+const Function* Value::function() const { return Node<std::shared_ptr<const Function>>(); }
 
 bool Value::is_number() const {
   return is_integer() || boolean() || std::holds_alternative<double>(data_);
@@ -187,6 +119,7 @@ bool Value::is_number() const {
 
 double Value::number() const {
   if (const double* d = std::get_if<double>(&data_)) return *d;
+  if (!is_number()) Mismatch("a number", *this);
   return static_cast<double>(integer());
 }
 
@@ -205,19 +138,26 @@ bool Value::truth() const {
   return true;
 }
 
-std::string Value::text() const {
-  if (const std::string* s = string()) return *s;
-  if (is_undefined()) return {};
-  if (is_none()) return "None";
-  if (const bool* b = boolean()) return *b ? "True" : "False";
-  if (is_integer()) return std::to_string(integer());
-  if (is_number()) return FloatText(number());
+int Value::depth() const {
+  if (const auto* node = Node<std::shared_ptr<const ListNode>>()) return node->depth;
+  if (const auto* node = Node<std::shared_ptr<const DictNode>>()) return node->depth;
+  return 0;
+}
+
+Value Value::AsText(Budget& budget) const {
+  if (string()) return *this;
+  if (is_undefined()) return Text(budget, "");
+  if (is_none()) return Text(budget, "None");
+  if (const bool* b = boolean()) return Text(budget, *b ? "True" : "False");
+  if (is_integer()) return Text(budget, std::to_string(integer()));
+  if (is_number()) return Text(budget, FloatText(number()));
   throw Error(ErrorCode::kUnsupported, fmt::format("{} cannot be printed", description()));
 }
 
 std::string Value::description() const {
   if (const Undefined* u = std::get_if<Undefined>(&data_)) {
-    return u->name.empty() ? "an undefined value" : fmt::format("undefined '{}'", u->name);
+    return u->name ? fmt::format("undefined '{}'", Shortened(u->name->content))
+                   : "an undefined value";
   }
   if (is_none()) return "none";
   if (boolean()) return "a truth value";
@@ -225,67 +165,166 @@ std::string Value::description() const {
   if (string()) return "text";
   if (list()) return "a list";
   if (dict()) return "a dictionary";
+  if (loop()) return "the state of a loop";
   return function() ? "a function" : "a namespace";
 }
 
-bool operator==(const Value& a, const Value& b) {
-  if (a.is_number() && b.is_number()) {
-    if (a.is_integer() && b.is_integer()) return a.integer() == b.integer();
-    return a.number() == b.number();
-  }
-  if (a.data_.index() != b.data_.index()) return false;
-  if (a.is_undefined() || a.is_none()) return true;
-  if (a.string()) return *a.string() == *b.string();
-  if (a.list()) return *a.list() == *b.list();
-  if (!a.dict()) return a.names() == b.names() && a.function() == b.function();
-  const auto& entries = a.dict()->entries();
-  return entries.size() == b.dict()->entries().size() &&
-         std::ranges::all_of(entries, [&](const auto& entry) {
-           const Value* other = b.dict()->Find(entry.first);
-           return other && *other == entry.second;
-         });
+bool Value::IsSame(const Value& other) const {
+  const auto address = [](const Value& v) -> const void* {
+    if (v.list()) return v.list();
+    if (v.dict()) return v.dict();
+    if (v.string()) return v.string();
+    if (v.names()) return v.names();
+    if (v.loop()) return v.loop();
+    return v.function();
+  };
+  const void* own = address(*this);
+  return own != nullptr && own == address(other);
 }
 
-bool operator<(const Value& a, const Value& b) {
-  // UTF-8 sorts as its characters do.
-  if (a.string() && b.string()) return *a.string() < *b.string();
-  if (!a.is_number() || !b.is_number()) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("{} and {} have no order", a.description(), b.description()));
+size_t Dict::Place(Budget& budget, std::string_view key) const {
+  if (index_.empty()) {
+    budget.Copy(key.size() * entries_.size());
+    const auto found =
+        std::ranges::find_if(entries_, [&](const Entry& e) { return *e.key.string() == key; });
+    return found == entries_.end() ? kNone : static_cast<size_t>(found - entries_.begin());
   }
-  return a.number() < b.number();
+  const auto levels = static_cast<size_t>(std::bit_width(index_.size()));
+  budget.Work(levels / 4);
+  budget.Copy(key.size() * levels * 2);
+  const auto found = index_.find(key);
+  return found == index_.end() ? kNone : found->second;
 }
 
-List Elements(const Value& value) {
-  if (value.is_undefined()) return {};
-  if (const List* list = value.list()) return *list;
-  List elements;
-  if (const Dict* dict = value.dict()) {
-    for (const auto& [key, unused] : dict->entries()) elements.emplace_back(key);
-  } else if (const std::string* text = value.string()) {
-    for (const std::string_view c : Characters(*text)) elements.emplace_back(c);
-  } else {
-    Mismatch("a list", value);
-  }
-  return elements;
+const Value* Dict::Find(Budget& budget, std::string_view key) const {
+  const size_t place = Place(budget, key);
+  return place == kNone ? nullptr : &entries_[place].value;
 }
 
-bool Contains(const Value& haystack, const Value& needle) {
-  if (const std::string* text = haystack.string()) {
-    if (!needle.string()) Mismatch("text", needle);
-    return text->find(*needle.string()) != std::string::npos;
+void Namespace::Set(std::string_view name, Value value) {
+  if (value.is_mutable()) {
+    throw Error(ErrorCode::kUnsupported,
+                fmt::format("{} in a namespace, where it could hold itself", value.description()));
   }
-  if (const Dict* dict = haystack.dict()) {
-    return needle.string() && dict->Find(*needle.string()) != nullptr;
+  const auto found = attributes_.find(name);
+  if (found != attributes_.end()) {
+    found->second = std::move(value);
+    return;
   }
-  const List elements = Elements(haystack);
-  return std::ranges::find(elements, needle) != elements.end();
+  memory_.Add(kMapNodeBytes + name.size());
+  attributes_.emplace(name, std::move(value));
 }
 
-std::string ToJson(const Value& value, int indent) {
-  std::string out;
-  AppendJson(value, indent, 0, out);
-  return out;
+const Value* Namespace::Find(std::string_view name) const {
+  const auto found = attributes_.find(name);
+  return found == attributes_.end() ? nullptr : &found->second;
+}
+
+void TextBuilder::Reserve(size_t added) {
+  const size_t size = text_.size() + added;
+  budget_->CheckText(size);
+  budget_->Copy(added);
+  if (size <= text_.capacity()) return;
+  const size_t capacity = std::max(size, text_.capacity() * 2);
+  Reservation grown(*budget_, capacity);
+  budget_->Copy(text_.size());
+  text_.reserve(capacity);
+  memory_ = std::move(grown);
+}
+
+void TextBuilder::Add(std::string_view text) {
+  Reserve(text.size());
+  text_ += text;
+}
+
+void TextBuilder::Fill(char c, size_t count) {
+  budget_->CheckText(count);
+  Reserve(count);
+  text_.append(count, c);
+}
+
+Value TextBuilder::Finish() {
+  budget_->Work(1);
+  memory_.Add(kNodeBytes);
+  Value value;
+  value.data_ = std::make_shared<const Value::TextNode>(
+      Value::TextNode{std::move(text_), std::move(memory_)});
+  return value;
+}
+
+void ListBuilder::Add(Value element) {
+  budget_->Work(1);
+  depth_ = std::max(depth_, DepthAround(element));
+  Grow(*budget_, memory_, list_);
+  list_.push_back(std::move(element));
+}
+
+Value ListBuilder::Finish() {
+  budget_->Work(1);
+  memory_.Add(kNodeBytes);
+  Value value;
+  value.data_ = std::make_shared<const Value::ListNode>(
+      Value::ListNode{std::move(list_), depth_, std::move(memory_)});
+  return value;
+}
+
+void DictBuilder::Set(const Value& key, Value value) {
+  budget_->Work(2);
+  const std::string* name = key.string();
+  if (name == nullptr) {
+    throw Error(ErrorCode::kUnsupported,
+                fmt::format("keys of dictionaries must be texts, not {}", key.description()));
+  }
+  depth_ = std::max(depth_, DepthAround(value));
+  auto& entries = dict_.entries_;
+  if (const size_t place = dict_.Place(*budget_, *name); place != Dict::kNone) {
+    entries[place].value = std::move(value);
+    return;
+  }
+  // The index has memory of its own, beside that of the entries.
+  memory_.Add(kMapNodeBytes);
+  if (entries.size() == entries.capacity()) {
+    Reservation grown(*budget_, std::max<size_t>(4, entries.capacity() * 2) * sizeof(Dict::Entry) +
+                                    (entries.size() + 1) * kMapNodeBytes);
+    entries.reserve(std::max<size_t>(4, entries.capacity() * 2));
+    memory_ = std::move(grown);
+  }
+  entries.push_back({key, std::move(value)});
+  if (entries.size() <= Dict::kMostWithoutIndex) return;
+  for (size_t i = dict_.index_.size(); i < entries.size(); ++i) {
+    dict_.index_.emplace(*entries[i].key.string(), i);
+  }
+}
+
+Value DictBuilder::Finish() {
+  budget_->Work(1);
+  memory_.Add(kNodeBytes);
+  Value value;
+  value.data_ = std::make_shared<const Value::DictNode>(
+      Value::DictNode{std::move(dict_), depth_, std::move(memory_)});
+  return value;
+}
+
+Walk::Walk(Budget& budget, Value over) : budget_(&budget), over_(std::move(over)) {
+  if (const std::string* text = over_.string()) {
+    size_ = CountCharacters(budget, *text);
+  } else if (const List* list = over_.list()) {
+    size_ = list->size();
+  } else if (const Dict* dict = over_.dict()) {
+    size_ = dict->entries().size();
+  } else if (!over_.is_undefined()) {
+    Mismatch("a list", over_);
+  }
+}
+
+Value Walk::Next() {
+  budget_->Work(1);
+  const size_t i = at_++;
+  if (const List* list = over_.list()) return (*list)[i];
+  if (const Dict* dict = over_.dict()) return dict->entries()[i].key;
+  const std::string_view character = CharacterAt(*over_.string(), byte_);
+  byte_ += character.size();
+  return Value::Text(*budget_, character);
 }
 
 }  // namespace crossover::tokenizer::jinja
