@@ -1,6 +1,7 @@
 #include "engine/chat.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <ctime>
@@ -18,8 +19,20 @@ std::tm Now() {
   return local;
 }
 
+// A template that loses words does so in its first turn, or when there is a turn before.
+constexpr int kLooksForLoss = 2;
+
 std::string TextOf(const tokenizer::Tokenizer& tokenizer, std::optional<TokenId> id) {
   return id ? tokenizer.Decode(*id, /*special=*/true) : std::string();
+}
+
+tokenizer::ChatTemplateOptions OptionsFor(const tokenizer::Tokenizer& tokenizer,
+                                          std::optional<bool> enable_thinking) {
+  const tokenizer::Vocabulary& vocabulary = tokenizer.vocabulary();
+  return {.bos = TextOf(tokenizer, vocabulary.bos),
+          .eos = TextOf(tokenizer, vocabulary.eos),
+          .enable_thinking = enable_thinking,
+          .now = Now()};
 }
 
 }  // namespace
@@ -35,11 +48,29 @@ std::string RenderChat(const tokenizer::ChatTemplate& chat_template,
                        const tokenizer::Tokenizer& tokenizer,
                        std::span<const tokenizer::ChatMessage> messages,
                        std::optional<bool> enable_thinking) {
-  const tokenizer::Vocabulary& vocabulary = tokenizer.vocabulary();
-  return chat_template.Render(messages, {.bos = TextOf(tokenizer, vocabulary.bos),
-                                         .eos = TextOf(tokenizer, vocabulary.eos),
-                                         .enable_thinking = enable_thinking,
-                                         .now = Now()});
+  return chat_template.Render(messages, OptionsFor(tokenizer, enable_thinking));
+}
+
+std::string LostByTemplate(const tokenizer::ChatTemplate& chat_template,
+                           const tokenizer::Tokenizer& tokenizer,
+                           std::span<const tokenizer::ChatMessage> messages,
+                           std::optional<bool> enable_thinking) {
+  tokenizer::ChatTemplateOptions options = OptionsFor(tokenizer, enable_thinking);
+  std::vector<std::string> lost;
+  for (const size_t i : chat_template.LeftOut(messages, options)) {
+    const std::string role = fmt::format("the {} message", messages[i].role);
+    if (std::ranges::find(lost, role) == lost.end()) lost.push_back(role);
+  }
+  if (enable_thinking) {
+    const std::string prompt = chat_template.Render(messages, options);
+    options.enable_thinking = !*enable_thinking;
+    if (chat_template.Render(messages, options) == prompt) {
+      lost.emplace_back("the switch for thinking");
+    }
+  }
+  if (lost.empty()) return {};
+  return fmt::format("the chat template does not look at {}, so the model will not see it",
+                     fmt::join(lost, " and "));
 }
 
 Chat::Chat(Engine& engine, const tokenizer::Tokenizer& tokenizer, std::string_view chat_template,
@@ -61,6 +92,16 @@ std::string Chat::Render() const {
   return RenderChat(template_, tokenizer_, messages_, options_.enable_thinking);
 }
 
+void Chat::WarnOfLoss() {
+  if (!options_.on_warning || looks_for_loss_ >= kLooksForLoss) return;
+  ++looks_for_loss_;
+  const std::string lost =
+      LostByTemplate(template_, tokenizer_, messages_, options_.enable_thinking);
+  if (lost.empty()) return;
+  options_.on_warning(lost);
+  looks_for_loss_ = kLooksForLoss;
+}
+
 bool Chat::BeginsWithSpecial(std::string_view text) const {
   const tokenizer::Vocabulary& vocabulary = tokenizer_.vocabulary();
   for (size_t id = 0; id < tokenizer_.size(); ++id) {
@@ -76,11 +117,14 @@ bool Chat::BeginsWithSpecial(std::string_view text) const {
 
 // Texts are encoded between special tokens. So if the conversation goes on with one where it was
 // left, what stands before is as it was: also where the model wrote other tokens than Encode would.
+// Nothing else is taken for granted of a template: a prompt that is shorter than the last one, or
+// says other things of earlier turns, is encoded as a whole, and Reply keeps of the cache what both
+// begin with.
 std::vector<TokenId> Chat::Encode(std::string_view prompt) const {
   std::vector<TokenId> ids;
   const std::string_view added =
       prompt.starts_with(text_) ? prompt.substr(text_.size()) : std::string_view();
-  if (!ids_.empty() && BeginsWithSpecial(added)) {
+  if (!text_.empty() && BeginsWithSpecial(added)) {
     ids = ids_;
   } else {
     ids = tokenizer_.Encode(prompt, {.add_special = false});
@@ -100,6 +144,12 @@ Chat::Answer Chat::Reply(const std::string& message, GenerateOptions options) {
   try {
     const std::string prompt = Render();
     const std::vector<TokenId> ids = Encode(prompt);
+    if (ids.empty()) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  "the chat template makes an empty prompt of the conversation, which a model "
+                  "cannot answer; begin a new one, or use another template");
+    }
+    WarnOfLoss();
     const size_t capacity = std::min<size_t>(engine_.kv().pages() * engine_.options().page_tokens,
                                              engine_.model().config().context);
     if (ids.size() >= capacity) {

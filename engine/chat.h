@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -25,9 +26,18 @@ std::string RenderChat(const tokenizer::ChatTemplate& chat_template,
                        std::span<const tokenizer::ChatMessage> messages,
                        std::optional<bool> enable_thinking = {});
 
+/// What a template loses of messages, or of the switch for thinking, as a line for a person; empty
+/// if it is nothing. Error as of RenderChat.
+std::string LostByTemplate(const tokenizer::ChatTemplate& chat_template,
+                           const tokenizer::Tokenizer& tokenizer,
+                           std::span<const tokenizer::ChatMessage> messages,
+                           std::optional<bool> enable_thinking = {});
+
 struct ChatOptions {
   std::string system;                   // the first message; empty: none
   std::optional<bool> enable_thinking;  // for templates that know such a switch
+  // Takes a line about words that the template loses, once; may be null.
+  std::function<void(const std::string&)> on_warning;
 };
 
 class Chat {
@@ -42,7 +52,7 @@ class Chat {
   /// The answer to a message. max_tokens is cut to what the cache has room for, the seed of each
   /// turn another one. prompt_tokens are those that were fed. After an Error the message counts as
   /// unsaid: kInvalidArgument if the conversation has outgrown the cache or the template refuses
-  /// it, else those of Continue.
+  /// it or makes nothing of it, else those of Continue.
   Answer Reply(const std::string& message, GenerateOptions options);
 
   /// Forgets all but the system message.
@@ -51,6 +61,7 @@ class Chat {
 
  private:
   std::string Render() const;
+  void WarnOfLoss();
   std::vector<TokenId> Encode(std::string_view prompt) const;
   bool BeginsWithSpecial(std::string_view text) const;
 
@@ -63,6 +74,7 @@ class Chat {
   // The conversation as it was read and written last; the sequence holds a beginning of it.
   std::string text_;
   std::vector<TokenId> ids_;
+  int looks_for_loss_ = 0;
 };
 
 }  // namespace crossover::engine

@@ -1,5 +1,6 @@
 #include "engine/chat.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -29,8 +30,12 @@ class Setup {
                          .kv_capacity = kv_capacity}) {}
   Chat Begin(std::string_view chat_template, std::string system = {}) {
     return Chat(engine_, *tokenizer_, chat_template,
-                {.system = std::move(system), .enable_thinking = {}});
+                {.system = std::move(system),
+                 .enable_thinking = {},
+                 .on_warning = [this](const std::string& line) { warnings.push_back(line); }});
   }
+  std::vector<std::string> warnings;
+
   // The answer of an engine that sees the conversation for the first time.
   std::string Fresh(const std::vector<tokenizer::ChatMessage>& messages,
                     std::string_view chat_template, const GenerateOptions& options) {
@@ -81,6 +86,67 @@ TEST_CASE("a template that writes the past anew is followed, at the price of rea
     messages.pop_back();
     CHECK(setup.Fresh(messages, kTrimming, Greedy()) == answer.text);
   }
+}
+
+TEST_CASE("whatever a template makes of the next turn, the answer is that to the whole of it") {
+  const char* const templates[] = {
+      // Only the last message; all in reverse; shorter with each turn; the same text for ever.
+      "{{ messages[-1].content }}",
+      "{% for m in messages | reverse %}{{ m.content }};{% endfor %}",
+      "{{ 'abcdefghij'[:10 - messages | length] }}",
+      "Once upon a time",
+      // Nothing but a special token, then more; earlier turns rewritten; the answer left out.
+      "{% if messages | length > 1 %}{{ bos_token }}{{ messages[-1].content }}{% else %}"
+      "{{ bos_token }}{% endif %}",
+      "{% for m in messages %}{{ m.content if loop.last else m.content | upper }}{{ eos_token }}"
+      "{% endfor %}",
+      "{% for m in messages if m.role == 'user' %}{{ m.content }}{{ eos_token }}{% endfor %}",
+  };
+  for (const char* const chat_template : templates) {
+    CAPTURE(chat_template);
+    Setup setup;
+    Chat chat = setup.Begin(chat_template);
+    for (const char* message : {"Once upon a time", "Go on", "Go on", "a"}) {
+      const auto answer = chat.Reply(message, Greedy(4));
+      auto messages = chat.messages();
+      messages.pop_back();
+      CHECK(setup.Fresh(messages, chat_template, Greedy(4)) == answer.text);
+    }
+  }
+}
+
+TEST_CASE("a template that makes nothing of a turn is refused there, and the chat goes on") {
+  Setup setup;
+  Chat chat = setup.Begin("{% if messages | length != 3 %}hello there{% endif %}");
+  const auto first = chat.Reply("Hi", Greedy(2));
+  try {
+    chat.Reply("again", Greedy(2));
+    FAIL("an empty prompt was answered");
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::kInvalidArgument);
+    CHECK(std::string(error.what()).find("empty prompt") != std::string::npos);
+  }
+  CHECK(chat.messages().size() == 2);
+  chat.Clear();
+  CHECK(chat.Reply("Hi", Greedy(2)).text == first.text);
+}
+
+TEST_CASE("words that a template loses are told once") {
+  const auto told = [](const char* chat_template, const char* system) {
+    Setup setup;
+    Chat chat = setup.Begin(chat_template, system);
+    for (const char* message : {"Hi", "there", "you"}) chat.Reply(message, Greedy(1));
+    std::string lines;
+    for (const std::string& line : setup.warnings) lines += line + "\n";
+    return lines;
+  };
+  constexpr const char* kUsers =
+      "{% for m in messages %}{% if m.role != 'system' %}{{ m.content }};{% endif %}{% endfor %}";
+  CHECK(told(kUsers, "Be brief.").find("the system message") != std::string::npos);
+  CHECK(std::ranges::count(told(kUsers, "Be brief."), '\n') == 1);
+  CHECK(told(kUsers, "").empty());
+  CHECK(told("{% for m in messages %}{{ m.content | upper | tojson }};{% endfor %}", "S").empty());
+  CHECK(told("{{ messages[-1].content }}", "").find("the user message") != std::string::npos);
 }
 
 TEST_CASE("clearing begins anew, with the system message") {

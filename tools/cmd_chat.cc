@@ -81,7 +81,10 @@ class Conversation {
   }
 
   engine::ChatOptions Options() const {
-    engine::ChatOptions options{.system = flags_.system, .enable_thinking = {}};
+    engine::ChatOptions options{
+        .system = flags_.system, .enable_thinking = {}, .on_warning = [](const std::string& line) {
+          fmt::print(stderr, "crossover: warning: {}\n", line);
+        }};
     if (flags_.no_thinking) options.enable_thinking = false;
     return options;
   }

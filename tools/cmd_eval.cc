@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/output_file.h"
 #include "evals/answer_journal.h"
 #include "evals/program.h"
@@ -55,6 +56,12 @@ void Run(const EvalFlags& flags, const GlobalOptions& globals) {
   }
   EvalFlags rest = flags;
   const std::vector<evals::LlamaTask> llama_tasks = TakeLlamaTasks(rest);
+  if (!llama_tasks.empty() && (flags.chat || !flags.system.empty() || flags.fewshot)) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("{}: is asked as llama-perplexity asks it, without --chat-template, "
+                            "--system or --fewshot; evaluate it in a run of its own",
+                            llama_tasks[0].name));
+  }
   std::vector<EvalTask> tasks;
   // With a chat template they are loaded again for each model; what is off is said now.
   if (llama_tasks.empty() || !rest.tasks.empty()) {

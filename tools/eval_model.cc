@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include "base/data_path.h"
 #include "base/error.h"
@@ -58,7 +59,17 @@ std::function<std::string(std::span<const tokenizer::ChatMessage>)> ModelEvaluat
         fmt::format("{}: the model has no chat template; leave out --chat-template", path_));
   }
   const auto parsed = std::make_shared<const tokenizer::ChatTemplate>(chat_template());
-  return [this, parsed](std::span<const tokenizer::ChatMessage> messages) {
+  // Looked for once for each form of a conversation, and told once.
+  const auto forms = std::make_shared<std::set<std::string>>();
+  const auto told = std::make_shared<bool>(false);
+  return [this, parsed, forms, told](std::span<const tokenizer::ChatMessage> messages) {
+    std::string form;
+    for (const tokenizer::ChatMessage& message : messages) form += message.role + '\n';
+    if (!*told && forms->insert(form).second) {
+      const std::string lost = engine::LostByTemplate(*parsed, *tokenizer_, messages);
+      *told = !lost.empty();
+      if (*told) fmt::print(stderr, "crossover: warning: {}: {}\n", name_, lost);
+    }
     return engine::RenderChat(*parsed, *tokenizer_, messages);
   };
 }
