@@ -42,9 +42,10 @@ class Setup {
     const std::string bos = tokenizer_->Decode(*tokenizer_->vocabulary().bos, true);
     const std::string prompt =
         tokenizer::ChatTemplate(chat_template).Render(messages, {.bos = bos, .eos = bos});
-    return Generate(engine_, *tokenizer_, tokenizer_->Encode(prompt, {.add_special = false}),
-                    options)
-        .text;
+    std::vector<TokenId> ids = tokenizer_->Encode(prompt, {.add_special = false});
+    const TokenId begin = *tokenizer_->vocabulary().bos;
+    if (ids.empty() || ids[0] != begin) ids.insert(ids.begin(), begin);
+    return Generate(engine_, *tokenizer_, ids, options).text;
   }
 
  private:
