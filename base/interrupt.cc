@@ -20,8 +20,10 @@ void OnSignal(int signal) {
 void InstallInterruptHandlers() {
   std::signal(SIGINT, OnSignal);
   std::signal(SIGTERM, OnSignal);
-  // A file-size limit then shows as a failed write, which is reported and cleaned up after.
+  // A file-size limit or a reader that left then shows as a failed write, which is reported and
+  // cleaned up after.
   std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
 }
 
 bool Interrupted() { return interrupted != 0; }

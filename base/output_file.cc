@@ -2,49 +2,105 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
-#include <system_error>
+#include <cstdio>
+#include <cstdlib>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 
 namespace crossover {
 namespace {
 
-[[noreturn]] void ThrowErrno(std::string_view what, const std::filesystem::path& path) {
-  const int code = errno;
-  throw Error(ErrorCode::kIo, fmt::format("{} {}: {}", what, path.string(), std::strerror(code)));
+namespace fs = std::filesystem;
+
+constexpr mode_t kNewFile = 0666;   // but for the umask
+constexpr mode_t kPrivate = 0600;   // until it gets the old file's permissions
+constexpr int kTries = 100;         // at a name that is free
+constexpr size_t kPiece = 1 << 18;  // of a copy
+
+/// A file without a name.
+Descriptor OpenNameless(const fs::path& path) {
+  const std::string folder = fs::temp_directory_path();
+  Descriptor file(open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, kPrivate));
+  if (file) return file;
+  std::string name = folder + "/crossover-XXXXXX";
+  file = Descriptor(mkostemp(name.data(), O_CLOEXEC));
+  if (!file) ThrowErrno("cannot make a temporary file for", path);
+  unlink(name.c_str());
+  return file;
+}
+
+/// Whether a file that can be written may still stand in the way of a rename, or its folder be
+/// closed to new names.
+bool IsOnlyTheFolder(int code) {
+  return code == EACCES || code == EPERM || code == EROFS || code == EBUSY;
+}
+
+bool IsProtected(const OutputPlace& place) {
+  return faccessat(place.folder.get(), place.name.c_str(), W_OK, AT_EACCESS) != 0 &&
+         errno == EACCES;
+}
+
+void SyncFolder(int folder, const fs::path& path) {
+  const Descriptor readable(openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (readable) Sync(readable.get(), path, fsync);
 }
 
 }  // namespace
 
-OutputFile::OutputFile(std::filesystem::path path)
-    : path_(std::move(path)), temporary_(path_.string() + fmt::format(".tmp-{}", getpid())) {
-  fd_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd_ < 0) ThrowErrno("cannot create", temporary_);
+OutputFile::OutputFile(fs::path path) : path_(std::move(path)), place_(FindOutput(path_)) {
+  if (place_.kind == OutputPlace::Kind::kStream) {
+    std::fflush(stdout);  // what was printed before comes before
+    file_ = OpenStream(place_, path_);
+    return;
+  }
+  // A rename would not ask.
+  if (place_.kind == OutputPlace::Kind::kFile && IsProtected(place_)) {
+    ThrowErrno("cannot write", path_);
+  }
+  OpenTemporary();
 }
 
-OutputFile::~OutputFile() {
-  if (fd_ < 0) return;
-  close(fd_);
-  unlink(temporary_.c_str());
+OutputFile::~OutputFile() { RemoveTemporary(); }
+
+void OutputFile::OpenTemporary() {
+  const bool replaces = place_.kind == OutputPlace::Kind::kFile;
+  std::string begin = place_.name;
+  for (int tries = 0; tries < kTries; ++tries) {
+    temporary_ = begin + ".tmp-" + RandomName();
+    file_ = Descriptor(openat(place_.folder.get(), temporary_.c_str(),
+                              O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                              replaces ? kPrivate : kNewFile));
+    if (file_) return;
+    if (errno == ENAMETOOLONG && begin.size() > 16) {
+      begin = "crossover";
+    } else if (errno != EEXIST) {
+      break;
+    }
+  }
+  temporary_.clear();
+  if (!replaces || !IsOnlyTheFolder(errno)) ThrowErrno("cannot create", path_);
+  OpenInPlace();
+  file_ = OpenNameless(path_);
+}
+
+void OutputFile::OpenInPlace() {
+  in_place_ = Descriptor(
+      openat(place_.folder.get(), place_.name.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!in_place_) ThrowErrno("cannot write", path_);
 }
 
 void OutputFile::Write(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = write(fd_, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) ThrowErrno("cannot write", path_);
-    bytes = bytes.subspan(static_cast<size_t>(n));
-    size_ += static_cast<uint64_t>(n);
-  }
+  WriteAll(file_.get(), bytes, path_);
+  size_ += bytes.size();
 }
 
 void OutputFile::Write(std::string_view text) { Write(std::as_bytes(std::span(text))); }
@@ -60,37 +116,72 @@ void OutputFile::Align(uint64_t alignment) {
 }
 
 void OutputFile::Commit() {
-  if (fsync(fd_) != 0 && errno != EINVAL) ThrowErrno("cannot sync", path_);
-  if (rename(temporary_.c_str(), path_.c_str()) != 0) ThrowErrno("cannot rename to", path_);
-  close(std::exchange(fd_, -1));
+  if (place_.kind == OutputPlace::Kind::kStream) return file_.Close();
+  if (!in_place_ && !MoveIntoPlace()) {
+    const bool replaces = place_.kind == OutputPlace::Kind::kFile;
+    if (!replaces || !IsOnlyTheFolder(errno)) ThrowErrno("cannot rename to", path_);
+    OpenInPlace();
+  }
+  if (in_place_) CopyIntoPlace();
+  RemoveTemporary();
+  file_.Close();
 }
 
-void RequireSpace(const std::filesystem::path& path, uint64_t bytes) {
-  std::error_code error;
-  const auto parent = std::filesystem::absolute(path, error).parent_path();
-  const auto space = std::filesystem::space(parent, error);
-  if (!error && space.available < bytes) {
+bool OutputFile::MoveIntoPlace() {
+  if (place_.kind == OutputPlace::Kind::kFile) {
+    const struct stat& old = place_.status;
+    // Not everyone may give files away. Where that fails the group may still be kept.
+    if (fchown(file_.get(), old.st_uid, old.st_gid) != 0) {
+      (void)!fchown(file_.get(), static_cast<uid_t>(-1), old.st_gid);
+    }
+    fchmod(file_.get(), old.st_mode & 0777);
+  }
+  Sync(file_.get(), path_, fsync);
+  const int folder = place_.folder.get();
+  if (renameat(folder, temporary_.c_str(), folder, place_.name.c_str()) != 0) return false;
+  temporary_.clear();
+  SyncFolder(folder, path_);
+  return true;
+}
+
+void OutputFile::CopyIntoPlace() {
+  if (ftruncate(in_place_.get(), 0) != 0) ThrowErrno("cannot write", path_);
+  std::vector<std::byte> piece(kPiece);
+  for (uint64_t done = 0; done < size_;) {
+    const ssize_t n = pread(file_.get(), piece.data(), piece.size(), static_cast<off_t>(done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n == 0) errno = EIO;
+    if (n <= 0) ThrowErrno("cannot read the temporary file of", path_);
+    WriteAll(in_place_.get(), std::span(piece).first(static_cast<size_t>(n)), path_);
+    done += static_cast<uint64_t>(n);
+  }
+  Sync(in_place_.get(), path_, fsync);
+  in_place_.Close();
+}
+
+void OutputFile::RemoveTemporary() {
+  if (!temporary_.empty()) unlinkat(place_.folder.get(), temporary_.c_str(), 0);
+  temporary_.clear();
+}
+
+void RequireSpace(const fs::path& path, uint64_t bytes) {
+  const OutputPlace place = FindOutput(path);
+  if (place.kind == OutputPlace::Kind::kStream) return;
+  struct statvfs system {};
+  if (fstatvfs(place.folder.get(), &system) != 0) return;
+  const uint64_t left = uint64_t{system.f_bavail} * uint64_t{system.f_frsize};
+  if (left < bytes) {
     throw Error(ErrorCode::kIo,
                 fmt::format("{}: needs {} bytes, but the disk has {} left; free some or write "
                             "elsewhere",
-                            path.string(), bytes, space.available));
+                            path.string(), bytes, left));
   }
 }
 
-void WriteFile(const std::filesystem::path& path, std::string_view text) {
+void WriteFile(const fs::path& path, std::string_view text) {
   OutputFile file(path);
   file.Write(text);
   file.Commit();
-}
-
-std::string ReadFile(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in || std::filesystem::is_directory(path)) {
-    throw Error(ErrorCode::kNotFound, fmt::format("cannot open {}", path.string()));
-  }
-  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (in.bad()) throw Error(ErrorCode::kIo, fmt::format("cannot read {}", path.string()));
-  return text;
 }
 
 }  // namespace crossover

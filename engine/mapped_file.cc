@@ -72,7 +72,7 @@ std::pair<uintptr_t, uintptr_t> InnerPages(const std::byte* begin, size_t size) 
 std::shared_ptr<const MappedFile> MappedFile::Open(const std::filesystem::path& path,
                                                    LoadMode mode) {
   const std::string name = path.string();
-  const FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const FileDescriptor fd(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   if (fd.get() < 0) {
     const int code = errno;
     if (code == ENOENT) Throw(ErrorCode::kNotFound, name, "no such file");

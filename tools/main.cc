@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/descriptor.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "tools/command.h"
@@ -130,6 +131,7 @@ int Run(int argc, char** argv) {
 }  // namespace crossover::tools
 
 int main(int argc, char** argv) {
+  if (!crossover::OpenStandardStreams()) return 1;  // with nowhere to say it
   crossover::tools::InstallLastWords();
   crossover::InstallInterruptHandlers();
   try {
