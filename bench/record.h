@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/descriptor.h"
 #include "bench/ceilings.h"
 #include "bench/crossover.h"
 #include "bench/model.h"
@@ -93,12 +94,15 @@ class ResultsFile {
     kShared,  // with others that say so too: the ranks of one study
   };
 
-  /// Creates or opens it; what a crash left of a last line is cut off. Error(kIo), also if another
-  /// study is writing it; Error(kCorruptFile) names a line before the last that is no record.
-  /// `first` is called while nobody else has it open, if that is so: for clearing up.
+  using First = std::function<void(const ResultsFile&)>;
+
+  /// Creates or opens it; what a crash left of a last line is cut off with the next Append.
+  /// Error(kIo), also if another study is writing it; Error(kCorruptFile) names a line that is no
+  /// record, or a last one that is not the beginning of one.
+  /// `first` is called once it is read, while nobody else has it open, if that is so and it was
+  /// there before: for clearing up.
   explicit ResultsFile(const std::filesystem::path& path, Access access = Access::kAlone,
-                       const std::function<void()>& first = nullptr);
-  ~ResultsFile();
+                       const First& first = nullptr);
   ResultsFile(const ResultsFile&) = delete;
   ResultsFile& operator=(const ResultsFile&) = delete;
 
@@ -118,10 +122,13 @@ class ResultsFile {
 
  private:
   bool Lock(short type, off_t place, bool wait);
-  void Open(Access access, const std::function<void()>& first);
+  /// True if it was there before.
+  bool Open();
+  /// True if nobody else has it open.
+  bool TakeStudyLock(Access access);
 
   std::filesystem::path path_ = {};
-  int fd_ = -1;
+  Descriptor file_ = Descriptor();
   size_t read_bytes_ = 0;  // up to where lines are in records_
   std::vector<CellRecord> records_ = {};
 };

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -15,16 +15,11 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/output_file.h"
+#include "base/output_place.h"
 #include "bench/record.h"
 
 namespace crossover::bench {
 namespace {
-
-[[noreturn]] void ThrowErrno(std::string_view what, const std::filesystem::path& path) {
-  const int code = errno;
-  throw Error(ErrorCode::kIo,
-              fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(code)));
-}
 
 struct Parsed {
   std::vector<CellRecord> records;
@@ -54,6 +49,15 @@ Parsed ParseLines(std::string_view text, const std::filesystem::path& path, size
   return parsed;
 }
 
+/// Whether a last line without its end can be what a crash left of a record: else it is not ours to
+/// cut off. A disk that lost its power may have left zeros.
+bool IsCutRecord(std::string_view rest) {
+  constexpr std::string_view kBegin = "{\"cell\":";
+  if (rest.find_first_not_of('\0') == std::string_view::npos) return true;
+  const size_t common = std::min(rest.size(), kBegin.size());
+  return rest.substr(0, common) == kBegin.substr(0, common);
+}
+
 // Of locks: bytes that no results file will reach.
 constexpr off_t kLocks = off_t{1} << 61;
 constexpr off_t kStudyLock = kLocks;      // held by every process that has the file open
@@ -70,43 +74,54 @@ bool ResultsFile::Lock(short type, off_t place, bool wait) {
   lock.l_whence = SEEK_SET;
   lock.l_start = place;
   lock.l_len = 1;
-  while (fcntl(fd_, wait ? F_OFD_SETLKW : F_OFD_SETLK, &lock) != 0) {
+  while (fcntl(file_.get(), wait ? F_OFD_SETLKW : F_OFD_SETLK, &lock) != 0) {
     if (errno == EINTR) continue;
     if (!wait && (errno == EAGAIN || errno == EACCES)) return false;
-    ThrowErrno("lock", path_);
+    ThrowErrno("cannot lock", path_);
   }
   return true;
 }
 
-void ResultsFile::Open(Access access, const std::function<void()>& first) {
-  if (Lock(F_WRLCK, kStudyLock, false)) {
-    if (first) first();
-    if (access == Access::kShared) Lock(F_RDLCK, kStudyLock, false);
-    return;
+bool ResultsFile::Open() {
+  const OutputPlace place = FindOutput(path_);
+  const bool there = place.kind == OutputPlace::Kind::kFile;
+  if (place.kind == OutputPlace::Kind::kStream || (!there && place.through_link)) {
+    throw Error(ErrorCode::kIo,
+                fmt::format("{} is no file that a study could go on with; move it away, or name "
+                            "another folder",
+                            path_.string()));
   }
+  constexpr int kFlags = O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
+  if (!there) {
+    file_ =
+        Descriptor(openat(place.folder.get(), place.name.c_str(), kFlags | O_CREAT | O_EXCL, 0666));
+    if (file_) return false;
+    if (errno != EEXIST) ThrowErrno("cannot create", path_);  // else another rank was faster
+  }
+  file_ = Descriptor(openat(place.folder.get(), place.name.c_str(), kFlags));
+  if (!file_) ThrowErrno("cannot open", path_);
+  return true;
+}
+
+bool ResultsFile::TakeStudyLock(Access access) {
+  if (Lock(F_WRLCK, kStudyLock, false)) return true;
   const auto give_up = std::chrono::steady_clock::now() + kClearingUp;
   while (access == Access::kShared && std::chrono::steady_clock::now() < give_up) {
-    if (Lock(F_RDLCK, kStudyLock, false)) return;
+    if (Lock(F_RDLCK, kStudyLock, false)) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   throw Error(ErrorCode::kIo, fmt::format("{} is being written by another study", path_.string()));
 }
 
-ResultsFile::ResultsFile(const std::filesystem::path& path, Access access,
-                         const std::function<void()>& first)
+ResultsFile::ResultsFile(const std::filesystem::path& path, Access access, const First& first)
     : path_(path) {
-  fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (fd_ < 0) ThrowErrno("open", path);
-  try {
-    Open(access, first);
-    Refresh();
-  } catch (...) {
-    close(fd_);
-    throw;
-  }
+  const bool was_there = Open();
+  const bool alone = TakeStudyLock(access);
+  Refresh();
+  if (!alone) return;
+  if (was_there && first) first(*this);
+  if (access == Access::kShared) Lock(F_RDLCK, kStudyLock, false);
 }
-
-ResultsFile::~ResultsFile() { close(fd_); }
 
 bool ResultsFile::Finished(const std::string& key) const {
   return std::any_of(records_.begin(), records_.end(),
@@ -114,12 +129,18 @@ bool ResultsFile::Finished(const std::string& key) const {
 }
 
 void ResultsFile::Refresh() {
-  const std::string text = ReadFile(path_);
+  const std::string text = ReadAll(file_.get(), path_);
   if (text.size() <= read_bytes_) return;
   const std::string_view old = std::string_view(text).substr(0, read_bytes_);
   const auto lines = static_cast<size_t>(std::count(old.begin(), old.end(), '\n'));
   Parsed parsed = ParseLines(std::string_view(text).substr(read_bytes_), path_, lines + 1);
   read_bytes_ += parsed.whole_bytes;
+  if (!IsCutRecord(std::string_view(text).substr(read_bytes_))) {
+    throw Error(ErrorCode::kCorruptFile,
+                fmt::format("{}: its last line is no record of a study; remove the line or the "
+                            "file",
+                            path_.string()));
+  }
   std::move(parsed.records.begin(), parsed.records.end(), std::back_inserter(records_));
 }
 
@@ -129,16 +150,15 @@ void ResultsFile::Append(const CellRecord& record) {
   Lock(F_WRLCK, kWriteLock, true);
   Refresh();
   const auto end = static_cast<off_t>(read_bytes_);
-  if (ftruncate(fd_, end) != 0) ThrowErrno("truncate", path_);  // what a writer that died left
-  const ssize_t written = write(fd_, line.data(), line.size());
-  if (written >= 0 && static_cast<size_t>(written) != line.size()) errno = ENOSPC;
-  if (written < 0 || static_cast<size_t>(written) != line.size()) {
-    const int code = errno;
-    (void)!ftruncate(fd_, end);
-    errno = code;
-    ThrowErrno("write", path_);
+  // What a writer that died left.
+  if (ftruncate(file_.get(), end) != 0) ThrowErrno("cannot truncate", path_);
+  try {
+    WriteAll(file_.get(), std::as_bytes(std::span(line)), path_);
+  } catch (...) {
+    (void)!ftruncate(file_.get(), end);
+    throw;
   }
-  if (fdatasync(fd_) != 0 && errno != EINVAL) ThrowErrno("sync", path_);
+  Sync(file_.get(), path_, fdatasync);
   Lock(F_UNLCK, kWriteLock, false);
   read_bytes_ += line.size();
   records_.push_back(record);

@@ -14,6 +14,7 @@
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "bench/cell.h"
+#include "bench/cell_folder.h"
 #include "bench/child.h"
 #include "bench/machine_info.h"
 #include "bench/record.h"
@@ -35,13 +36,12 @@ class Study {
   Study(const Plan& plan, const StudyOptions& options)
       : plan_(plan),
         options_(options),
+        cells_(StudyCells(plan, options.settings, options.directory, options.executable)),
+        folder_(options.directory),
         results_(ResultsPath(options.directory),
                  options.ranks.alone() ? ResultsFile::Access::kAlone : ResultsFile::Access::kShared,
-                 [this] { RemoveFiles(""); }),
-        cells_(StudyCells(plan, options.settings, options.directory, options.executable)),
-        table_(plan.name, Unfinished(), options.quiet) {
-    fs::create_directories(CellFiles(options.directory));
-  }
+                 [this](const ResultsFile& results) { ClearUp(results); }),
+        table_(plan.name, Unfinished(), options.quiet) {}
 
   StudySummary Run() {
     summary_.cells = cells_.size();
@@ -58,8 +58,7 @@ class Study {
       ThrowIfInterrupted();
       std::this_thread::sleep_for(kLookAgain);
     }
-    std::error_code ignored;
-    fs::remove(CellFiles(options_.directory), ignored);  // if empty
+    folder_.RemoveIfEmpty();
     return summary_;
   }
 
@@ -72,16 +71,11 @@ class Study {
     return cells;
   }
 
-  /// Files that were made for cells, or were about to be, by a process that died: whoever calls
-  /// this has a claim that says so. Of those with `key` in their name; all for an empty one.
-  void RemoveFiles(const std::string& key) const {
-    std::error_code none;
-    for (const auto& entry : fs::directory_iterator(CellFiles(options_.directory), none)) {
-      const std::string name = entry.path().filename().string();
-      if (name.find(key) == std::string::npos) continue;
-      if (plan_.keep_files && name.find(".tmp-") == std::string::npos) continue;
-      std::error_code ignored;
-      fs::remove(entry.path(), ignored);
+  /// Deletes what a process that died had made for cells, of this plan or an earlier one. Nobody
+  /// else runs the study now.
+  void ClearUp(const ResultsFile& results) const {
+    for (const std::string& key : folder_.Begun()) {
+      if (!results.Finished(key)) folder_.Remove(key);
     }
   }
 
@@ -103,7 +97,8 @@ class Study {
       ++summary_.others;
       table_.Skip(cell);
     } else {
-      RemoveFiles(cell.key);
+      folder_.Remove(cell.key);
+      folder_.Begin(cell.key, plan_.keep_files);
       table_.Start(cell);
       RunCell(cell);
       table_.Finish(cell, results_.records().back());
@@ -118,7 +113,7 @@ class Study {
     table_.Step(what);
     ChildResult child;
     try {
-      child = RunChild(options_.executable, {kCellCommand, argument}, [this] { table_.Tick(); });
+      child = RunChild(options_.executable, {kCellCommand, argument}, {.tick = [this] { table_.Tick(); }});
     } catch (const Error& error) {
       // A process that cannot be started costs its cell, as one that fails does.
       if (error.code() == ErrorCode::kInterrupted) throw;
@@ -145,7 +140,7 @@ class Study {
                               .settings = cell.settings};
       return Step("quantising", CellArgument(step), record);
     }
-    record.error = LackOfRoom(cell.file_bytes, false, CellFiles(options_.directory));
+    record.error = LackOfRoom(cell.file_bytes, false, folder_.path());
     if (!record.error.empty()) return std::nullopt;
     const SynthStep step{.shape = cell.model.shape,
                          .layers = cell.model.layers,
@@ -167,7 +162,7 @@ class Study {
     const fs::path file = made ? cell.file : cell.model.path;
     if (fs::is_regular_file(file)) {
       const auto bytes = static_cast<double>(fs::file_size(file));
-      record.error = LackOfRoom(bytes, true, CellFiles(options_.directory));
+      record.error = LackOfRoom(bytes, true, folder_.path());
     }
     return record.error.empty() ? file : fs::path();
   }
@@ -204,10 +199,10 @@ class Study {
       const fs::path file = Prepare(cell, record);
       if (!file.empty()) Measure(cell, file, record);
     } catch (...) {
-      if (!plan_.keep_files) RemoveFiles(cell.key);
+      folder_.Remove(cell.key);
       throw;
     }
-    if (!plan_.keep_files) RemoveFiles(cell.key);
+    folder_.Remove(cell.key);
     record.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     ++(record.ok() ? summary_.measured : summary_.failed);
@@ -246,8 +241,9 @@ class Study {
 
   const Plan& plan_;
   const StudyOptions& options_;
+  std::vector<StudyCell> cells_;
+  CellFolder folder_;
   ResultsFile results_;
-  std::vector<StudyCell> cells_ = {};
   StudyTable table_;
   StudySummary summary_;
 };

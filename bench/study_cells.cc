@@ -10,6 +10,7 @@
 #include "base/fingerprint.h"
 #include "base/json.h"
 #include "base/output_file.h"
+#include "bench/cell_folder.h"
 #include "bench/machine_info.h"
 #include "bench/system.h"
 #include "engine/synth.h"
@@ -103,13 +104,12 @@ double Work(const Metrics& metrics, double parameters, double bytes) {
 
 }  // namespace
 
-fs::path CellFiles(const fs::path& directory) { return directory / "models"; }
-
 std::vector<StudyCell> StudyCells(const Plan& plan, const Settings& settings,
                                   const fs::path& directory, const fs::path& program) {
   const std::string fingerprint = Fingerprint(ReadFile(program));
   const std::vector<size_t> threads =
       plan.threads.empty() ? std::vector<size_t>{settings.threads} : plan.threads;
+  const CellFolder folder(directory);
   std::vector<StudyCell> cells;
   for (const std::string& recipe : plan.recipes) {
     for (const PlanModel& model : plan.models) {
@@ -130,8 +130,7 @@ std::vector<StudyCell> StudyCells(const Plan& plan, const Settings& settings,
         cell.key = CellKey(cell, fingerprint);
         cell.work = Work(cell.metrics, parameters, bytes);
         // The key in the name: a file made from another source or by another build is not reused.
-        cell.file =
-            CellFiles(directory) / fmt::format("{}-{}-{}.gguf", model.name, recipe, cell.key);
+        cell.file = folder.path() / CellFileName(model.name, recipe, cell.key);
         cells.push_back(std::move(cell));
       }
     }

@@ -32,9 +32,6 @@ std::vector<StudyCell> StudyCells(const Plan& plan, const Settings& settings,
                                   const std::filesystem::path& directory,
                                   const std::filesystem::path& program);
 
-/// Where cells' files are made.
-std::filesystem::path CellFiles(const std::filesystem::path& directory);
-
 /// Why a file of that many bytes cannot be made in `directory` or run here; empty if it can. What
 /// `on_disk` already is not asked for again.
 std::string LackOfRoom(double bytes, bool on_disk, const std::filesystem::path& directory);

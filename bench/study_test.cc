@@ -1,6 +1,9 @@
 #include "bench/study.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -59,6 +62,15 @@ class StudyTest {
 
   StudySummary Run() const { return RunStudy(plan, options); }
   std::vector<CellRecord> Records() const { return ReadRecords(ResultsPath(options.directory)); }
+  std::vector<std::string> CellFiles() const {
+    std::vector<std::string> files;
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(options.directory / "crossover-models", none)) {
+      const std::string name = entry.path().filename().string();
+      if (name[0] != '.') files.push_back(name);
+    }
+    return files;
+  }
   fs::path path(const std::string& name) const { return directory_ / name; }
   size_t Calls(const std::string& step) const {
     const std::string calls = ReadFile(directory_ / "calls.txt");
@@ -94,7 +106,7 @@ TEST_CASE("each cell is made, measured, recorded, and its file removed") {
   for (const CacheInfo& cache : ReadMachineInfo().caches) {
     CHECK(records[0].machine.cache_bytes >= cache.bytes);
   }
-  CHECK_FALSE(fs::exists(t.options.directory / "models"));
+  CHECK_FALSE(fs::exists(t.options.directory / "crossover-models"));
 }
 
 TEST_CASE("a second run measures nothing; a killed run goes on without loss or repetition") {
@@ -153,20 +165,126 @@ TEST_CASE("what could change the figures makes a new measurement") {
   CHECK(t.Run().skipped == 1);
 }
 
-TEST_CASE("what a killed quantisation left is cleared away, and files are kept if asked") {
+TEST_CASE("what a killed process left is cleared away, and nothing else") {
+  StudyTest t;
+  t.plan.recipes = {"Q8_0", "Q4_0"};
+  // Dies in its second cell as kill -9 would end it: with the cell's file there, and half of
+  // another.
+  t.SetScript("case \"$2\" in *Q4_0*) rm " + t.path("die").string() +
+              " && kill -9 $PPID;; esac 2>/dev/null");
+  WriteFile(t.path("die"), "");
+  const pid_t pid = fork();
+  if (pid == 0) {
+    t.Run();
+    _exit(0);
+  }
+  waitpid(pid, nullptr, 0);
+  const fs::path folder = t.options.directory / "crossover-models";
+  const std::vector<std::string> left = t.CellFiles();
+  REQUIRE(left.size() == 1);
+  const std::string key = left[0].substr(left[0].size() - 21, 16);
+  const std::vector<std::string> foreign = {"notes.txt", "other-Q8_0-0123456789abcdef.gguf",
+                                            "letter.tmp-draft.txt", left[0] + ".tmp-draft",
+                                            left[0] + ".bak"};
+  for (const std::string& name : foreign) WriteFile(folder / name, "mine");
+  WriteFile(folder / (left[0] + ".tmp-0123456789abcdef"), "half");
+  WriteFile(t.path("elsewhere"), "mine");
+  fs::create_symlink(t.path("elsewhere"), folder / ("link-" + key + ".gguf"));
+  fs::create_directory(folder / ("folder-" + key + ".gguf"));
+
+  const StudySummary resumed = t.Run();
+  CHECK(resumed.skipped == 1);
+  CHECK(resumed.measured == 1);
+  CHECK_FALSE(fs::exists(folder / left[0]));
+  CHECK_FALSE(fs::exists(folder / (left[0] + ".tmp-0123456789abcdef")));
+  for (const std::string& name : foreign) CHECK_MESSAGE(fs::exists(folder / name), name);
+  CHECK(ReadFile(t.path("elsewhere")) == "mine");
+  CHECK(fs::is_symlink(folder / ("link-" + key + ".gguf")));
+}
+
+TEST_CASE("kept files stay, in later runs of other plans too") {
   StudyTest t;
   t.plan.recipes = {"Q8_0"};
   t.plan.keep_files = true;
-  fs::create_directories(t.options.directory / "models");
-  WriteFile(t.options.directory / "models" / "model-Q8_0-0.gguf.tmp-1", "half");
   t.Run();
-  std::vector<std::string> files;
-  for (const auto& entry : fs::directory_iterator(t.options.directory / "models")) {
-    files.push_back(entry.path().filename().string());
-  }
-  REQUIRE(files.size() == 1);
-  CHECK(files[0].find("model-Q8_0-") == 0);
-  CHECK(files[0].find(".tmp-") == std::string::npos);
+  REQUIRE(t.CellFiles().size() == 1);
+  CHECK(t.CellFiles()[0].find("model-Q8_0-") == 0);
+  const std::vector<std::string> kept = t.CellFiles();
+  t.plan.keep_files = false;
+  t.plan.recipes = {"Q4_0"};
+  t.Run();
+  CHECK(t.CellFiles() == kept);
+  // Without results the cell is measured once more, and its file is still what was to be kept.
+  fs::remove(ResultsPath(t.options.directory));
+  t.plan.recipes = {"Q8_0"};
+  CHECK(t.Run().measured == 1);
+  CHECK(t.CellFiles() == kept);
+}
+
+TEST_CASE("a user's models folder is not touched") {
+  StudyTest t;
+  fs::create_directories(t.options.directory / "models");
+  WriteFile(t.options.directory / "models" / "mine.gguf", "mine");
+  t.Run();
+  CHECK(ReadFile(t.options.directory / "models" / "mine.gguf") == "mine");
+}
+
+TEST_CASE(
+    "a folder of the study's name that it did not make is refused before anything is written") {
+  StudyTest t;
+  const fs::path folder = t.options.directory / "crossover-models";
+  const auto refused = [&] {
+    std::string error;
+    try {
+      t.Run();
+    } catch (const Error& e) {
+      error = e.what();
+    }
+    CHECK_MESSAGE(
+        error.find("crossover-models is no folder that this program made") != std::string::npos,
+        error);
+    CHECK_FALSE(fs::exists(ResultsPath(t.options.directory)));
+  };
+  fs::create_directories(folder);
+  WriteFile(folder / "mine", "mine");
+  refused();
+  WriteFile(folder / ".crossover-study", "no marker of ours\n");
+  refused();
+  fs::remove(folder / ".crossover-study");
+  WriteFile(t.path("marker"),
+            "crossover study: files here that end with one of these keys are its own\n");
+  fs::create_symlink(t.path("marker"), folder / ".crossover-study");
+  refused();
+  fs::remove(folder / ".crossover-study");
+  REQUIRE(mkfifo((folder / ".crossover-study").c_str(), 0600) == 0);
+  refused();
+  CHECK(ReadFile(folder / "mine") == "mine");
+  fs::remove_all(folder);
+  fs::create_directories(t.path("elsewhere"));
+  WriteFile(t.path("elsewhere/.crossover-study"),
+            "crossover study: files here that end with one of these keys are its own\n");
+  fs::create_directory_symlink(t.path("elsewhere"), folder);
+  refused();
+  fs::remove(folder);
+  CHECK(t.Run().measured == 3);
+}
+
+TEST_CASE("results that are not a study's are not cut off or written behind") {
+  StudyTest t;
+  fs::create_directories(t.options.directory);
+  const fs::path results = ResultsPath(t.options.directory);
+  WriteFile(results, "one line of mine without an end");
+  CHECK_THROWS_AS(t.Run(), Error);
+  CHECK(ReadFile(results) == "one line of mine without an end");
+  fs::remove(results);
+  fs::create_symlink(t.path("none"), results);
+  CHECK_THROWS_AS(t.Run(), Error);
+  CHECK_FALSE(fs::exists(t.path("none")));
+  // A file elsewhere that holds a study's results is as good as one here.
+  WriteFile(t.path("none"), "{\"cell\":\"cut o");
+  CHECK(t.Run().measured == 3);
+  CHECK(fs::is_symlink(results));
+  CHECK(t.Records().size() == 3);
 }
 
 TEST_CASE("a shape's file is written for each cell, and its quality is not asked for") {
@@ -182,7 +300,7 @@ TEST_CASE("a shape's file is written for each cell, and its quality is not asked
   std::vector<std::string> order;
   for (const CellRecord& record : t.Records()) order.push_back(record.cell);
   CHECK(order == std::vector<std::string>{"model/Q8_0", "shape/Q8_0", "model/Q4_0", "shape/Q4_0"});
-  CHECK_FALSE(fs::exists(t.options.directory / "models"));
+  CHECK_FALSE(fs::exists(t.options.directory / "crossover-models"));
 }
 
 TEST_CASE("a cell that does not fit is refused with the reason, and the others are measured") {
