@@ -55,13 +55,21 @@ class Pipe {
               fmt::format("cannot start {}: {}", executable.string(), std::strerror(error)));
 }
 
+/// As exec wants them.
+std::vector<char*> Pointers(std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  for (std::string& text : texts) pointers.push_back(text.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
 pid_t Spawn(const std::filesystem::path& executable, const std::vector<std::string>& arguments,
-            const Pipe& out, const Pipe& err) {
+            const ChildOptions& options, const Pipe& out, const Pipe& err) {
   std::vector<std::string> words{executable.string()};
   words.insert(words.end(), arguments.begin(), arguments.end());
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
+  std::vector<std::string> variables = options.environment.value_or(std::vector<std::string>());
+  const std::vector<char*> argv = Pointers(words);
+  const std::vector<char*> envp = Pointers(variables);
 
   // All of these may lack memory; a child without its streams must not be started.
   posix_spawn_file_actions_t actions;
@@ -69,17 +77,26 @@ pid_t Spawn(const std::filesystem::path& executable, const std::vector<std::stri
   if (failed != 0) FailToStart(executable, failed);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF);
   posix_spawnattr_setpgroup(&attributes, 0);  // led by the child
+  sigset_t ignored_here;  // which exec would not undo
+  sigemptyset(&ignored_here);
+  sigaddset(&ignored_here, SIGPIPE);
+  sigaddset(&ignored_here, SIGXFSZ);
+  posix_spawnattr_setsigdefault(&attributes, &ignored_here);
   failed = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   const auto connect = [&](int from, int to) {
     if (failed == 0) failed = posix_spawn_file_actions_adddup2(&actions, from, to);
   };
   connect(out.write_end(), STDOUT_FILENO);
   connect(err.write_end(), STDERR_FILENO);
+  if (failed == 0 && !options.directory.empty()) {
+    failed = posix_spawn_file_actions_addchdir_np(&actions, options.directory.c_str());
+  }
   pid_t pid = 0;
   if (failed == 0) {
-    failed = posix_spawn(&pid, executable.c_str(), &actions, &attributes, argv.data(), environ);
+    failed = posix_spawn(&pid, executable.c_str(), &actions, &attributes, argv.data(),
+                         options.environment ? envp.data() : environ);
   }
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
@@ -151,15 +168,15 @@ std::string ChildResult::Failure() const {
 }
 
 ChildResult RunChild(const std::filesystem::path& executable,
-                     const std::vector<std::string>& arguments, const std::function<void()>& tick) {
+                     const std::vector<std::string>& arguments, const ChildOptions& options) {
   Pipe out;
   Pipe err;
-  const pid_t pid = Spawn(executable, arguments, out, err);
+  const pid_t pid = Spawn(executable, arguments, options, out, err);
   out.CloseWriteEnd();
   err.CloseWriteEnd();
   ChildResult result;
   try {
-    ReadStreams(pid, out, err, tick, result);
+    ReadStreams(pid, out, err, options.tick, result);
   } catch (...) {  // no memory for what it wrote: nobody waits for it any more
     kill(-pid, SIGKILL);
     Await(pid);

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,12 +20,17 @@ struct ChildResult {
   std::string Failure() const;
 };
 
+struct ChildOptions {
+  std::function<void()> tick = nullptr;                      // called a few times a second
+  std::filesystem::path directory = {};                      // to run in; empty: this process's
+  std::optional<std::vector<std::string>> environment = {};  // "NAME=VALUE"; else this process's
+};
+
 /// Runs `executable` with `arguments` in a process group of its own and waits; what it leaves of
-/// that group is killed. `tick` is called a few times a second. After Ctrl-C the group gets SIGTERM
-/// and Error(kInterrupted) is thrown once the child is gone. Error(kIo) if it cannot be started.
+/// that group is killed. After Ctrl-C the group gets SIGTERM and Error(kInterrupted) is thrown once
+/// the child is gone. Error(kIo) if it cannot be started.
 ChildResult RunChild(const std::filesystem::path& executable,
-                     const std::vector<std::string>& arguments,
-                     const std::function<void()>& tick = nullptr);
+                     const std::vector<std::string>& arguments, const ChildOptions& options = {});
 
 /// In the child: to be killed when the parent dies, however it dies, also if it is dead already;
 /// and where memory runs out, to be killed before it.

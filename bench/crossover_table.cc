@@ -130,11 +130,11 @@ std::string CrossoverCsv(std::span<const CrossoverModel> models) {
       csv += fmt::format(
           "{},{},{:.4f},{},{},{:.0f},{:.0f},{},{},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{:.4f},"
           "{:.4f},{:.6g},{:.4f},{:.4f},{:.4f},{:.4f},{}\n",
-          CsvField(model.model), model.format, model.effective_bpw, model.parameters, cell.tokens,
-          cell.bytes, cell.operations, cell.kernel, cell.unit, cell.pass().median,
-          cell.products().median, cell.products().min, cell.products().max, cell.resident().median,
-          cell.stream().median, cell.ratio(), cell.overlap(), cell.overhead_s(), s.communication,
-          s.computation, s.waiting, s.other,
+          CsvField(model.model), CsvField(model.format), model.effective_bpw, model.parameters,
+          cell.tokens, cell.bytes, cell.operations, CsvField(cell.kernel), CsvField(cell.unit),
+          cell.pass().median, cell.products().median, cell.products().min, cell.products().max,
+          cell.resident().median, cell.stream().median, cell.ratio(), cell.overlap(),
+          cell.overhead_s(), s.communication, s.computation, s.waiting, s.other,
           cell.bound_by_communication() ? "communication" : "computation");
     }
   }

@@ -70,6 +70,15 @@ class Node {
     if (!value_.is_string() || value_.get<std::string>().empty()) Fail("expected a text");
     return value_.get<std::string>();
   }
+  /// A text that stands in tables, on pages and in names of files.
+  std::string Name() const {
+    const std::string text = Text();
+    const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7F; };
+    if (std::any_of(text.begin(), text.end(), is_control)) {
+      Fail("a name must be one line without control characters");
+    }
+    return text;
+  }
   size_t Count(size_t least) const {
     if (!value_.is_number_unsigned() || value_.get<size_t>() < least) {
       Fail(fmt::format("expected a whole number of at least {}", least));
@@ -144,7 +153,7 @@ PlanModel ParseModel(const Node& node) {
     model.path = node.At("path").Path(EmbeddedModelPath);
     model.name = VisibleText(model.path.stem().string());
   }
-  if (node.value().is_object() && node.Find("name")) model.name = node.At("name").Text();
+  if (node.value().is_object() && node.Find("name")) model.name = node.At("name").Name();
   // The name becomes part of file names.
   if (model.name.find('/') != std::string::npos) node.Fail("a name must not contain '/'");
   return model;
@@ -168,7 +177,7 @@ TasksMetric ParseTasks(const Node& node) {
     return name == "tasks" ? evals::EmbeddedTasks() : fs::path();
   });
   for (const Node& name : node.At("names").Elements()) {
-    metric.names.push_back(name.Text());
+    metric.names.push_back(name.Name());
     if (!fs::exists(metric.directory / (metric.names.back() + ".jsonl"))) {
       name.Fail(fmt::format("no {}.jsonl in {}", metric.names.back(), metric.directory.string()));
     }
@@ -230,8 +239,8 @@ Plan ParsePlan(std::string_view text, const fs::path& source) {
   const Node root(value, source, "");
   root.CheckKeys({"name", "about", "models", "recipes", "threads", "metrics", "keep_files"});
   Plan plan;
-  plan.name = root.At("name").Text();
-  if (const auto about = root.Find("about")) plan.about = about->Text();
+  plan.name = root.At("name").Name();
+  if (const auto about = root.Find("about")) plan.about = about->Name();
   const Node models = root.At("models");
   for (const Node& model : models.Elements()) plan.models.push_back(ParseModel(model));
   CheckDistinct(models, plan.models, [](const PlanModel& model) { return model.name; });

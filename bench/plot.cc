@@ -1,5 +1,6 @@
 #include "bench/plot.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -8,10 +9,11 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <span>
 #include <string_view>
 
+#include "base/descriptor.h"
 #include "base/error.h"
-#include "base/output_file.h"
 #include "bench/child.h"
 #include "bench/text.h"
 
@@ -34,6 +36,7 @@ constexpr std::array<Style, 6> kStyles{{{"#1b4f8f", 7, "solid"},
                                         {"#5f5f5f", 11, "'_-'"},
                                         {"#8f7a10", 15, "'-..'"}}};
 
+/// Not relative to where we are, which may be a stranger's folder.
 fs::path FindGnuplot() {
   const char* path = std::getenv("PATH");
   std::string_view rest = path != nullptr ? path : "";
@@ -41,17 +44,67 @@ fs::path FindGnuplot() {
     const size_t colon = std::min(rest.find(':'), rest.size());
     const fs::path candidate = fs::path(rest.substr(0, colon)) / "gnuplot";
     std::error_code ignored;
-    if (fs::is_regular_file(candidate, ignored)) return candidate;
+    if (candidate.is_absolute() && fs::is_regular_file(candidate, ignored) &&
+        access(candidate.c_str(), X_OK) == 0) {
+      return candidate;
+    }
     rest.remove_prefix(std::min(colon + 1, rest.size()));
   }
   return {};
 }
 
-/// In gnuplot's single quotes only the quote itself is special.
-std::string Quote(std::string_view text) {
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? "''" : std::string(1, c);
-  return out + "'";
+void ReplaceAll(std::string& text, std::string_view from, const std::string& to) {
+  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
+    text.replace(at, from.size(), to);
+  }
+}
+
+/// The texts of a picture. Many come out of files, and gnuplot's language has commands that run
+/// programs: so gnuplot never sees them. It draws a word in the place of each, for which the text
+/// is put in afterwards.
+class Texts {
+ public:
+  /// What stands for the text in the script, in quotes.
+  std::string Word(const std::string& text) {
+    texts_.push_back(text);
+    return fmt::format("'{}'", Mark(texts_.size() - 1));
+  }
+
+  void PutInto(std::string& svg) const {
+    for (size_t i = 0; i < texts_.size(); ++i) ReplaceAll(svg, Mark(i), EscapeHtml(texts_[i]));
+  }
+
+ private:
+  std::string Mark(size_t i) const { return fmt::format("T{}n{}e", own_, i); }
+
+  const std::string own_ = RandomName();  // so that no text holds a mark
+  std::vector<std::string> texts_;
+};
+
+/// What gnuplot can draw: no infinite numbers, and on a logarithmic axis none that has no place
+/// there. Nor what is so large that the room around it overflows.
+bool CanDraw(double value, bool log) {
+  constexpr double kLargest = 1e100;
+  return std::abs(value) <= kLargest && (!log || value >= 1 / kLargest);
+}
+
+std::vector<PlotPoint> Drawable(const PlotSpec& spec, const std::vector<PlotPoint>& points) {
+  std::vector<PlotPoint> all;
+  for (PlotPoint p : points) {
+    if (!CanDraw(p.x, spec.log_x) || !CanDraw(p.y, spec.log_y)) continue;
+    if (!CanDraw(p.low, spec.log_y)) p.low = p.y;
+    if (!CanDraw(p.high, spec.log_y)) p.high = p.y;
+    all.push_back(p);
+  }
+  return all;
+}
+
+PlotSpec Drawable(PlotSpec spec) {
+  for (PlotSeries& series : spec.series) {
+    series.points = Drawable(spec, series.points);
+    series.fit = Drawable(spec, series.fit);
+  }
+  return spec;
 }
 
 struct Bounds {
@@ -141,7 +194,7 @@ std::string DataBlock(const std::string& name, const std::vector<PlotPoint>& poi
   return text + "EOD\n";
 }
 
-std::string Script(const PlotSpec& spec) {
+std::string Script(const PlotSpec& spec, Texts& texts) {
   const Bounds bounds = FindBounds(spec);
   // Small, so that its text is still readable when a phone shrinks it.
   std::string text = fmt::format(
@@ -149,7 +202,7 @@ std::string Script(const PlotSpec& spec) {
       "set encoding utf8\nset xlabel {} noenhanced\nset ylabel {} noenhanced\n"
       "set key off\nset border 3 lc rgb '#444444'\n"
       "set tics nomirror\nset grid ytics lc rgb '#dddddd' lt 1 lw 1\n",
-      Quote(spec.x_label), Quote(spec.y_label));
+      texts.Word(spec.x_label), texts.Word(spec.y_label));
   if (spec.log_y) text += "set logscale y\n" + LogTics("y", bounds.y_low, bounds.y_high);
   if (spec.log_x) text += "set logscale x\n" + LogTics("x", bounds.x_low, bounds.x_high);
   text += Ranges(spec, bounds);
@@ -165,7 +218,7 @@ std::string Script(const PlotSpec& spec) {
     const bool cloud = !series.connected && series.fit.empty();
     const double at = cloud ? bounds.x_high : series.points.back().x;
     text += fmt::format("set label {} at {},{} left offset 1,0 noenhanced tc rgb '{}'\n",
-                        Quote(series.name), at, labels[i], style.colour);
+                        texts.Word(series.name), at, labels[i], style.colour);
     if (!series.fit.empty()) {
       plots.push_back(fmt::format(
           "$fit{0} using 1:3:4 with filledcurves fs transparent solid 0.15 noborder lc rgb '{1}', "
@@ -185,40 +238,49 @@ std::string Script(const PlotSpec& spec) {
   return text + fmt::format("plot {}\n", fmt::join(plots, ", "));
 }
 
-void ReplaceAll(std::string& text, std::string_view from, const std::string& to) {
-  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
-    text.replace(at, from.size(), to);
-  }
-}
-
-/// gnuplot takes data blocks from a file only.
+/// gnuplot takes data blocks from a file only. Under a name that nobody can foresee and that is not
+/// taken over from anyone.
 class ScriptFile {
  public:
   explicit ScriptFile(const std::string& script)
-      : path_(fs::temp_directory_path() / fmt::format("crossover-plot-{}.gp", getpid())) {
-    WriteFile(path_, script);
+      : path_(fs::temp_directory_path() / "crossover-plot-XXXXXX") {
+    const Descriptor file(mkostemp(path_.data(), O_CLOEXEC));
+    if (!file) ThrowErrno("cannot create", path_);
+    try {
+      WriteAll(file.get(), std::as_bytes(std::span(script)), path_);
+    } catch (...) {
+      unlink(path_.c_str());
+      throw;
+    }
   }
-  ~ScriptFile() {
-    std::error_code ignored;
-    fs::remove(path_, ignored);
-  }
+  ~ScriptFile() { unlink(path_.c_str()); }
   ScriptFile(const ScriptFile&) = delete;
   ScriptFile& operator=(const ScriptFile&) = delete;
-  const fs::path& path() const { return path_; }
+  const std::string& path() const { return path_; }
 
  private:
-  fs::path path_;
+  std::string path_;
 };
+
+/// No settings of the user's or of the folder's that we are in: they would be commands.
+ChildResult RunGnuplot(const fs::path& gnuplot, const std::string& script) {
+  ChildOptions options;
+  options.directory = "/";
+  options.environment =
+      std::vector<std::string>{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/", "LC_ALL=C"};
+  return RunChild(gnuplot, {"-d", script}, options);
+}
 
 }  // namespace
 
 bool HaveGnuplot() { return !FindGnuplot().empty(); }
 
 std::string DrawSvg(const PlotSpec& spec, const std::string& prefix) {
-  const ScriptFile script(Script(spec));
+  Texts texts;
+  const ScriptFile script(Script(Drawable(spec), texts));
   const fs::path gnuplot = FindGnuplot();
   if (gnuplot.empty()) throw Error(ErrorCode::kNotFound, "gnuplot is not installed");
-  const ChildResult drawn = RunChild(gnuplot, {script.path().string()});
+  const ChildResult drawn = RunGnuplot(gnuplot, script.path());
   const size_t start = drawn.output.find("<svg");
   if (!drawn.ok() || start == std::string::npos) {
     throw Error(ErrorCode::kIo, "gnuplot: " + drawn.Failure());
@@ -232,6 +294,7 @@ std::string DrawSvg(const PlotSpec& spec, const std::string& prefix) {
   ReplaceAll(svg, "id='textbox", "id='" + prefix + "Box");
   ReplaceAll(svg, "url(#textbox", "url(#" + prefix + "Box");
   ReplaceAll(svg, "greybox", prefix + "Grey");
+  texts.PutInto(svg);
   return svg;
 }
 

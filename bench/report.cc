@@ -4,10 +4,13 @@
 
 #include <optional>
 #include <set>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "base/output_file.h"
+#include "base/output_place.h"
 #include "bench/crossover_run.h"
 #include "bench/findings.h"
 #include "bench/plot.h"
@@ -27,6 +30,33 @@ std::vector<CellRecord> ApartByThreads(std::vector<CellRecord> records) {
     record.model += fmt::format(" ({} threads)", record.settings.threads);
   }
   return records;
+}
+
+/// Names such as results.csv are anyone's: a file that was there is replaced only if it begins as
+/// this program's do. Nor is one made at the end of a link that leads nowhere.
+void WriteOwn(const std::filesystem::path& path, const std::string& text,
+              std::string_view beginning) {
+  const OutputPlace place = FindOutput(path);
+  const bool is_new = place.kind == OutputPlace::Kind::kNothing && !place.through_link;
+  const bool is_own = place.kind == OutputPlace::Kind::kFile &&
+                      (place.status.st_size == 0 || ReadFile(path).starts_with(beginning));
+  if (!is_new && !is_own) {
+    throw Error(ErrorCode::kIo,
+                fmt::format("{} is there, but no report wrote it: move it away", path.string()));
+  }
+  WriteFile(path, text);
+}
+
+/// The first columns, which all versions have in common.
+std::string_view CsvBeginning(std::string_view text) {
+  constexpr int kColumns = 4;
+  size_t end = 0;
+  for (int i = 0; i < kColumns && end != text.npos; ++i) end = text.find(',', end + 1);
+  return text.substr(0, end);
+}
+
+void WriteCsv(const std::filesystem::path& path, const std::string& text) {
+  WriteOwn(path, text, CsvBeginning(text));
 }
 
 }  // namespace
@@ -49,17 +79,23 @@ Report MakeReport(const std::filesystem::path& directory) {
   }
   const Draw draw = [&](const PlotSpec& spec) -> std::optional<Plot> {
     if (!can_draw) return std::nullopt;
-    return Plot{.title = spec.title, .svg = DrawSvg(spec, fmt::format("plot{}", drawn++))};
+    try {
+      return Plot{.title = spec.title, .svg = DrawSvg(spec, fmt::format("plot{}", drawn++))};
+    } catch (const Error& error) {
+      ThrowIfInterrupted();
+      report.warning = fmt::format("the plot \"{}\" is missing: {}", spec.title, error.what());
+      return std::nullopt;
+    }
   };
   const std::vector<Section> sections = MakeSections(records, draw);
-  WriteFile(report.csv, ReportCsv(records));
+  WriteCsv(report.csv, ReportCsv(records));
   if (const auto models = Crossovers(records); !models.empty()) {
     report.more.push_back(directory / "passes.csv");
-    WriteFile(report.more.back(), CrossoverCsv(models));
+    WriteCsv(report.more.back(), CrossoverCsv(models));
   }
   report.more.push_back(directory / "fits.csv");
-  WriteFile(report.more.back(), FitsCsv(records));
-  WriteFile(report.html, ReportHtml(records, sections, report.warning));
+  WriteCsv(report.more.back(), FitsCsv(records));
+  WriteOwn(report.html, ReportHtml(records, sections, report.warning), kReportBeginning);
   return report;
 }
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bench/record.h"
@@ -20,6 +21,12 @@ std::string ReportTable(std::span<const CellRecord> records);
 /// stderr".
 std::string ReportCsv(std::span<const CellRecord> records);
 
+/// What every page of ReportHtml begins with.
+inline constexpr std::string_view kReportBeginning =
+    "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+    "<title>Crossover: ";
+
 /// Readable without JavaScript, on a phone and in grey.
 std::string ReportHtml(std::span<const CellRecord> records, std::span<const Section> sections,
                        const std::string& plots_missing);
@@ -34,7 +41,8 @@ struct Report {
 };
 
 /// Reads DIRECTORY/results.jsonl, writes report.html and CSVs beside it. Error(kNotFound)
-/// without results, Error(kCorruptFile) for broken ones, Error(kIo).
+/// without results, Error(kCorruptFile) for broken ones, Error(kIo), also if a file of one of these
+/// names is there that no report wrote.
 Report MakeReport(const std::filesystem::path& directory);
 
 }  // namespace crossover::bench

@@ -1,6 +1,8 @@
 // The report as one HTML page: no script, no link to anything outside it.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "bench/report.h"
 #include "bench/report_rows.h"
 #include "bench/text.h"
@@ -79,8 +81,8 @@ std::string PlotsHtml(const std::vector<Plot>& plots) {
 
 /// Dark enough to tell, light enough for black text.
 std::string ShadeStyle(double shade) {
-  if (shade <= 0) return "";
-  const int grey = 250 - static_cast<int>(110 * shade);
+  if (!(shade > 0)) return "";  // nor for what is no number
+  const int grey = 250 - static_cast<int>(110 * std::min(shade, 1.0));
   return fmt::format(" style=\"background:rgb({0},{0},{0})\"", grey);
 }
 
@@ -135,16 +137,14 @@ std::string ReportHtml(std::span<const CellRecord> records, std::span<const Sect
   const std::string missing =
       plots_missing.empty() ? "" : "<p><em>" + EscapeHtml(plots_missing) + ".</em></p>\n";
   return fmt::format(
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-      "<title>Crossover: {0}</title>\n<style>{1}</style>\n</head>\n<body>\n"
+      "{7}{0}</title>\n<style>{1}</style>\n</head>\n<body>\n"
       "<h1>Crossover: what bits per weight cost and save ({0})</h1>\n"
       "<p class=\"findings\">What stands in a heading is the claim; below it is what the figures "
       "of this machine say of it.</p>\n{2}{3}"
       "<h2>All cells</h2>\n{4}{5}<h2>How it was measured</h2>\n<ul class=\"notes\">\n{6}</ul>\n"
       "</body>\n</html>\n",
       study, kStyle, missing, SectionsHtml(sections), FailuresHtml(rows.failures), TableHtml(rows),
-      notes);
+      notes, kReportBeginning);
 }
 
 }  // namespace crossover::bench

@@ -100,7 +100,23 @@ std::string LimitsNote(const MachineRecord& machine) {
   return text + ". “of limit” is decode speed against reading the weights at that bandwidth.";
 }
 
-/// What a reader must mind: cells of several machines, or measured side by side on one.
+/// What a reader must mind: cells that another build measured.
+std::vector<std::string> OtherBuilds(std::span<const CellRecord> records) {
+  std::map<std::string, size_t> builds;
+  for (const CellRecord& record : records) {
+    if (record.ok()) ++builds[record.version];
+  }
+  if (builds.size() < 2) return {};
+  std::vector<std::string> texts;
+  for (const auto& [build, cells] : builds)
+    texts.push_back(fmt::format("{}: {} cells", build, cells));
+  return {
+      fmt::format("Measured by several builds of the program, so that cells may not be "
+                  "comparable: {}. The study, run again, measures all cells with one.",
+                  fmt::join(texts, "; "))};
+}
+
+/// Likewise: cells of several machines, or measured side by side on one.
 std::vector<std::string> OtherMachines(std::span<const CellRecord> records,
                                        const MachineRecord& first) {
   std::map<std::string, size_t> machines;
@@ -187,6 +203,7 @@ std::vector<std::string> ReportNotes(std::span<const CellRecord> records) {
   }
   notes.push_back(LimitsNote(record->machine));
   for (const std::string& other : OtherMachines(records, record->machine)) notes.push_back(other);
+  for (const std::string& other : OtherBuilds(records)) notes.push_back(other);
   notes.push_back(fmt::format(
       "{}, {} cores, {:.0f} GiB; {} threads, kernels {}, activations {}, "
       "KV {}, weights by {}, {}; Crossover {}, {}.",

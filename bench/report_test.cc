@@ -121,6 +121,49 @@ TEST_CASE("a report is made from a results file") {
   CHECK(test::Contains(ReadFile(report.html), "<svg") == HaveGnuplot());
 }
 
+TEST_CASE("files of others are not replaced by a report, where links lead to neither") {
+  const test::TemporaryDirectory directory;
+  std::string lines;
+  for (const CellRecord& record : Records()) lines += nlohmann::json(record).dump() + "\n";
+  WriteFile(directory / "results.jsonl", lines);
+  for (const char* name : {"results.csv", "fits.csv", "report.html"}) {
+    WriteFile(directory / name, "model,mine\n");
+    CHECK_THROWS_AS(MakeReport(directory.path()), Error);
+    CHECK(ReadFile(directory / name) == "model,mine\n");
+    std::filesystem::remove(directory / name);
+    std::filesystem::create_symlink("none", directory / name);
+    CHECK_THROWS_AS(MakeReport(directory.path()), Error);
+    CHECK_FALSE(std::filesystem::exists(directory / "none"));
+    std::filesystem::remove(directory / name);
+  }
+  MakeReport(directory.path());
+  // Its own are, also at the end of a link.
+  std::filesystem::rename(directory / "report.html", directory / "page.html");
+  std::filesystem::create_symlink("page.html", directory / "report.html");
+  MakeReport(directory.path());
+  CHECK(std::filesystem::is_symlink(directory / "report.html"));
+}
+
+TEST_CASE("names out of a file do nothing in the page or in the CSV") {
+  const test::TemporaryDirectory directory;
+  const std::string name = "</title><script>alert('x')</script>\"onload=\"x\n=1+1";
+  CellRecord record = MakeRecord({.model = name});
+  record.study = name;
+  record.machine.host = name;
+  record.measurement->tasks[0].task = "=HYPERLINK(\"x\")";
+  CellRecord failed = MakeFailure(name, "Q2_K", "=1+1\n<b>");
+  WriteFile(directory / "results.jsonl",
+            nlohmann::json(record).dump() + "\n" + nlohmann::json(failed).dump() + "\n");
+  const Report report = MakeReport(directory.path());
+  const std::string html = ReadFile(report.html);
+  CHECK(WellFormed(html));
+  CHECK_FALSE(test::Contains(html, "<script"));
+  CHECK_FALSE(test::Contains(html, "\"onload"));
+  const std::string csv = ReadFile(report.csv);
+  CHECK(test::Contains(csv, ",'=1+1"));
+  CHECK(test::Contains(csv, ",\"'=HYPERLINK"));
+}
+
 TEST_CASE("without results there is an error") {
   const test::TemporaryDirectory directory;
   CHECK_THROWS_AS(MakeReport(directory.path()), Error);
@@ -138,7 +181,7 @@ TEST_CASE("plots: names by the lines, ids of their own") {
   const std::string svg = DrawSvg(spec, "one");
   CHECK(WellFormed(svg));
   CHECK(test::Contains(svg, "first_one"));
-  CHECK(test::Contains(svg, "it's a_title"));
+  CHECK(test::Contains(svg, "it&#39;s a_title"));
   CHECK_FALSE(test::Contains(svg, "gpPt"));
   CHECK(test::Contains(svg, "onePt"));
   spec.series.clear();

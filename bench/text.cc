@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cmath>
 
 namespace crossover::bench {
@@ -41,6 +42,9 @@ std::string EscapeHtml(std::string_view text) {
       case '"':
         out += "&quot;";
         break;
+      case '\'':
+        out += "&#39;";
+        break;
       default:
         out += c;
     }
@@ -48,10 +52,25 @@ std::string EscapeHtml(std::string_view text) {
   return out;
 }
 
+namespace {
+
+bool IsNumber(std::string_view text) {
+  double value = 0;
+  const char* begin = text.data() + (text.starts_with('+') ? 1 : 0);
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(begin, end, value);
+  return error == std::errc() && stop == end;
+}
+
+}  // namespace
+
 std::string CsvField(std::string_view text) {
-  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
+  constexpr std::string_view kBeginsFormulas = "=+-@\t\r";
+  const bool formula = !text.empty() && kBeginsFormulas.find(text.front()) != text.npos;
+  const std::string shown = (formula && !IsNumber(text) ? "'" : "") + std::string(text);
+  if (shown.find_first_of(",\"\r\n") == std::string::npos) return shown;
   std::string out = "\"";
-  for (const char c : text) {
+  for (const char c : shown) {
     if (c == '"') out += '"';
     out += c;
   }

@@ -31,6 +31,16 @@ TEST_CASE("markup and separators are escaped") {
   CHECK(EscapeHtml("a<b & \"c\">") == "a&lt;b &amp; &quot;c&quot;&gt;");
   CHECK(CsvField("plain") == "plain");
   CHECK(CsvField("a,\"b\"\n") == "\"a,\"\"b\"\"\n\"");
+  CHECK(EscapeHtml("it's") == "it&#39;s");
+}
+
+TEST_CASE("what a spreadsheet would take for a formula is none in CSV, and numbers stay numbers") {
+  for (const char* formula : {"=1+1", "+a", "-a", "@a", "\ta"}) {
+    CHECK(CsvField(formula) == "'" + std::string(formula));
+  }
+  CHECK(CsvField("=a,b") == "\"'=a,b\"");
+  for (const char* number : {"-1.5", "+2", "-1e-7", "-inf"}) CHECK(CsvField(number) == number);
+  CHECK(CsvField("a=b") == "a=b");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/table.h"
+#include "bench/text.h"
 #include "evals/compare.h"
 
 namespace crossover::tools {
@@ -105,10 +106,10 @@ void PrintCsv(const std::vector<Comparison>& comparisons) {
   fmt::print("\nmodel,base,task,metric,difference,stderr,n,gained,lost,mcnemar_p\n");
   for (const Comparison& c : comparisons) {
     const double error = c.paired.difference.standard_error;
-    fmt::print("{},{},{},{},{},{},{},", CsvField(c.row->model), CsvField(c.base->model),
-               CsvField(c.row->metric.task), CsvField(Name(c.row->metric)),
-               c.paired.difference.value, std::isfinite(error) ? fmt::to_string(error) : "",
-               c.paired.n);
+    fmt::print("{},{},{},{},{},{},{},", bench::CsvField(c.row->model),
+               bench::CsvField(c.base->model), bench::CsvField(c.row->metric.task),
+               bench::CsvField(Name(c.row->metric)), c.paired.difference.value,
+               std::isfinite(error) ? fmt::to_string(error) : "", c.paired.n);
     if (c.paired.is_binary) {
       fmt::print("{},{},{}\n", c.paired.gained, c.paired.lost, c.paired.p_value);
     } else {

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/table.h"
+#include "bench/text.h"
 
 namespace crossover::tools {
 namespace {
@@ -19,13 +20,6 @@ std::string Shown(const evals::MetricResult& metric, double value) {
 }
 
 }  // namespace
-
-std::string CsvField(const std::string& text) {
-  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
-}
 
 nlohmann::json EvalJson(const std::vector<EvalRow>& rows) {
   nlohmann::json json = nlohmann::json::array();
@@ -51,8 +45,9 @@ void PrintEvalCsv(const std::vector<EvalRow>& rows) {
   for (const EvalRow& row : rows) {
     const double error = row.metric.standard_error;
     const auto cell = [](double x) { return std::isfinite(x) ? fmt::to_string(x) : ""; };
-    fmt::print("{},{},{},{},{},{}\n", CsvField(row.model), CsvField(row.metric.task),
-               CsvField(row.metric.full_name()), cell(row.metric.value), cell(error), row.metric.n);
+    fmt::print("{},{},{},{},{},{}\n", bench::CsvField(row.model), bench::CsvField(row.metric.task),
+               bench::CsvField(row.metric.full_name()), cell(row.metric.value), cell(error),
+               row.metric.n);
   }
 }
 

@@ -15,7 +15,6 @@ struct EvalRow {
 };
 
 void PrintEvalTable(const std::vector<EvalRow>& rows);
-std::string CsvField(const std::string& text);  // quoted where it must be
 
 nlohmann::json EvalJson(const std::vector<EvalRow>& rows);
 void PrintEvalJson(const std::vector<EvalRow>& rows);
