@@ -39,4 +39,6 @@ fs::path ExecutablePath() {
   return path;
 }
 
+fs::path RunningProgram() { return "/proc/self/exe"; }
+
 }  // namespace crossover

@@ -14,7 +14,12 @@ namespace crossover {
 /// Error(kNotFound) lists the places.
 std::filesystem::path DataPath(const std::string& relative);
 
-/// The running program's file.
+/// The running program's file, where it lay when it was started. What lies there now may be
+/// another.
 std::filesystem::path ExecutablePath();
+
+/// The running program itself, to be started once more or read: the kernel holds it, whatever has
+/// been put into its place since.
+std::filesystem::path RunningProgram();
 
 }  // namespace crossover

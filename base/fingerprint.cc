@@ -12,11 +12,4 @@ std::string Fingerprint(std::string_view bytes) {
   return fmt::format("{:016x}", hash);
 }
 
-std::string FileIdentity(const std::filesystem::path& path) {
-  namespace fs = std::filesystem;
-  return fmt::format("{} {} {}", fs::absolute(path).lexically_normal().string(),
-                     fs::is_regular_file(path) ? fs::file_size(path) : 0,
-                     fs::last_write_time(path).time_since_epoch().count());
-}
-
 }  // namespace crossover

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/content_identity.h"
+#include "base/data_path.h"
 #include "base/error.h"
 #include "base/fingerprint.h"
 #include "base/json.h"
@@ -28,7 +30,7 @@ MachineKey ThisMachine(const std::string& version, size_t threads, size_t repeti
   const MachineInfo info = ReadMachineInfo();
   return {.cpu = info.cpu,
           .isa = std::string(kernels::SelectedIsa()),
-          .version = version,
+          .version = version + " " + ContentIdentity(RunningProgram()),
           .cores = info.cores,
           .memory_bytes = info.memory_bytes,
           .threads = threads,

@@ -15,7 +15,7 @@ namespace crossover::bench {
 struct MachineKey {
   std::string cpu = {};
   std::string isa = {};
-  std::string version = {};  // of the program
+  std::string version = {};  // of the program, and what its file holds
   size_t cores = 0;
   uint64_t memory_bytes = 0;
   size_t threads = 0;

@@ -164,6 +164,14 @@ TEST_CASE("names out of a file do nothing in the page or in the CSV") {
   CHECK(test::Contains(csv, ",\"'=HYPERLINK"));
 }
 
+TEST_CASE("cells of several builds are told") {
+  std::vector<CellRecord> records{MakeRecord({}), MakeRecord({.recipe = "Q4_0"})};
+  const auto told = [&] { return test::Contains(ReportTable(records), "several builds"); };
+  CHECK_FALSE(told());
+  records[1].version = "0.0.0 (build 1)";
+  CHECK(told());
+}
+
 TEST_CASE("without results there is an error") {
   const test::TemporaryDirectory directory;
   CHECK_THROWS_AS(MakeReport(directory.path()), Error);

@@ -183,6 +183,19 @@ class Study {
     }
   }
 
+  /// Two builds of one version may differ in speed and in bits.
+  std::string Build(const StudyCell& cell) const {
+    return fmt::format("{} (build {})", options_.version, cell.program);
+  }
+
+  /// The key says what was measured: that must be what lay there all the time.
+  static void CheckInputs(const StudyCell& cell, CellRecord& record) {
+    if (InputsUnchanged(cell)) return;
+    record.measurement.reset();
+    record.error =
+        "the model or a text was changed after the study had begun; the same call measures it anew";
+  }
+
   void RunCell(const StudyCell& cell) {
     const auto start = std::chrono::steady_clock::now();
     CellRecord record{.cell = cell.name,
@@ -191,13 +204,14 @@ class Study {
                       .study = plan_.name,
                       .model = cell.model.name,
                       .recipe = cell.recipe,
-                      .machine = Machine(cell.settings),
+                      .machine = Machine(cell),
                       .settings = cell.settings,
-                      .version = options_.version,
+                      .version = Build(cell),
                       .date = UtcTimestamp()};
     try {
       const fs::path file = Prepare(cell, record);
       if (!file.empty()) Measure(cell, file, record);
+      CheckInputs(cell, record);
     } catch (...) {
       folder_.Remove(cell.key);
       throw;
@@ -211,11 +225,12 @@ class Study {
 
   /// With the limits that hold for these threads on this host, measured once a study: all of its
   /// cells are held against the same.
-  MachineRecord Machine(const Settings& settings) {
+  MachineRecord Machine(const StudyCell& cell) {
+    const Settings& settings = cell.settings;
     for (const CellRecord& record : results_.records()) {
-      if (record.machine.host == HostName() && record.settings.threads == settings.threads &&
-          record.settings.isa == settings.isa && record.machine.limits.read_bytes_s &&
-          record.machine.sharers == options_.ranks.sharers) {
+      if (record.version == Build(cell) && record.machine.host == HostName() &&
+          record.settings.threads == settings.threads && record.settings.isa == settings.isa &&
+          record.machine.limits.read_bytes_s && record.machine.sharers == options_.ranks.sharers) {
         return record.machine;
       }
     }

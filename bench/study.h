@@ -18,7 +18,7 @@ namespace crossover::bench {
 struct StudyOptions {
   std::filesystem::path directory;  // gets results.jsonl, and the quantised files while they live
   Settings settings;
-  std::filesystem::path executable;  // runs `study-cell`; ExecutablePath() outside tests
+  std::filesystem::path executable;  // runs `study-cell`; RunningProgram() outside tests
   std::string version;
   Ranks ranks = {};
   bool quiet = false;  // no lines and no progress bar on stderr

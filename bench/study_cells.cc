@@ -3,16 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
 
+#include "base/content_identity.h"
+#include "base/error.h"
 #include "base/fingerprint.h"
 #include "base/json.h"
-#include "base/output_file.h"
 #include "bench/cell_folder.h"
 #include "bench/machine_info.h"
 #include "bench/system.h"
+#include "engine/model_files.h"
 #include "engine/synth.h"
 #include "quant/format.h"
 #include "quant/recipe.h"
@@ -27,20 +30,47 @@ using nlohmann::json;
 constexpr double kBesideWeights = 768.0 * (1 << 20);
 constexpr double kRoomLeft = 256.0 * (1 << 20);  // on the disk, for results
 
-json ModelIdentity(const PlanModel& model) {
-  if (model.shape.empty()) return FileIdentity(model.path);
-  return {model.shape, model.layers};
+/// What is measured, without where the files lie: they are named by what they hold.
+json MetricsKey(Metrics metrics) {
+  if (metrics.perplexity) metrics.perplexity->text.clear();
+  if (metrics.tasks) metrics.tasks->directory.clear();
+  return metrics;
 }
 
-std::string CellKey(const StudyCell& cell, const std::string& program) {
-  json inputs = json::array({ModelIdentity(cell.model)});
-  if (const auto& metric = cell.metrics.perplexity) inputs.push_back(FileIdentity(metric->text));
+std::vector<fs::path> Inputs(const StudyCell& cell) {
+  std::vector<fs::path> inputs;
+  if (cell.model.shape.empty()) inputs = engine::ModelFiles(cell.model.path);
+  if (const auto& metric = cell.metrics.perplexity) inputs.push_back(metric->text);
   if (const auto& metric = cell.metrics.tasks) {
     for (const std::string& name : metric->names) {
-      inputs.push_back(FileIdentity(metric->directory / (name + ".jsonl")));
+      inputs.push_back(metric->directory / (name + ".jsonl"));
     }
   }
-  return Fingerprint(DumpJson(json{cell.name, inputs, cell.metrics, cell.settings, program}));
+  return inputs;
+}
+
+/// What files hold; each is read once for all cells.
+class Identities {
+ public:
+  const std::string& Of(const fs::path& path) {
+    auto [it, added] = known_.try_emplace(path);
+    if (added) it->second = ContentIdentity(path);
+    return it->second;
+  }
+
+ private:
+  std::map<fs::path, std::string> known_;
+};
+
+/// The stamp is taken first: a file that is written while it is read does not get away.
+void Identify(StudyCell& cell, Identities& identities) {
+  cell.inputs = Inputs(cell);
+  cell.stamp = FileStamp(cell.inputs);
+  json inputs = json::array({{cell.model.shape, cell.model.layers}});
+  for (const fs::path& path : cell.inputs) cell.identities.push_back(identities.Of(path));
+  inputs.push_back(cell.identities);
+  cell.key = Fingerprint(
+      DumpJson(json{cell.name, inputs, MetricsKey(cell.metrics), cell.settings, cell.program}));
 }
 
 engine::SynthShape Shape(const PlanModel& model) {
@@ -106,7 +136,8 @@ double Work(const Metrics& metrics, double parameters, double bytes) {
 
 std::vector<StudyCell> StudyCells(const Plan& plan, const Settings& settings,
                                   const fs::path& directory, const fs::path& program) {
-  const std::string fingerprint = Fingerprint(ReadFile(program));
+  const std::string program_identity = ContentIdentity(program);
+  Identities identities;
   const std::vector<size_t> threads =
       plan.threads.empty() ? std::vector<size_t>{settings.threads} : plan.threads;
   const CellFolder folder(directory);
@@ -127,7 +158,8 @@ std::vector<StudyCell> StudyCells(const Plan& plan, const Settings& settings,
           cell.metrics.perplexity.reset();
           cell.metrics.tasks.reset();
         }
-        cell.key = CellKey(cell, fingerprint);
+        cell.program = program_identity;
+        Identify(cell, identities);
         cell.work = Work(cell.metrics, parameters, bytes);
         // The key in the name: a file made from another source or by another build is not reused.
         cell.file = folder.path() / CellFileName(model.name, recipe, cell.key);
@@ -136,6 +168,19 @@ std::vector<StudyCell> StudyCells(const Plan& plan, const Settings& settings,
     }
   }
   return cells;
+}
+
+bool InputsUnchanged(const StudyCell& cell) {
+  if (FileStamp(cell.inputs) == cell.stamp) return true;
+  try {
+    for (size_t i = 0; i < cell.inputs.size(); ++i) {
+      if (ContentIdentity(cell.inputs[i]) != cell.identities[i]) return false;
+    }
+    return true;
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kInterrupted) throw;
+    return false;  // one is gone
+  }
 }
 
 std::string LackOfRoom(double bytes, bool on_disk, const fs::path& directory) {

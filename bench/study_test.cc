@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -219,6 +220,64 @@ TEST_CASE("kept files stay, in later runs of other plans too") {
   t.plan.recipes = {"Q8_0"};
   CHECK(t.Run().measured == 1);
   CHECK(t.CellFiles() == kept);
+}
+
+TEST_CASE("a rewrite in place is another model, whatever its times say; a copy elsewhere is not") {
+  StudyTest t;
+  t.plan.recipes = {"Q8_0"};
+  t.Run();
+  const auto time = fs::last_write_time(t.path("model.gguf"));
+  std::ofstream(t.path("model.gguf"), std::ios::in | std::ios::out) << "GGUX";
+  fs::last_write_time(t.path("model.gguf"), time);
+  CHECK(t.Run().measured == 1);
+  fs::copy_file(t.path("model.gguf"), t.path("copy.gguf"));
+  t.plan.models[0].path = t.path("copy.gguf");
+  CHECK(t.Run().skipped == 1);
+}
+
+TEST_CASE("all files of a folder are the model") {
+  StudyTest t;
+  t.plan.recipes = {"Q8_0"};
+  fs::create_directory(t.path("hf"));
+  for (const char* name : {"config.json", "tokenizer.json", "model.safetensors"}) {
+    WriteFile(t.path("hf") / name, "a");
+  }
+  t.plan.models[0].path = t.path("hf");
+  t.Run();
+  CHECK(t.Run().skipped == 1);
+  for (const char* name : {"config.json", "tokenizer.json", "model.safetensors"}) {
+    CAPTURE(name);
+    WriteFile(t.path("hf") / name, "b");
+    CHECK(t.Run().measured == 1);
+  }
+  WriteFile(t.path("hf") / "README.md", "not read");
+  CHECK(t.Run().skipped == 1);
+}
+
+TEST_CASE("a cell whose model was changed meanwhile has no figures") {
+  StudyTest t;
+  t.plan.recipes = {"Q8_0", "Q4_0"};
+  t.SetScript("case \"$2\" in *Q8_0*) printf XXXX > " + t.path("model.gguf").string() +
+              ";; *) touch " + t.path("model.gguf").string() + ";; esac");
+  t.Run();
+  const auto records = t.Records();
+  REQUIRE(records.size() == 2);
+  CHECK(records[0].error.find("was changed after the study had begun") != std::string::npos);
+  CHECK_FALSE(records[1].ok());
+  CHECK(t.Run().measured == 2);
+}
+
+TEST_CASE("records name the program that measured them, and its limits are its own") {
+  StudyTest t;
+  t.plan.recipes = {"Q8_0"};
+  t.Run();
+  t.SetScript("true");
+  t.Run();
+  const auto records = t.Records();
+  REQUIRE(records.size() == 2);
+  CHECK(records[0].version.find("0.0.0 (build ") == 0);
+  CHECK(records[0].version != records[1].version);
+  CHECK(t.Calls("\"step\":\"limits\"") == 2);
 }
 
 TEST_CASE("a user's models folder is not touched") {

@@ -55,7 +55,7 @@ std::optional<uint64_t> PeakRss(const std::filesystem::path& model, const bench:
   metrics.speed = speed;
   const bench::MeasureStep step{.file = model, .settings = settings, .metrics = metrics};
   const auto child =
-      bench::RunChild(ExecutablePath(), {bench::kCellCommand, bench::CellArgument(step)});
+      bench::RunChild(RunningProgram(), {bench::kCellCommand, bench::CellArgument(step)});
   if (!child.ok()) throw Error(ErrorCode::kIo, model.string() + ": " + child.Failure());
   const auto result =
       ParseJson(child.output, {.name = "the measuring process"}).get<bench::Measurement>();

@@ -62,7 +62,7 @@ void Run(const StudyFlags& flags, const GlobalOptions& globals) {
   bench::CreateStudyFolder(flags.directory);
   const bench::StudyOptions options{.directory = flags.directory,
                                     .settings = globals.settings(),
-                                    .executable = ExecutablePath(),
+                                    .executable = RunningProgram(),
                                     .version = CROSSOVER_VERSION,
                                     .ranks = bench::JoinRanks(flags.directory),
                                     .quiet = globals.quiet};

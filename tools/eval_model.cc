@@ -6,11 +6,12 @@
 #include <filesystem>
 #include <set>
 
+#include "base/content_identity.h"
 #include "base/data_path.h"
 #include "base/error.h"
-#include "base/fingerprint.h"
 #include "bench/system.h"
 #include "engine/chat.h"
+#include "engine/model_files.h"
 #include "evals/answer_journal.h"
 #include "evals/capacity.h"
 #include "evals/evaluate.h"
@@ -22,9 +23,9 @@ namespace {
 
 // All that an answer's bits hang on besides the question. The number of threads does not count.
 std::string RunIdentity(const std::string& model, const GlobalOptions& globals, size_t context) {
-  return fmt::format("{}\n{}\n{} {} {} {} {}", FileIdentity(model), FileIdentity(ExecutablePath()),
+  return fmt::format("{}\n{}\n{} {} {} {} {} {}", model, ContentIdentity(RunningProgram()),
                      kernels::SelectedIsa(), globals.activations, globals.kv_type, globals.weights,
-                     context);
+                     globals.deterministic, context);
 }
 
 // Tokens of the longest sequence that the tasks make, as far as the model's context goes.
@@ -48,9 +49,22 @@ ModelEvaluation::ModelEvaluation(const std::string& path, const EvalRun& run,
     : path_(path),
       name_(std::filesystem::path(path).filename().string()),
       run_(run),
+      stamp_(run.journal != nullptr ? FileStamp(engine::ModelFiles(path)) : ""),
+      identity_(run.journal != nullptr ? engine::ModelIdentity(path) : ""),
       model_(engine::Model::Load(path, globals.model_options())),
       tokenizer_(engine::LoadTokenizer(model_->file())),
-      globals_(globals) {}
+      globals_(globals) {
+  CheckUnchanged();
+}
+
+void ModelEvaluation::CheckUnchanged() const {
+  if (run_.journal == nullptr || FileStamp(engine::ModelFiles(path_)) == stamp_) return;
+  if (engine::ModelIdentity(path_) == identity_) return;  // touched, but the same
+  throw Error(ErrorCode::kIo,
+              fmt::format("{} was changed while it was being asked; answers that were kept since "
+                          "may be of either: start again with another file for --resume",
+                          path_));
+}
 
 std::function<std::string(std::span<const tokenizer::ChatMessage>)> ModelEvaluation::Chat() const {
   if (chat_template().empty()) {
@@ -79,7 +93,7 @@ void ModelEvaluation::Prepare(const std::vector<EvalTask>& tasks, bool is_chat) 
   const size_t context = ContextFor(tasks, *tokenizer_, model_->config(), is_chat);
   engine_ = std::make_unique<engine::Engine>(
       model_, evals::EvaluationEngineOptions(globals_.engine_options(), model_->config(), context));
-  if (run_.journal != nullptr) run_.journal->SetRun(RunIdentity(path_, globals_, context));
+  if (run_.journal != nullptr) run_.journal->SetRun(RunIdentity(identity_, globals_, context));
 }
 
 std::vector<evals::MetricResult> ModelEvaluation::Evaluate(const PlainTask& task) {
@@ -93,6 +107,7 @@ std::vector<evals::MetricResult> ModelEvaluation::Evaluate(const PlainTask& task
   options.journal = run_.journal;
   const evals::TaskResult result = evals::EvaluateTask(*engine_, *tokenizer_, task.task, options);
   bar.reset();
+  CheckUnchanged();
   Say(task.task.name, result.truncated, "lost their beginning: the model's context is too short");
   for (size_t i = 0; run_.samples != nullptr && i < result.items.size(); ++i) {
     run_.samples->Write(SampleLine(path_, task.task, i, result.items[i]));
@@ -112,6 +127,7 @@ HarnessResult ModelEvaluation::Evaluate(const HarnessTask& task) {
     result.sets.push_back(evals::EvaluateQuestions(*engine_, *tokenizer_, task.file, set, options));
     const evals::QuestionSetResult& answered = result.sets.back();
     bar.reset();
+    CheckUnchanged();
     Say(set.name, answered.resumed, "were answered by an earlier run");
     Say(set.name, answered.truncated, "lost their beginning: the model's context is too short");
     Say(set.name, answered.shortened,

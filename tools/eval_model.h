@@ -49,11 +49,15 @@ class ModelEvaluation {
 
  private:
   evals::TaskProgress Show(std::optional<Progress>& bar, const std::string& task) const;
+  /// Error(kIo) if the model's files were changed since they were opened and answers are kept.
+  void CheckUnchanged() const;
   void Say(const std::string& task, size_t items, const char* what) const;
 
   const std::string& path_;
   std::string name_;
   const EvalRun& run_;
+  std::string stamp_;     // of the model's files before they were opened
+  std::string identity_;  // where a journal asks for it
   std::shared_ptr<const engine::Model> model_;
   std::unique_ptr<const tokenizer::Tokenizer> tokenizer_;
   const GlobalOptions& globals_;
