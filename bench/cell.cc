@@ -1,5 +1,6 @@
 #include "bench/cell.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +20,7 @@
 #include "engine/synth.h"
 #include "evals/capacity.h"
 #include "evals/evaluate.h"
+#include "evals/kl_divergence.h"
 #include "evals/perplexity.h"
 #include "kernels/isa.h"
 
@@ -39,7 +41,9 @@ bool IsInRecipe(const std::filesystem::path& file, const quant::Recipe& recipe) 
 
 json Quantize(const json& step) {
   const std::filesystem::path source = PathOfText(step.at("source").get<std::string>());
-  const quant::Recipe& recipe = quant::FindRecipe(step.at("recipe").get<std::string>());
+  const auto name = step.at("recipe").get<std::string>();
+  if (name == kOwnFile) return {{"in_recipe", true}};
+  const quant::Recipe& recipe = quant::FindRecipe(name);
   if (IsInRecipe(source, recipe)) return {{"in_recipe", true}};
   const auto settings = step.at("settings").get<Settings>();
   engine::QuantizeOptions options;
@@ -69,17 +73,45 @@ ModelBenchResult MeasureSpeed(const std::string& file, const Settings& settings,
   return result;
 }
 
+PerplexityRecord ToRecord(const evals::PerplexityResult& result) {
+  return {.ppl = result.ppl,
+          .ppl_stderr = result.ppl_stderr,
+          .tokens = result.tokens,
+          .chunks = result.chunks,
+          .context = result.context};
+}
+
 PerplexityRecord MeasurePerplexity(engine::Engine& engine, const tokenizer::Tokenizer& tokenizer,
                                    const PerplexityMetric& metric) {
   evals::PerplexityOptions options;
   options.context = metric.context;
   options.chunks = metric.chunks;
   const auto result = evals::Perplexity(engine, tokenizer, ReadFile(metric.text), options);
-  return {.ppl = result.ppl,
-          .ppl_stderr = result.ppl_stderr,
-          .tokens = result.tokens,
-          .chunks = result.chunks,
-          .context = result.context};
+  return ToRecord(result);
+}
+
+/// The same, and how far `engine` strays from `source`, whose logits are computed beside its own.
+PerplexityRecord MeasureDivergence(engine::Engine& engine, const tokenizer::Tokenizer& tokenizer,
+                                   const PerplexityMetric& metric, const Settings& settings,
+                                   const std::filesystem::path& source) {
+  if (std::filesystem::is_directory(source)) {
+    throw Error(ErrorCode::kUnsupported,
+                fmt::format("{}: a divergence needs a model that is a GGUF file; make one with "
+                            "`crossover quantize DIR FILE F16`",
+                            source.string()));
+  }
+  const auto model = engine::Model::Load(source, settings.model_options());
+  engine::Engine base(model, evals::EvaluationEngineOptions(settings.engine_options(),
+                                                            model->config(), metric.context));
+  evals::PerplexityOptions options;
+  options.context = metric.context;
+  options.chunks = metric.chunks;
+  const auto result = evals::KlDivergence(engine, base, tokenizer, ReadFile(metric.text), options);
+  PerplexityRecord record = ToRecord(result.perplexity);
+  record.divergence = DivergenceRecord{.kld = result.kld.value,
+                                       .kld_stderr = result.kld.standard_error,
+                                       .same_top = result.same_top.value};
+  return record;
 }
 
 std::vector<TaskRecord> MeasureTasks(engine::Engine& engine, const tokenizer::Tokenizer& tokenizer,
@@ -98,6 +130,17 @@ std::vector<TaskRecord> MeasureTasks(engine::Engine& engine, const tokenizer::To
     }
   }
   return records;
+}
+
+/// What the model's own file stores most of its weights in; nothing of a shape or a directory.
+std::optional<SourceRecord> Source(const std::filesystem::path& path) {
+  if (!std::filesystem::is_regular_file(path)) return std::nullopt;
+  const auto file = engine::GgufFile::Open(path);
+  const std::string format = DominantFormat(*file);
+  const auto* row = quant::FindFormat(format);
+  return SourceRecord{.format = format,
+                      .bpw = engine::EffectiveBpw(*file),
+                      .quantized = row != nullptr && row->quantized};
 }
 
 json Measure(const json& step) {
@@ -122,13 +165,17 @@ json Measure(const json& step) {
   measurement.file_bytes = model->file().file_bytes();
   measurement.effective_bpw = engine::EffectiveBpw(model->file());
   measurement.isa = kernels::ExecutedIsa();
+  measurement.source = Source(PathOfText(step.at("source").get<std::string>()));
   if (quality) {
     const auto tokenizer = engine::LoadTokenizer(model->file());
     const size_t context = metrics.perplexity ? metrics.perplexity->context : size_t{512};
     engine::Engine engine(
         model, evals::EvaluationEngineOptions(settings.engine_options(), model->config(), context));
-    if (metrics.perplexity) {
-      measurement.perplexity = MeasurePerplexity(engine, *tokenizer, *metrics.perplexity);
+    if (const auto& metric = metrics.perplexity) {
+      measurement.perplexity =
+          metric->divergence ? MeasureDivergence(engine, *tokenizer, *metric, settings,
+                                                 PathOfText(step.at("source").get<std::string>()))
+                             : MeasurePerplexity(engine, *tokenizer, *metric);
     }
     if (metrics.tasks) measurement.tasks = MeasureTasks(engine, *tokenizer, *metrics.tasks);
   }
@@ -163,9 +210,11 @@ std::string CellArgument(const SynthStep& step) {
 }
 
 std::string CellArgument(const MeasureStep& step) {
-  return Argument(
-      "measure", step.settings,
-      {{"file", PathText(step.file)}, {"metrics", step.metrics}, {"limits", step.limits}});
+  return Argument("measure", step.settings,
+                  {{"file", PathText(step.file)},
+                   {"source", PathText(step.source)},
+                   {"metrics", step.metrics},
+                   {"limits", step.limits}});
 }
 
 json RunCellStep(const std::string& argument) {

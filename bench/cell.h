@@ -34,6 +34,7 @@ struct SynthStep {
 
 struct MeasureStep {
   std::filesystem::path file = {};
+  std::filesystem::path source = {};  // the model's own file; empty for a shape
   Settings settings = {};
   Metrics metrics = {};
   Limits limits = {};
@@ -49,7 +50,7 @@ std::string CellArgument(const MeasureStep& step);
 /// In the child, which dies with its parent: does what the argument says and returns the result:
 ///   limits: Limits
 ///   quantize: {"seconds", "fallbacks"}; or {"in_recipe": true} and no file, if every weight matrix
-///   of the source has the recipe's format already and that is not a quantised one
+///   of the source has the recipe's format already and that is not a quantised one, or for kOwnFile
 ///   synth: {"seconds", "fallbacks"}
 ///   measure: Measurement (record.h). Speed comes first, in a process that has done nothing else,
 ///   so that the peak resident size is inference's own.

@@ -160,13 +160,14 @@ PlanModel ParseModel(const Node& node) {
 }
 
 PerplexityMetric ParsePerplexity(const Node& node) {
-  node.CheckKeys({"text", "context", "chunks"});
+  node.CheckKeys({"text", "context", "chunks", "divergence"});
   PerplexityMetric metric;
   metric.text = node.At("text").Path([](const std::string& name) {
     return name == "heldout" ? evals::EmbeddedHeldout() : fs::path();
   });
   ReadCount(node, "context", 4, metric.context);
   ReadCount(node, "chunks", 0, metric.chunks);
+  if (const auto divergence = node.Find("divergence")) metric.divergence = divergence->Flag();
   return metric;
 }
 
@@ -246,7 +247,8 @@ Plan ParsePlan(std::string_view text, const fs::path& source) {
   CheckDistinct(models, plan.models, [](const PlanModel& model) { return model.name; });
   const Node recipes = root.At("recipes");
   for (const Node& recipe : recipes.Elements()) {
-    plan.recipes.push_back(KnownName(recipe, quant::FindRecipe));
+    const bool own = recipe.value() == kOwnFile;
+    plan.recipes.push_back(own ? std::string(kOwnFile) : KnownName(recipe, quant::FindRecipe));
   }
   CheckDistinct(recipes, plan.recipes);
   if (const auto threads = root.Find("threads")) {
@@ -328,6 +330,8 @@ void to_json(json& json, const Metrics& metrics) {
   if (const auto& m = metrics.perplexity) {
     json["perplexity"] = {
         {"text", PathText(m->text)}, {"context", m->context}, {"chunks", m->chunks}};
+    // Only where it is asked for: cells that were measured before it existed keep their keys.
+    if (m->divergence) json["perplexity"]["divergence"] = true;
   }
   if (const auto& m = metrics.tasks) {
     json["tasks"] = {
@@ -343,9 +347,9 @@ void to_json(json& json, const Metrics& metrics) {
 void from_json(const json& json, Metrics& metrics) {
   metrics = {};
   if (const auto it = json.find("perplexity"); it != json.end()) {
-    metrics.perplexity =
-        PerplexityMetric{PathOfText(it->at("text").get<std::string>()),
-                         it->at("context").get<size_t>(), it->at("chunks").get<size_t>()};
+    metrics.perplexity = PerplexityMetric{
+        PathOfText(it->at("text").get<std::string>()), it->at("context").get<size_t>(),
+        it->at("chunks").get<size_t>(), it->value("divergence", false)};
   }
   if (const auto it = json.find("tasks"); it != json.end()) {
     metrics.tasks =

@@ -17,6 +17,8 @@ struct PerplexityMetric {
   std::filesystem::path text;
   size_t context = 512;
   size_t chunks = 0;  // at most so many; 0: all that the text has
+  bool divergence =
+      false;  // also the KL divergence from the model's own file, over the same tokens
 };
 
 struct TasksMetric {
@@ -48,12 +50,16 @@ struct PlanModel {
   uint32_t layers = 0;              // of a shape; 0: its own
 };
 
+/// Among a plan's recipes: the model's own file as it is, nothing quantised anew.
+inline constexpr std::string_view kOwnFile = "file";
+
 struct Plan {
   std::string name = {};
   std::string about = {};  // one line for the list of ready plans
   std::vector<PlanModel> models = {};
-  std::vector<std::string> recipes = {};  // "F16" of an F16 file is the file itself
-  std::vector<size_t> threads = {};       // each a cell of its own; empty: the caller's number
+  /// "F16" of an F16 file is the file itself; kOwnFile always is.
+  std::vector<std::string> recipes = {};
+  std::vector<size_t> threads = {};  // each a cell of its own; empty: the caller's number
   Metrics metrics = {};
   bool keep_files = false;  // keep the quantised files after their cells are measured
 };
@@ -62,9 +68,10 @@ struct Plan {
 ///   {"name": "demo", "about": "what it is for",
 ///    "models": ["embedded:m", "../big.gguf", {"name": "mine", "path": "x.gguf"},
 ///               {"synth": "qwen2.5-7b"}, {"name": "short", "synth": "qwen2.5-7b", "layers": 4}],
-///    "recipes": ["F16", "Q4_K_M"],
+///    "recipes": ["file", "F16", "Q4_K_M"],
 ///    "threads": [1, 2],
-///    "metrics": {"perplexity": {"text": "embedded:heldout", "context": 512, "chunks": 20},
+///    "metrics": {"perplexity": {"text": "embedded:heldout", "context": 512, "chunks": 20,
+///                               "divergence": true},
 ///                "tasks": {"directory": "embedded:tasks", "names": ["facts"], "limit": 100},
 ///                "speed": {"prefill": 512, "decode": 64, "repetitions": 5},
 ///                "crossover": {"tokens": [1, 8, 64], "repetitions": 5}},

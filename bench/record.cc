@@ -62,6 +62,13 @@ void to_json(json& out, const Measurement& m) {
                          {"tokens", p->tokens},
                          {"chunks", p->chunks},
                          {"context", p->context}};
+    if (const auto& d = p->divergence) {
+      out["perplexity"]["divergence"] = {
+          {"kld", d->kld}, {"kld_stderr", d->kld_stderr}, {"same_top", d->same_top}};
+    }
+  }
+  if (const auto& s = m.source) {
+    out["source"] = {{"format", s->format}, {"effective_bpw", s->bpw}, {"quantized", s->quantized}};
   }
   out["tasks"] = json::array();
   for (const TaskRecord& task : m.tasks) {
@@ -97,6 +104,16 @@ void from_json(const json& in, Measurement& m) {
     it->at("tokens").get_to(p.tokens);
     it->at("chunks").get_to(p.chunks);
     it->at("context").get_to(p.context);
+    if (const auto d = it->find("divergence"); d != it->end()) {
+      p.divergence = DivergenceRecord{.kld = Number(*d, "kld"),
+                                      .kld_stderr = Number(*d, "kld_stderr"),
+                                      .same_top = Number(*d, "same_top")};
+    }
+  }
+  if (const auto it = in.find("source"); it != in.end()) {
+    m.source = SourceRecord{.format = it->at("format").get<std::string>(),
+                            .bpw = Number(*it, "effective_bpw"),
+                            .quantized = it->at("quantized").get<bool>()};
   }
   for (const json& task : in.at("tasks")) {
     m.tasks.push_back({.task = task.at("task").get<std::string>(),

@@ -19,12 +19,27 @@
 
 namespace crossover::bench {
 
+/// How far a file strays from the model's own, over the tokens of its perplexity.
+struct DivergenceRecord {
+  double kld = 0;  // mean, in nats
+  double kld_stderr = 0;
+  double same_top = 0;  // share of tokens whose likeliest one is the same
+};
+
 struct PerplexityRecord {
   double ppl = 0;
   double ppl_stderr = 0;
   size_t tokens = 0;  // scored
   size_t chunks = 0;
   size_t context = 0;
+  std::optional<DivergenceRecord> divergence = {};
+};
+
+/// The model's own file, from which a cell's file was made.
+struct SourceRecord {
+  std::string format = {};  // that most of its weights have
+  double bpw = 0;
+  bool quantized = false;
 };
 
 struct TaskRecord {
@@ -46,6 +61,7 @@ struct Measurement {
   std::optional<PerplexityRecord> perplexity = {};
   std::vector<TaskRecord> tasks = {};
   std::optional<CrossoverModel> crossover = {};
+  std::optional<SourceRecord> source = {};  // nothing of a shape, and in records before it was kept
 };
 
 struct MachineRecord {

@@ -93,6 +93,8 @@ Report MakeReport(const std::filesystem::path& directory) {
     report.more.push_back(directory / "passes.csv");
     WriteCsv(report.more.back(), CrossoverCsv(models));
   }
+  report.more.push_back(directory / "table.md");
+  WriteFile(report.more.back(), ReportMarkdown(records));
   report.more.push_back(directory / "fits.csv");
   WriteCsv(report.more.back(), FitsCsv(records));
   WriteOwn(report.html, ReportHtml(records, sections, report.warning), kReportBeginning);

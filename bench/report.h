@@ -16,6 +16,9 @@ namespace crossover::bench {
 /// end with the reason.
 std::string ReportTable(std::span<const CellRecord> records);
 
+/// The same table and its notes as Markdown, for a README.
+std::string ReportMarkdown(std::span<const CellRecord> records);
+
 /// One line a cell, numbers in full precision, empty where nothing was measured. Columns: see
 /// kCsvColumns in report_table.cc; task accuracies follow as "TASK METRIC" and "TASK METRIC
 /// stderr".
@@ -34,7 +37,7 @@ std::string ReportHtml(std::span<const CellRecord> records, std::span<const Sect
 struct Report {
   std::filesystem::path html = {};
   std::filesystem::path csv = {};
-  std::vector<std::filesystem::path> more = {};  // other CSVs: passes.csv, fits.csv
+  std::vector<std::filesystem::path> more = {};  // table.md, passes.csv, fits.csv
   std::string table = {};
   std::string findings = {};  // one paragraph
   std::string warning = {};   // why there are no plots; empty if there are

@@ -134,17 +134,21 @@ std::string ReportHtml(std::span<const CellRecord> records, std::span<const Sect
   for (const std::string& note : ReportNotes(records)) {
     notes += "<li>" + EscapeHtml(note) + "</li>\n";
   }
+  std::string warnings;
+  for (const std::string& warning : ReportWarnings(records)) {
+    warnings += "<p class=\"findings\"><strong>" + EscapeHtml(warning) + "</strong></p>\n";
+  }
   const std::string missing =
       plots_missing.empty() ? "" : "<p><em>" + EscapeHtml(plots_missing) + ".</em></p>\n";
   return fmt::format(
-      "{7}{0}</title>\n<style>{1}</style>\n</head>\n<body>\n"
+      "{8}{0}</title>\n<style>{1}</style>\n</head>\n<body>\n"
       "<h1>Crossover: what bits per weight cost and save ({0})</h1>\n"
       "<p class=\"findings\">What stands in a heading is the claim; below it is what the figures "
-      "of this machine say of it.</p>\n{2}{3}"
+      "of this machine say of it.</p>\n{7}{2}{3}"
       "<h2>All cells</h2>\n{4}{5}<h2>How it was measured</h2>\n<ul class=\"notes\">\n{6}</ul>\n"
       "</body>\n</html>\n",
       study, kStyle, missing, SectionsHtml(sections), FailuresHtml(rows.failures), TableHtml(rows),
-      notes, kReportBeginning);
+      notes, warnings, kReportBeginning);
 }
 
 }  // namespace crossover::bench

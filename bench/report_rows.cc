@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "bench/findings.h"
 #include "bench/text.h"
@@ -22,6 +23,18 @@ std::string WithError(double value, double error, int digits, double scale = 1) 
 std::string PerplexityText(const Measurement& m) {
   if (!m.perplexity) return kNone;
   return WithError(m.perplexity->ppl, m.perplexity->ppl_stderr, 2);
+}
+
+bool HasDivergence(const CellRecord& record) {
+  return record.ok() && record.measurement->perplexity &&
+         record.measurement->perplexity->divergence.has_value();
+}
+
+/// KL divergence in thousandths of a nat, and the share of tokens with the same likeliest one.
+std::vector<std::string> DivergenceTexts(const CellRecord& record) {
+  if (!HasDivergence(record)) return {kNone, kNone};
+  const DivergenceRecord& d = *record.measurement->perplexity->divergence;
+  return {WithError(d.kld, d.kld_stderr, 2, 1000), fmt::format("{:.1f}", 100 * d.same_top)};
 }
 
 std::string AccuracyText(const Measurement& m, const std::string& task) {
@@ -51,11 +64,15 @@ std::vector<std::string> TaskNames(std::span<const CellRecord> records) {
   return names;
 }
 
-std::vector<std::string> Row(const CellRecord& record, const std::vector<std::string>& tasks) {
+std::vector<std::string> Row(const CellRecord& record, const std::vector<std::string>& tasks,
+                             bool divergence) {
   const Measurement& m = *record.measurement;
   std::vector<std::string> cells{record.model, record.recipe,
                                  fmt::format("{:.2f}", m.effective_bpw), Megabytes(m.file_bytes),
                                  PerplexityText(m)};
+  if (divergence) {
+    for (const std::string& text : DivergenceTexts(record)) cells.push_back(text);
+  }
   for (const std::string& task : tasks) cells.push_back(AccuracyText(m, task));
   if (const auto& speed = m.speed) {
     const auto fraction = speed->decode.fraction_of_limit();
@@ -166,6 +183,11 @@ ReportRows MakeReportRows(std::span<const CellRecord> records) {
   const std::vector<std::string> tasks = TaskNames(records);
   ReportRows out;
   out.columns = {{"model", true}, {"recipe", true}, {"BPW"}, {"MB"}, {"perplexity"}};
+  const bool divergence = std::any_of(records.begin(), records.end(), HasDivergence);
+  if (divergence) {
+    out.columns.push_back({"KLD ×1000"});
+    out.columns.push_back({"same top %"});
+  }
   for (const std::string& task : tasks) out.columns.push_back({task + " %"});
   out.columns.push_back({"prefill tok/s (min–max)"});
   out.columns.push_back({"decode tok/s (min–max)"});
@@ -177,10 +199,26 @@ ReportRows MakeReportRows(std::span<const CellRecord> records) {
       out.failures.push_back(record.cell + ": " + record.error);
       continue;
     }
-    out.rows.push_back({.cells = Row(record, tasks), .first_of_model = record.model != model});
+    out.rows.push_back(
+        {.cells = Row(record, tasks, divergence), .first_of_model = record.model != model});
     model = record.model;
   }
   return out;
+}
+
+std::vector<std::string> ReportWarnings(std::span<const CellRecord> records) {
+  std::vector<std::string> warnings;
+  std::set<std::string> seen;
+  for (const CellRecord& record : records) {
+    if (!record.ok() || !record.measurement->source) continue;
+    const SourceRecord& source = *record.measurement->source;
+    if (!source.quantized || !seen.insert(record.model).second) continue;
+    warnings.push_back(fmt::format(
+        "{} comes from a file that is quantised itself (mostly {}, {:.2f} bits a weight): its "
+        "figures are distances from that file, not from the model that was trained.",
+        record.model, source.format, source.bpw));
+  }
+  return warnings;
 }
 
 std::vector<std::string> ReportNotes(std::span<const CellRecord> records) {
@@ -191,6 +229,12 @@ std::vector<std::string> ReportNotes(std::span<const CellRecord> records) {
   if (const auto& p = m.perplexity) {
     notes.push_back(fmt::format("Perplexity ± standard error over {} tokens ({} chunks of {}).",
                                 p->tokens, p->chunks, p->context));
+    if (std::any_of(records.begin(), records.end(), HasDivergence)) {
+      notes.push_back(
+          "KLD: mean Kullback-Leibler divergence from the model's own file over the same tokens, "
+          "in "
+          "thousandths of a nat; same top: how often both have the same likeliest token.");
+    }
   }
   if (!m.tasks.empty()) notes.push_back(TaskNote(m));
   if (const auto& s = m.speed) {

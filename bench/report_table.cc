@@ -102,10 +102,7 @@ void AddTasks(const CellRecord& record, const std::vector<TaskMetric>& metrics,
   }
 }
 
-}  // namespace
-
-std::string ReportTable(std::span<const CellRecord> records) {
-  const ReportRows rows = MakeReportRows(records);
+Table ToTable(const ReportRows& rows, bool rules) {
   std::vector<Table::Column> columns;
   for (const ReportColumn& column : rows.columns) {
     columns.push_back({column.title, column.left ? Table::Align::kLeft : Table::Align::kRight});
@@ -113,12 +110,30 @@ std::string ReportTable(std::span<const CellRecord> records) {
   Table table(columns);
   bool first = true;
   for (const auto& row : rows.rows) {
-    if (row.first_of_model && !std::exchange(first, false)) table.AddRule();
+    if (row.first_of_model && !std::exchange(first, false) && rules) table.AddRule();
     table.AddRow(row.cells);
   }
-  std::string text = table.Text() + "\n";
+  return table;
+}
+
+}  // namespace
+
+std::string ReportTable(std::span<const CellRecord> records) {
+  const ReportRows rows = MakeReportRows(records);
+  std::string text = ToTable(rows, true).Text() + "\n";
   for (const std::string& failure : rows.failures) text += "FAILED " + failure + "\n";
+  for (const std::string& warning : ReportWarnings(records)) text += warning + "\n";
   for (const std::string& note : ReportNotes(records)) text += note + "\n";
+  return text;
+}
+
+std::string ReportMarkdown(std::span<const CellRecord> records) {
+  const ReportRows rows = MakeReportRows(records);
+  std::string text;
+  for (const std::string& warning : ReportWarnings(records)) text += warning + "\n\n";
+  text += ToTable(rows, false).Markdown() + "\n";
+  for (const std::string& failure : rows.failures) text += "- FAILED " + failure + "\n";
+  for (const std::string& note : ReportNotes(records)) text += "- " + note + "\n";
   return text;
 }
 

@@ -169,6 +169,7 @@ class Study {
 
   void Measure(const StudyCell& cell, const fs::path& file, CellRecord& record) {
     const MeasureStep step{.file = file,
+                           .source = cell.model.path,
                            .settings = cell.settings,
                            .metrics = cell.metrics,
                            .limits = record.machine.limits};

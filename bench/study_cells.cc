@@ -89,15 +89,22 @@ uint64_t WeightBytes(const fs::path& path) {
 }
 
 /// Parameters and bytes of the cell's file. Of real weights, which are not opened here: as if they
-/// were two bytes each, and all of the recipe's format.
-std::pair<double, double> Size(const PlanModel& model, const quant::Recipe& recipe) {
+/// were two bytes each, and all of the recipe's format. No recipe: the model's own file.
+std::pair<double, double> Size(const PlanModel& model, const quant::Recipe* recipe) {
   if (!model.shape.empty()) {
+    if (recipe == nullptr) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  fmt::format("{} is a shape and has no file of its own: the recipe '{}' is for "
+                              "models that are files",
+                              model.name, kOwnFile));
+    }
     const engine::SynthShape shape = Shape(model);
     return {static_cast<double>(engine::SynthParameters(shape)),
-            static_cast<double>(engine::SynthBytes(shape, recipe))};
+            static_cast<double>(engine::SynthBytes(shape, *recipe))};
   }
-  const double parameters = static_cast<double>(WeightBytes(model.path)) / 2;
-  return {parameters, parameters * quant::Info(recipe.base).bits_per_weight() / 8};
+  const auto own = static_cast<double>(WeightBytes(model.path));
+  if (recipe == nullptr) return {own / 2, own};
+  return {own / 2, own / 2 * quant::Info(recipe->base).bits_per_weight() / 8};
 }
 
 double Work(const Metrics& metrics, double parameters, double bytes) {
@@ -123,7 +130,7 @@ double Work(const Metrics& metrics, double parameters, double bytes) {
   }
   if (const auto& ppl = metrics.perplexity) {
     const size_t chunks = ppl->chunks > 0 ? ppl->chunks : 100;
-    work += static_cast<double>(chunks * ppl->context) * token;
+    work += static_cast<double>(chunks * ppl->context) * token * (ppl->divergence ? 2 : 1);
   }
   if (const auto& tasks = metrics.tasks) {
     const double items = tasks->limit > 0 ? static_cast<double>(tasks->limit) : kSmallTasks;
@@ -143,8 +150,9 @@ std::vector<StudyCell> StudyCells(const Plan& plan, const Settings& settings,
   const CellFolder folder(directory);
   std::vector<StudyCell> cells;
   for (const std::string& recipe : plan.recipes) {
+    const quant::Recipe* known = recipe == kOwnFile ? nullptr : &quant::FindRecipe(recipe);
     for (const PlanModel& model : plan.models) {
-      const auto [parameters, bytes] = Size(model, quant::FindRecipe(recipe));
+      const auto [parameters, bytes] = Size(model, known);
       for (const size_t count : threads) {
         StudyCell cell{.model = model,
                        .recipe = recipe,
