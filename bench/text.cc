@@ -67,7 +67,9 @@ bool IsNumber(std::string_view text) {
 std::string CsvField(std::string_view text) {
   constexpr std::string_view kBeginsFormulas = "=+-@\t\r";
   const bool formula = !text.empty() && kBeginsFormulas.find(text.front()) != text.npos;
-  const std::string shown = (formula && !IsNumber(text) ? "'" : "") + std::string(text);
+  std::string shown;
+  if (formula && !IsNumber(text)) shown = '\'';
+  shown += text;
   if (shown.find_first_of(",\"\r\n") == std::string::npos) return shown;
   std::string out = "\"";
   for (const char c : shown) {
