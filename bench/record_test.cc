@@ -88,8 +88,13 @@ TEST_CASE("processes that share a file see each other's records and claims") {
   const auto path = directory / "results.jsonl";
   using enum ResultsFile::Access;
   size_t alone = 0;
-  ResultsFile first(path, kShared, [&] { ++alone; });
-  ResultsFile second(path, kShared, [&] { ++alone; });
+  const auto count = [&](const ResultsFile&) { ++alone; };
+  {
+    const ResultsFile made(path, kShared, count);
+    CHECK(alone == 0);  // there is nothing to clear up yet
+  }
+  ResultsFile first(path, kShared, count);
+  ResultsFile second(path, kShared, count);
   CHECK(alone == 1);
   CHECK_THROWS_AS(ResultsFile(path, kAlone), Error);
   CHECK(first.Claim(0));

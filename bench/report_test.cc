@@ -160,7 +160,7 @@ TEST_CASE("names out of a file do nothing in the page or in the CSV") {
   CHECK_FALSE(test::Contains(html, "<script"));
   CHECK_FALSE(test::Contains(html, "\"onload"));
   const std::string csv = ReadFile(report.csv);
-  CHECK(test::Contains(csv, ",'=1+1"));
+  CHECK(test::Contains(csv, ",\"'=1+1"));
   CHECK(test::Contains(csv, ",\"'=HYPERLINK"));
 }
 
