@@ -38,14 +38,14 @@ bool Equal(Budget& budget, const Value& a, const Value& b) {
   if (a.is_undefined() || a.is_none()) {
     return a.is_undefined() ? b.is_undefined() : b.is_none();
   }
-  if (a.IsSame(b)) return true;
   if (a.string() && b.string()) {
     if (a.string()->size() != b.string()->size()) return false;
     budget.Copy(a.string()->size());
     return *a.string() == *b.string();
   }
   if (a.list() && b.list()) return EqualLists(budget, *a.list(), *b.list());
-  return a.dict() && b.dict() && EqualDicts(budget, *a.dict(), *b.dict());
+  if (a.dict() && b.dict()) return EqualDicts(budget, *a.dict(), *b.dict());
+  return a.IsSame(b);  // a function, a namespace
 }
 
 bool Less(Budget& budget, const Value& a, const Value& b) {

@@ -4,6 +4,7 @@
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/error.h"
 #include "tokenizer/utf8.h"
@@ -113,20 +114,29 @@ std::string_view StripSpace(Budget& budget, std::string_view text, Ends ends) {
 
 std::string_view Strip(Budget& budget, std::string_view text, std::string_view characters,
                        Ends ends) {
-  // Sorted, so that each character of the text is looked up in few steps.
-  budget.Work(characters.size());
+  // Others than ASCII are sorted, so that each character of the text is looked up in few steps.
+  budget.Decode(characters.size());
+  std::array<bool, 128> ascii{};
+  // A growing row is there twice for a moment.
   const Reservation memory(budget, characters.size() * sizeof(uint32_t));
-  std::vector<uint32_t> set;
-  set.reserve(characters.size());
+  std::vector<uint32_t> others;
   for (size_t i = 0; i < characters.size();) {
     const std::string_view character = CharacterAt(characters, i);
-    set.push_back(Packed(character));
+    const uint32_t packed = Packed(character);
     i += character.size();
+    if (packed < ascii.size()) {
+      ascii[packed] = true;
+    } else {
+      budget.Work(4);
+      others.push_back(packed);
+    }
   }
-  std::ranges::sort(set);
-  budget.Work(text.size() / 4);
-  return StripWhere(budget, text, ends,
-                    [&](std::string_view c) { return std::ranges::binary_search(set, Packed(c)); });
+  std::ranges::sort(others);
+  budget.Work(text.size() / (others.empty() ? 16 : 4));
+  return StripWhere(budget, text, ends, [&](std::string_view c) {
+    const uint32_t packed = Packed(c);
+    return packed < ascii.size() ? ascii[packed] : std::ranges::binary_search(others, packed);
+  });
 }
 
 size_t Find(Budget& budget, std::string_view text, std::string_view part, size_t from) {
