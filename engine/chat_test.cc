@@ -96,6 +96,10 @@ TEST_CASE("whatever a template makes of the next turn, the answer is that to the
       "{% for m in messages | reverse %}{{ m.content }};{% endfor %}",
       "{{ 'abcdefghij'[:10 - messages | length] }}",
       "Once upon a time",
+      // Nothing at all, which leaves the BOS that this vocabulary adds; nothing from some turn on.
+      "",
+      "{% if messages | length < 2 %}hello there{% endif %}",
+      "{% if messages | length != 3 %}hello there{% endif %}",
       // Nothing but a special token, then more; earlier turns rewritten; the answer left out.
       "{% if messages | length > 1 %}{{ bos_token }}{{ messages[-1].content }}{% else %}"
       "{{ bos_token }}{% endif %}",
@@ -114,22 +118,6 @@ TEST_CASE("whatever a template makes of the next turn, the answer is that to the
       CHECK(setup.Fresh(messages, chat_template, Greedy(4)) == answer.text);
     }
   }
-}
-
-TEST_CASE("a template that makes nothing of a turn is refused there, and the chat goes on") {
-  Setup setup;
-  Chat chat = setup.Begin("{% if messages | length != 3 %}hello there{% endif %}");
-  const auto first = chat.Reply("Hi", Greedy(2));
-  try {
-    chat.Reply("again", Greedy(2));
-    FAIL("an empty prompt was answered");
-  } catch (const Error& error) {
-    CHECK(error.code() == ErrorCode::kInvalidArgument);
-    CHECK(std::string(error.what()).find("empty prompt") != std::string::npos);
-  }
-  CHECK(chat.messages().size() == 2);
-  chat.Clear();
-  CHECK(chat.Reply("Hi", Greedy(2)).text == first.text);
 }
 
 TEST_CASE("words that a template loses are told once") {
