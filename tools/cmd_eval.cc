@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,6 +51,21 @@ HarnessReport Report(const std::string& model, const EvalFlags& flags,
   return report;
 }
 
+void PrintRows(const EvalFlags& flags, const GlobalOptions& globals,
+               const std::vector<EvalRow>& rows) {
+  if (flags.compare) {
+    PrintEvalComparison(rows, globals.json ? EvalOutput::kJson
+                              : flags.csv  ? EvalOutput::kCsv
+                                           : EvalOutput::kTable);
+  } else if (globals.json) {
+    PrintEvalJson(rows);
+  } else if (flags.csv) {
+    PrintEvalCsv(rows);
+  } else {
+    PrintEvalTable(rows);
+  }
+}
+
 void Run(const EvalFlags& flags, const GlobalOptions& globals) {
   if (flags.compare && flags.models.size() < 2) {
     throw CLI::ValidationError("--compare needs two models or more");
@@ -72,8 +88,11 @@ void Run(const EvalFlags& flags, const GlobalOptions& globals) {
   if (flags.run_programs) runner.emplace();
   std::optional<evals::AnswerJournal> journal;
   if (!flags.resume.empty()) journal.emplace(flags.resume);
+  // Opened now: that an output cannot be written should not show after a night's work.
   std::optional<OutputFile> samples;
   if (!flags.samples.empty()) samples.emplace(flags.samples);
+  std::optional<OutputFile> harness_json;
+  if (!flags.harness_json.empty()) harness_json.emplace(flags.harness_json);
   EvalRun run;
   run.quiet = globals.quiet;
   run.max_new_tokens = flags.max_new_tokens;
@@ -100,24 +119,25 @@ void Run(const EvalFlags& flags, const GlobalOptions& globals) {
       for (const evals::MetricResult& metric : report.metrics.back())
         rows.push_back({path, metric});
     }
-    if (!flags.harness_json.empty()) WriteHarnessJson(flags.harness_json, report);
+    if (harness_json) harness_json->Write(HarnessJson(report));
     if (llama_tasks.empty()) continue;
     for (const auto& metric : EvaluateLlamaTasks(path, llama_tasks, globals)) {
       rows.push_back({path, metric});
     }
   }
-  if (samples) samples->Commit();
-  if (flags.compare) {
-    PrintEvalComparison(rows, globals.json ? EvalOutput::kJson
-                              : flags.csv  ? EvalOutput::kCsv
-                                           : EvalOutput::kTable);
-  } else if (globals.json) {
-    PrintEvalJson(rows);
-  } else if (flags.csv) {
-    PrintEvalCsv(rows);
-  } else {
-    PrintEvalTable(rows);
-  }
+  // Whichever of the three fails, the others are done.
+  std::exception_ptr failed;
+  const auto attempt = [&](const auto& act) {
+    try {
+      act();
+    } catch (...) {
+      if (!failed) failed = std::current_exception();
+    }
+  };
+  if (samples) attempt([&] { samples->Commit(); });
+  if (harness_json) attempt([&] { harness_json->Commit(); });
+  attempt([&] { PrintRows(flags, globals, rows); });
+  if (failed) std::rethrow_exception(failed);
 }
 
 }  // namespace

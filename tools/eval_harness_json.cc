@@ -9,7 +9,6 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "base/output_file.h"
 #include "evals/example_sampler.h"
 
 namespace crossover::tools {
@@ -154,8 +153,6 @@ class Writer {
 
 }  // namespace
 
-void WriteHarnessJson(const std::filesystem::path& path, const HarnessReport& report) {
-  WriteFile(path, Writer(report).Text());
-}
+std::string HarnessJson(const HarnessReport& report) { return Writer(report).Text(); }
 
 }  // namespace crossover::tools

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <chrono>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -25,7 +24,7 @@ struct HarnessReport {
 };
 
 /// {results, groups, group_subtasks, configs, versions, n-shot, higher_is_better, n-samples,
-/// config, date …}. Proportions are fractions; what was not measured is null. Error(kIo).
-void WriteHarnessJson(const std::filesystem::path& path, const HarnessReport& report);
+/// config, date …}. Proportions are fractions; what was not measured is null.
+std::string HarnessJson(const HarnessReport& report);
 
 }  // namespace crossover::tools
