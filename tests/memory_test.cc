@@ -1,4 +1,4 @@
-// The executable where memory runs out: done, or one line and status 1, whatever it was doing.
+// The executable where memory runs out, or goes from under it: done, or one line and status 1.
 // Under the real allocator: with a sanitizer's there is no limit of address space to set.
 #include <filesystem>
 #include <string>
@@ -78,6 +78,35 @@ TEST_CASE("memory: under a limit each command is done, or says so in one line") 
   }
   CHECK(done > 0);
   CHECK(refused > 0);
+}
+
+// Two turns of a chat; the file is cut between them.
+constexpr const char* kCutBetweenTurns = R"(
+mkfifo in
+"$0" chat m.gguf --chat-template template.jinja -n 2 --weights mapped --threads $1 <in >out 2>err &
+pid=$!
+exec 3>in
+echo hi >&3
+until [ -s out ]; do kill -0 $pid || exit 99; sleep 0.02; done
+truncate -s 4096 m.gguf
+echo again >&3
+exec 3>&-
+wait $pid
+)";
+
+TEST_CASE("memory: a mapped file that shrinks ends the run in a line with its name") {
+  if (!CROSSOVER_REAL_ALLOCATOR) return Skip("a sanitizer has a handler of its own");
+  for (const std::string threads : {"1", "2"}) {
+    const Work work;
+    const ProcessResult result =
+        RunProcess({"sh", "-c", kCutBetweenTurns, CrossoverBinary().string(), threads},
+                   {.directory = work.directory.path()});
+    const std::string said = ReadFile(work.directory / "err");
+    CAPTURE(said);
+    CHECK(result.exit_code == 1);
+    CHECK(CountLines(said) == 1);
+    CHECK(Contains(said, "m.gguf: shrank"));
+  }
 }
 
 }  // namespace
