@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "engine/gguf_array.h"
 #include "engine/mapped_file.h"
 #include "quant/format.h"
 
@@ -36,12 +37,13 @@ enum class GgufType : uint32_t {
 };
 
 /// One metadata value. Integers of any width are kept as int64/uint64, floats as double, with the
-/// type they had; arrays of strings and of numbers as vectors.
+/// type they had. An array out of a file stays there (GgufArray); one that is made to be written is
+/// a vector. gguf_array.h reads both.
 struct GgufValue {
   GgufType type{};
   GgufType element{};  // of an array
   std::variant<uint64_t, int64_t, double, bool, std::string, std::vector<std::string>,
-               std::vector<int64_t>, std::vector<double>>
+               std::vector<int64_t>, std::vector<double>, GgufArray>
       value;
 };
 

@@ -48,20 +48,6 @@ uint64_t MinElementBytes(GgufType type) {
   return 0;
 }
 
-template <typename T>
-std::vector<int64_t> ReadIntegers(GgufCursor& cursor, uint64_t count, std::string_view what) {
-  std::vector<int64_t> values(count);
-  for (int64_t& value : values) value = static_cast<int64_t>(cursor.Read<T>(what));
-  return values;
-}
-
-template <typename T>
-std::vector<double> ReadFloats(GgufCursor& cursor, uint64_t count, std::string_view what) {
-  std::vector<double> values(count);
-  for (double& value : values) value = static_cast<double>(cursor.Read<T>(what));
-  return values;
-}
-
 uint8_t ReadBoolByte(GgufCursor& cursor, std::string_view what) {
   const uint64_t at = cursor.offset();
   const auto byte = cursor.Read<uint8_t>(what);
@@ -210,52 +196,17 @@ GgufValue GgufReader::ReadArray(std::string_view key, uint64_t at) {
                              "is damaged or cut short: fetch it again",
                              what, count));
   }
-  switch (out.element) {
-    case GgufType::kU8:
-      out.value = ReadIntegers<uint8_t>(cursor_, count, what);
-      break;
-    case GgufType::kI8:
-      out.value = ReadIntegers<int8_t>(cursor_, count, what);
-      break;
-    case GgufType::kU16:
-      out.value = ReadIntegers<uint16_t>(cursor_, count, what);
-      break;
-    case GgufType::kI16:
-      out.value = ReadIntegers<int16_t>(cursor_, count, what);
-      break;
-    case GgufType::kU32:
-      out.value = ReadIntegers<uint32_t>(cursor_, count, what);
-      break;
-    case GgufType::kI32:
-      out.value = ReadIntegers<int32_t>(cursor_, count, what);
-      break;
-    case GgufType::kU64:
-      out.value = ReadIntegers<uint64_t>(cursor_, count, what);
-      break;
-    case GgufType::kI64:
-      out.value = ReadIntegers<int64_t>(cursor_, count, what);
-      break;
-    case GgufType::kF32:
-      out.value = ReadFloats<float>(cursor_, count, what);
-      break;
-    case GgufType::kF64:
-      out.value = ReadFloats<double>(cursor_, count, what);
-      break;
-    case GgufType::kBool: {
-      std::vector<int64_t> values(count);
-      for (int64_t& value : values) value = ReadBoolByte(cursor_, what);
-      out.value = std::move(values);
-      break;
-    }
-    case GgufType::kString: {
-      std::vector<std::string> values(count);
-      for (std::string& value : values) value = cursor_.ReadString(what);
-      out.value = std::move(values);
-      break;
-    }
-    case GgufType::kArray:
-      break;  // refused above
+  GgufArray array{.count = count, .file = mapping_};
+  const uint64_t begin = cursor_.offset();
+  if (out.element == GgufType::kString) {
+    for (uint64_t i = 0; i < count; ++i) cursor_.ReadString(what);
+  } else if (out.element == GgufType::kBool) {
+    for (uint64_t i = 0; i < count; ++i) ReadBoolByte(cursor_, what);
+  } else {
+    cursor_.ReadBytes(count * element_bytes, what);
   }
+  array.bytes = mapping_->bytes().subspan(begin, cursor_.offset() - begin);
+  out.value = std::move(array);
   return out;
 }
 

@@ -76,6 +76,13 @@ void WriteGguf(const std::filesystem::path& path, const Metadata& metadata,
 using test::Contains;
 using test::RefusalOf;
 
+/// An array out of a file is not kept in the form in which it was given to the writer.
+bool Same(const GgufValue& read, const GgufValue& written) {
+  if (read.type != GgufType::kArray) return read.value == written.value;
+  return ArrayCount(read) == ArrayCount(written) && ReadIntegers(read) == ReadIntegers(written) &&
+         ReadStrings(read) == ReadStrings(written) && ReadNumbers(read) == ReadNumbers(written);
+}
+
 void CheckSame(const GgufFile& file, const Metadata& metadata,
                const std::vector<GgufTensorInfo>& tensors) {
   REQUIRE(file.metadata().size() == metadata.size());
@@ -85,7 +92,7 @@ void CheckSame(const GgufFile& file, const Metadata& metadata,
     const GgufValue& value = file.metadata()[i].second;
     CHECK(value.type == metadata[i].second.type);
     if (value.type == GgufType::kArray) CHECK(value.element == metadata[i].second.element);
-    CHECK(value.value == metadata[i].second.value);
+    CHECK(Same(value, metadata[i].second));
   }
   REQUIRE(file.tensors().size() == tensors.size());
   for (size_t i = 0; i < tensors.size(); ++i) {
@@ -122,6 +129,30 @@ TEST_CASE("gguf: what is written is read back, mapped and in memory") {
     CHECK(file->file_bytes() == std::filesystem::file_size(directory / "x.gguf"));
     CheckSame(*file, metadata, tensors);
   }
+}
+
+TEST_CASE("gguf: arrays stay in the file, however many elements they have") {
+  const test::TemporaryDirectory directory;
+  constexpr size_t kCount = 1 << 20;
+  WriteGguf(directory / "x.gguf",
+            {{"bytes", {GgufType::kArray, GgufType::kU8, std::vector<int64_t>(kCount, 7)}},
+             {"texts", {GgufType::kArray, GgufType::kString, std::vector<std::string>(kCount)}}},
+            {});
+  const auto file = GgufFile::Open(directory / "x.gguf");
+  for (const auto& [key, bytes] : {std::pair{"bytes", kCount}, {"texts", 8 * kCount}}) {
+    CAPTURE(key);
+    const auto* array = std::get_if<GgufArray>(&file->FindValue(key)->value);
+    REQUIRE(array != nullptr);
+    CHECK(array->count == kCount);
+    CHECK(array->bytes.size() == bytes);
+    const auto mapping = array->file->bytes();
+    CHECK(array->bytes.data() >= mapping.data());
+    CHECK(array->bytes.data() + bytes <= mapping.data() + mapping.size());
+  }
+  CHECK(ReadIntegers(*file->FindValue("bytes"), 3) == std::vector<int64_t>{7, 7, 7});
+  CHECK(ReadStrings(*file->FindValue("texts"), 2) == std::vector<std::string>(2));
+  CHECK_FALSE(ReadStrings(*file->FindValue("bytes")));
+  CHECK_FALSE(ReadIntegers(*file->FindValue("texts")));
 }
 
 TEST_CASE("gguf: what nobody may write to is read alike") {

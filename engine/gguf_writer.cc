@@ -85,6 +85,10 @@ struct ValueWriter {
     PutArrayHead(v.size());
     for (const double d : v) PutFloat(out, value.element, d);
   }
+  void operator()(const GgufArray& v) const {
+    PutArrayHead(v.count);
+    out.append(reinterpret_cast<const char*>(v.bytes.data()), v.bytes.size());
+  }
   void PutArrayHead(uint64_t count) const {
     Put(out, static_cast<uint32_t>(value.element));
     Put(out, count);

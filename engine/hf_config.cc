@@ -21,6 +21,8 @@ namespace {
 constexpr double kDefaultRopeBase = 10000;
 // Beyond any model by far, and small enough that products of two cannot overflow.
 constexpr uint64_t kMaxSize = uint64_t{1} << 24;
+// Each token costs some hundred bytes of memory before its text; 262,144 are the most of 2026.
+constexpr uint64_t kMaxVocabulary = uint64_t{1} << 22;
 
 struct KnownArchitecture {
   std::string_view hf, gguf;
@@ -164,6 +166,10 @@ HfConfig ReadHfConfig(const JsonObject& config) {
                 fmt::format("is {}, which does not divide the {} heads", out.kv_heads, out.heads));
   }
   out.vocab = Size(config, "vocab_size");
+  if (out.vocab > kMaxVocabulary) {
+    config.Fail("vocab_size",
+                fmt::format("is {}, but 1 to {} make sense", out.vocab, kMaxVocabulary));
+  }
   out.tied = config.FindBool("tie_word_embeddings").value_or(false);
   const auto rope = RopeParameters(config);
   if (RopeType(rope) == "llama3") {

@@ -198,6 +198,8 @@ std::shared_ptr<const GgufFile> OpenHuggingFace(const std::filesystem::path& dir
   const JsonObject config = JsonObject::Read(directory / "config.json");
   const HfConfig facts = ReadHfConfig(config);
   GgufMetadata metadata = HfConfigMetadata(config, facts, ModelName(directory));
+  // First, because they show that config.json's sizes are true before memory is taken for them.
+  std::vector<GgufTensor> tensors = Tensors(directory, facts);
 
   std::optional<std::string> chat_template;
   const auto jinja = directory / "chat_template.jinja";
@@ -206,7 +208,7 @@ std::shared_ptr<const GgufFile> OpenHuggingFace(const std::filesystem::path& dir
                                ReadIfThere(directory / "tokenizer_config.json"), chat_template,
                                config};
   std::ranges::move(HfTokenizerMetadata(files, facts.vocab), std::back_inserter(metadata));
-  return GgufFile::FromParts(directory.string(), std::move(metadata), Tensors(directory, facts));
+  return GgufFile::FromParts(directory.string(), std::move(metadata), std::move(tensors));
 }
 
 }  // namespace crossover::engine

@@ -151,7 +151,7 @@ TEST_CASE("hf: what config.json must not say") {
       {"head_dim", 1026, "'head_dim' is 1026; heads of up to 1024"},
       {"hidden_size", 128, "has shape [288, 64], but config.json asks for [288, 128]"},
       {"num_key_value_heads", 3, "does not divide"},
-      {"vocab_size", 100, "an id that is none of the 100"},
+      {"vocab_size", 100, "config.json asks for [100, 64]"},
       {"rms_norm_eps", nullptr, "'rms_norm_eps' is missing"},
       {"rope_scaling", {{"type", "dynamic"}, {"factor", 2.0}}, "positions are scaled by 'dynamic'"},
       {"rope_scaling", {{"rope_type", "llama3"}}, "rope_scaling: 'factor' is missing"},
@@ -222,6 +222,34 @@ TEST_CASE("hf: what tokenizer.json must not say") {
   CHECK(Contains(copy.Refusal(), "tokenizer.json"));
   WriteFile(copy.directory / "tokenizer.json", "{\"model\": \xff");
   CHECK(Contains(copy.Refusal(), "not JSON"));
+}
+
+TEST_CASE("hf: brackets without end are refused in every file of a folder") {
+  const std::string deep = std::string(200'000, '[') + std::string(200'000, ']');
+  for (const char* name : {"config.json", "tokenizer.json", "tokenizer_config.json"}) {
+    CAPTURE(name);
+    const Copy copy("tiny-qwen2-hf");
+    const std::string text = ReadFile(copy.directory / name);
+    WriteFile(copy.directory / name, "{\"model\":{\"x\":" + deep + "}," + text.substr(1));
+    const std::string message = copy.Refusal();
+    CAPTURE(message);
+    CHECK(Contains(message, name));
+    CHECK(Contains(message, "nested deeper than 100"));
+  }
+}
+
+TEST_CASE("hf: a vocabulary that the weights do not have takes no memory") {
+  for (const int vocab : {1 << 24, 1 << 22, 100'000}) {
+    CAPTURE(vocab);
+    const Copy copy("tiny-qwen2-hf");
+    copy.Edit("config.json", [&](json& c) { c["vocab_size"] = vocab; });
+    // Known before the tokenizer, whose lists would be as long, is looked at.
+    fs::remove(copy.directory / "tokenizer.json");
+    const std::string message = copy.Refusal();
+    CAPTURE(message);
+    CHECK(Contains(message, "config.json"));
+    CHECK_FALSE(Contains(message, "tokenizer.json"));
+  }
 }
 
 TEST_CASE("hf: SentencePiece vocabularies of real families, from tokenizer.json alone") {

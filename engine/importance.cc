@@ -75,8 +75,8 @@ void Importance::ReadGguf(std::shared_ptr<const MappedFile> mapping) {
     columns_[weight] = Means(Floats(*file, tensor), Floats(*file, *counts));
   }
   if (const GgufValue* value = file->FindValue("imatrix.datasets")) {
-    const auto* names = std::get_if<std::vector<std::string>>(&value->value);
-    if (names != nullptr && !names->empty()) dataset_ = names->front();
+    const auto names = ReadStrings(*value, 1);
+    if (names && !names->empty()) dataset_ = names->front();
   }
   chunks_ = file->FindUint("imatrix.chunk_count").value_or(0);
 }

@@ -22,14 +22,30 @@ std::string Key(std::string_view name) { return fmt::format("tokenizer.ggml.{}",
 }
 
 /// The array under `key`, or nullptr if the key is absent.
-template <typename T>
-const std::vector<T>* FindArray(const GgufFile& file, const std::string& key,
-                                std::string_view kind) {
+// The largest vocabularies of 2026 have some 262,000 tokens and 515,000 merges.
+constexpr uint64_t kMostEntries = uint64_t{1} << 22;
+
+/// A vocabulary's list: looked at before it is copied, which takes several times its bytes.
+std::vector<std::string> Texts(const GgufFile& file, const std::string& key) {
   const GgufValue* value = file.FindValue(key);
-  if (value == nullptr) return nullptr;
-  const auto* array = std::get_if<std::vector<T>>(&value->value);
-  if (array == nullptr) Fail(file, key, fmt::format("is not an array of {}", kind));
-  return array;
+  if (value == nullptr) return {};
+  if (const uint64_t count = ArrayCount(*value); count > kMostEntries) {
+    Fail(file, key, fmt::format("has {} entries; the most is {}", count, kMostEntries));
+  }
+  auto texts = ReadStrings(*value);
+  if (!texts) Fail(file, key, "is not an array of strings");
+  return std::move(*texts);
+}
+
+/// What there is one of for each token.
+const GgufValue* FindPerToken(const GgufFile& file, const std::string& key, std::string_view what,
+                              size_t tokens) {
+  const GgufValue* value = file.FindValue(key);
+  if (value != nullptr && value->type == GgufType::kArray && ArrayCount(*value) != tokens &&
+      ArrayCount(*value) != 0) {
+    Fail(file, key, fmt::format("{} {} for {} tokens", ArrayCount(*value), what, tokens));
+  }
+  return value;
 }
 
 /// -1, also written as an unsigned number, is how converters say "none".
@@ -48,29 +64,29 @@ std::optional<TokenId> FindId(const GgufFile& file, std::string_view name) {
   return static_cast<TokenId>(*id);
 }
 
-std::vector<TokenType> ReadTypes(const GgufFile& file) {
+std::vector<TokenType> ReadTypes(const GgufFile& file, size_t tokens) {
   const std::string key = Key("token_type");
+  const GgufValue* value = FindPerToken(file, key, "types", tokens);
+  if (value == nullptr) return {};
+  const auto numbers = ReadIntegers(*value);
+  if (!numbers) Fail(file, key, "is not an array of integers");
   std::vector<TokenType> types;
-  if (const auto* numbers = FindArray<int64_t>(file, key, "integers")) {
-    types.reserve(numbers->size());
-    for (int64_t number : *numbers) {
-      if (number < 0 || number > static_cast<int64_t>(TokenType::kByte)) {
-        Fail(file, key, fmt::format("unknown token type {}", number));
-      }
-      types.push_back(static_cast<TokenType>(number));
+  types.reserve(numbers->size());
+  for (const int64_t number : *numbers) {
+    if (number < 0 || number > static_cast<int64_t>(TokenType::kByte)) {
+      Fail(file, key, fmt::format("unknown token type {}", number));
     }
+    types.push_back(static_cast<TokenType>(number));
   }
   return types;
 }
 
-std::vector<float> ReadScores(const GgufFile& file) {
+std::vector<float> ReadScores(const GgufFile& file, size_t tokens) {
   const std::string key = Key("scores");
-  const GgufValue* value = file.FindValue(key);
+  const GgufValue* value = FindPerToken(file, key, "scores", tokens);
   if (value == nullptr) return {};
-  if (const auto* numbers = std::get_if<std::vector<int64_t>>(&value->value)) {
-    return {numbers->begin(), numbers->end()};
-  }
-  const auto* numbers = FindArray<double>(file, key, "numbers");
+  const auto numbers = ReadNumbers(*value);
+  if (!numbers) Fail(file, key, "is not an array of numbers");
   return {numbers->begin(), numbers->end()};
 }
 
@@ -88,14 +104,13 @@ std::unique_ptr<const tokenizer::Tokenizer> LoadTokenizer(const GgufFile& file) 
   Vocabulary vocabulary;
   vocabulary.model = file.String(Key("model"));
   vocabulary.pre = file.FindString(Key("pre")).value_or("");
-  const auto* tokens = FindArray<std::string>(file, Key("tokens"), "strings");
-  if (tokens == nullptr) Fail(file, Key("tokens"), "missing; the file carries no vocabulary");
-  vocabulary.tokens = *tokens;
-  if (const auto* merges = FindArray<std::string>(file, Key("merges"), "strings")) {
-    vocabulary.merges = *merges;
+  if (file.FindValue(Key("tokens")) == nullptr) {
+    Fail(file, Key("tokens"), "missing; the file carries no vocabulary");
   }
-  vocabulary.scores = ReadScores(file);
-  vocabulary.types = ReadTypes(file);
+  vocabulary.tokens = Texts(file, Key("tokens"));
+  vocabulary.merges = Texts(file, Key("merges"));
+  vocabulary.scores = ReadScores(file, vocabulary.tokens.size());
+  vocabulary.types = ReadTypes(file, vocabulary.tokens.size());
   vocabulary.bos = FindId(file, "bos_token_id");
   vocabulary.eos = FindId(file, "eos_token_id");
   vocabulary.unknown = FindId(file, "unknown_token_id");

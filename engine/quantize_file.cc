@@ -59,8 +59,9 @@ std::vector<const GgufTensor*> InOutputOrder(const GgufFile& file) {
 uint32_t Count(const GgufFile& file, const std::string& key) {
   const GgufValue* value = file.FindValue(key);
   if (value == nullptr) return 0;
-  if (const auto* list = std::get_if<std::vector<int64_t>>(&value->value)) {
-    return list->empty() ? 0 : static_cast<uint32_t>(list->front());
+  if (value->type == GgufType::kArray) {
+    const auto list = ReadIntegers(*value, 1);
+    return !list || list->empty() ? 0 : static_cast<uint32_t>(list->front());
   }
   return static_cast<uint32_t>(file.FindUint(key).value_or(0));
 }

@@ -23,9 +23,8 @@ void CheckRows(std::string_view file, size_t rows, size_t tokens) {
 
 size_t CountTokens(const GgufFile& file, size_t rows) {
   const GgufValue* value = file.FindValue("tokenizer.ggml.tokens");
-  if (value == nullptr) return rows;
-  const auto* tokens = std::get_if<std::vector<std::string>>(&value->value);
-  return tokens == nullptr ? rows : tokens->size();
+  const bool strings = value != nullptr && value->element == GgufType::kString;
+  return strings ? ArrayCount(*value) : rows;
 }
 
 tokenizer::TokenId LikeliestToken(const RowExtremes& row, std::span<const float> logits,

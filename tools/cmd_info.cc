@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/table.h"
+#include "base/visible_text.h"
 #include "bench/text.h"
 #include "engine/model.h"
 #include "engine/packed_file.h"
@@ -126,9 +127,7 @@ std::string RecipeName(const engine::GgufFile& file) {
 
 size_t ArrayLength(const engine::GgufFile& file, std::string_view key) {
   const engine::GgufValue* value = file.FindValue(key);
-  if (value == nullptr) return 0;
-  const auto* strings = std::get_if<std::vector<std::string>>(&value->value);
-  return strings == nullptr ? 0 : strings->size();
+  return value == nullptr ? 0 : engine::ArrayCount(*value);
 }
 
 nlohmann::json TokenizerJson(const engine::GgufFile& file) {
@@ -241,10 +240,13 @@ void PrintModel(const Subject& subject, const GlobalOptions& globals, bool tenso
   const engine::GgufFile& file = *subject.file;
   const nlohmann::json tokenizer = TokenizerJson(file);
   const std::string recipe = RecipeName(file);
-  fmt::print("file          {}, GGUF {}, {} MB\n", file.path(), file.version(),
+  fmt::print("file          {}, GGUF {}, {} MB\n", VisibleText(file.path()), file.version(),
              bench::Megabytes(file.file_bytes()));
-  fmt::print("architecture  {}\n", file.FindString("general.architecture").value_or("n/a"));
-  if (const auto name = file.FindString("general.name")) fmt::print("name          {}\n", *name);
+  fmt::print("architecture  {}\n",
+             VisibleText(file.FindString("general.architecture").value_or("n/a")));
+  if (const auto name = file.FindString("general.name")) {
+    fmt::print("name          {}\n", VisibleText(*name));
+  }
   fmt::print("parameters    {}\n", Parameters(file));
   fmt::print("weights       {:.4f} effective bits each{}\n", engine::EffectiveBpw(file),
              recipe.empty() ? "" : ", recipe " + recipe);
@@ -258,8 +260,9 @@ void PrintModel(const Subject& subject, const GlobalOptions& globals, bool tenso
     fmt::print("tokenizer     n/a: the file carries none\n");
   } else {
     fmt::print("tokenizer     {} {}, {} tokens, {} merges{}\n",
-               tokenizer["model"].get<std::string>(), tokenizer["pre"].get<std::string>(),
-               tokenizer["tokens"].get<size_t>(), tokenizer["merges"].get<size_t>(),
+               VisibleText(tokenizer["model"].get<std::string>()),
+               VisibleText(tokenizer["pre"].get<std::string>()), tokenizer["tokens"].get<size_t>(),
+               tokenizer["merges"].get<size_t>(),
                tokenizer["chat_template"].get<bool>() ? ", chat template" : "");
   }
   fmt::print("\n");

@@ -110,8 +110,9 @@ void SetWindows(const Keys& keys, size_t window, size_t period, ModelConfig& con
   const std::string key = "attention.sliding_window_pattern";
   const GgufValue* value = keys.Value(key);
   if (value != nullptr && value->type == GgufType::kArray) {
-    const auto* local = std::get_if<std::vector<int64_t>>(&value->value);
-    if (local == nullptr || local->size() != config.layers) {
+    const bool fits = ArrayCount(*value) == config.layers;
+    const auto local = fits ? ReadIntegers(*value) : std::nullopt;
+    if (!local) {
       keys.Fail(key, fmt::format("must say yes or no for each of the {} layers", config.layers));
     }
     for (size_t i = 0; i < config.layers; ++i) {

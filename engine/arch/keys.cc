@@ -8,6 +8,8 @@
 namespace crossover::engine {
 namespace {
 
+constexpr uint64_t kMostSizes = 65536;  // one a layer
+
 // Larger than any model there is, small enough that products of two cannot overflow.
 constexpr uint64_t kMaxSize = uint64_t{1} << 30;
 constexpr double kSmallest = 1e-30;
@@ -68,8 +70,10 @@ void Keys::Fail(const std::string& key, const std::string& what, ErrorCode code)
 std::optional<uint64_t> Keys::Find(const std::string& key) const {
   const GgufValue* value = Value(key);
   if (value == nullptr || value->type != GgufType::kArray) return file_.FindUint(prefix_ + key);
-  const auto* numbers = std::get_if<std::vector<int64_t>>(&value->value);
-  if (numbers == nullptr || numbers->empty() || numbers->front() < 0) {
+  if (ArrayCount(*value) > kMostSizes)
+    Fail(key, "is an array of more sizes than any model's layers");
+  const auto numbers = ReadIntegers(*value);
+  if (!numbers || numbers->empty() || numbers->front() < 0) {
     Fail(key, "is an array, but none of sizes");
   }
   if (std::ranges::any_of(*numbers, [&](int64_t n) { return n != numbers->front(); })) {
