@@ -175,12 +175,12 @@ class JsonBuilder {
   /// `position`: the byte, from 1, at which the parser stopped; 0 if it did not say.
   [[noreturn]] void Fail(std::string_view what, size_t position) const {
     const std::string_view before = text_.substr(0, position);
-    const auto line =
-        source_.line + static_cast<size_t>(std::count(before.begin(), before.end(), '\n'));
+    const auto line = std::max<size_t>(source_.line, 1) +
+                      static_cast<size_t>(std::count(before.begin(), before.end(), '\n'));
     const std::string bytes =
         position == 0 ? "" : fmt::format(" (byte {} of {})", position, text_.size());
     const std::string remedy = source_.remedy.empty() ? "" : "; " + source_.remedy;
-    const std::string where = position == 0 && source_.line == 1
+    const std::string where = position == 0 && source_.line == 0
                                   ? source_.name
                                   : fmt::format("{}:{}", source_.name, line);
     throw Error(source_.code, fmt::format("{}: {}{}{}{}", where, what, Place(), bytes, remedy));
@@ -196,9 +196,38 @@ class JsonBuilder {
   size_t values_ = 0;
 };
 
+/// What VisibleText made of one character, as JSON says it.
+std::string JsonEscape(std::string_view visible) {
+  uint32_t code = 0;
+  std::from_chars(visible.data() + 2, visible.data() + visible.size(), code, 16);
+  if (code < 0x10000) return fmt::format("\\u{:04x}", code);
+  code -= 0x10000;
+  return fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + (code >> 10), 0xDC00 + (code & 0x3FF));
+}
+
+// What is beyond ASCII stands in strings only, where an escape says the same. A terminal that shows
+// the JSON does not obey it, then.
+std::string EscapeHidden(std::string text) {
+  const auto beyond = [](char c) { return static_cast<unsigned char>(c) >= 0x7F; };
+  if (std::none_of(text.begin(), text.end(), beyond)) return text;
+  std::string out;
+  out.reserve(text.size());
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::string_view character = rest.substr(0, std::max<size_t>(Utf8Bytes(rest), 1));
+    rest.remove_prefix(character.size());
+    if (!beyond(character[0])) {
+      out += character;  // the new lines between members too
+      continue;
+    }
+    const std::string visible = VisibleText(character);
+    out += visible == character ? visible : JsonEscape(visible);
+  }
+  return out;
+}
+
 template <class Json>
 std::string Dump(const Json& value, int indent) {
-  return value.dump(indent, ' ', false, Json::error_handler_t::replace);
+  return EscapeHidden(value.dump(indent, ' ', false, Json::error_handler_t::replace));
 }
 
 }  // namespace

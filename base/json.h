@@ -26,7 +26,7 @@ struct JsonSource {
   std::string name = {};  // of the file
   ErrorCode code = ErrorCode::kCorruptFile;
   std::string remedy = "fetch the file again";
-  size_t line = 1;  // of the text's first byte in the file
+  size_t line = 0;  // of the text's first byte in the file; 0: the text is all of the file
 };
 
 /// Of a key that stands twice in one object.

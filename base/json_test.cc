@@ -114,6 +114,13 @@ TEST_CASE("writing never fails for what a value holds") {
   CHECK(DumpJson(ordered_json{{"b", "\xc3"}, {"a", 1}}) == "{\"b\":\"\uFFFD\",\"a\":1}");
 }
 
+TEST_CASE("JSON on a terminal is text") {
+  const json value = {{"k\u009b", "a\u202eb\x7f\x1b\u00e9\U0001f600\U000e0041"}};
+  const std::string text = DumpJson(value);
+  CHECK(text == "{\"k\\u009b\":\"a\\u202eb\\u007f\\u001b\u00e9\U0001f600\\udb40\\udc41\"}");
+  CHECK(ParseJson(text, kSource) == value);
+}
+
 TEST_CASE("a path of any bytes comes back from text") {
   for (const std::string path : {"/a/b.gguf", "od\xff\xc3.gguf", "a\\b", "a\\x41", "\\\\x41\\",
                                  "ü\n\x1b", "\xff\\xff", ""}) {

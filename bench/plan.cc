@@ -6,6 +6,8 @@
 #include <functional>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <type_traits>
 #include <utility>
 
 #include "base/data_path.h"
@@ -224,10 +226,9 @@ Metrics ParseMetrics(const Node& node) {
 
 template <class T, class Name = std::identity>
 void CheckDistinct(const Node& node, const std::vector<T>& all, const Name& name = {}) {
-  for (size_t i = 0; i < all.size(); ++i) {
-    for (size_t j = 0; j < i; ++j) {
-      if (name(all[i]) == name(all[j])) node.Fail(fmt::format("'{}' comes twice", name(all[i])));
-    }
+  std::set<std::decay_t<decltype(name(all[0]))>> seen;
+  for (const T& one : all) {
+    if (!seen.insert(name(one)).second) node.Fail(fmt::format("'{}' comes twice", name(one)));
   }
 }
 

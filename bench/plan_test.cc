@@ -124,6 +124,27 @@ TEST_CASE("what is no JSON says so") {
   }
 }
 
+TEST_CASE("brackets without end say where") {
+  const std::string deep = std::string(200'000, '[') + std::string(200'000, ']');
+  try {
+    (void)ParsePlan("{\"models\":" + deep + "}", "some/plan.json");
+    FAIL("parsed");
+  } catch (const Error& error) {
+    CHECK(std::string(error.what()).find("some/plan.json: brackets are nested") == 0);
+  }
+}
+
+TEST_CASE("a model file whose name is no text has a name that all can read") {
+  const PlanTest t;
+  Plan plan = t.Parse();
+  const test::TemporaryDirectory directory;
+  const auto path = directory / "od\xff\x1b.gguf";
+  WriteFile(path, "");
+  AddModelFiles({path.string()}, plan);
+  CHECK(plan.models.back().name == "od\\xff\\x1b");
+  CHECK(plan.models.back().path == path);
+}
+
 TEST_CASE("metrics survive the way through JSON") {
   const PlanTest t;
   const json first = t.Parse().metrics;

@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -55,16 +56,19 @@ TimeModel ModelOfLimits(const json& limits) {
   };
   TimeModel model;
   model.read_bytes_s = 1e9 * BestOfMostThreads(limits.at("bandwidth"), "gb_s", is_memory);
+  const auto all = [](const json&) { return true; };
+  std::map<std::string, json> peaks;  // the rows of each unit
+  std::vector<std::string> units;     // as they come
   for (const json& row : limits.at("peak")) {
-    const auto unit = row.at("unit").get<std::string>();
-    if (model.RateOf(unit) != nullptr) continue;
-    const double rate = 1e9 * BestOfMostThreads(limits.at("peak"), "gop_s", [&](const json& other) {
-                          return other.at("unit") == unit;
-                        });
+    const auto [place, first] = peaks.emplace(row.at("unit").get<std::string>(), json::array());
+    if (first) units.push_back(place->first);
+    place->second.push_back(row);
+  }
+  for (const std::string& unit : units) {
+    const double rate = 1e9 * BestOfMostThreads(peaks.at(unit), "gop_s", all);
     if (rate > 0) model.rates.push_back({unit, rate, 0});
   }
   if (limits.contains("barrier")) {
-    const auto all = [](const json&) { return true; };
     model.layer_s =
         1e-6 * kBarriersPerLayer * BestOfMostThreads(limits.at("barrier"), "microseconds", all);
   }

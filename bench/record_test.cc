@@ -1,5 +1,6 @@
 #include "bench/record.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -75,6 +76,31 @@ TEST_CASE("a broken line before the last is an error that names it") {
     CHECK(error.code() == ErrorCode::kCorruptFile);
     CHECK(std::string(error.what()).find("results.jsonl:2:") != std::string::npos);
   }
+}
+
+TEST_CASE("brackets without end are an error that names the line") {
+  const test::TemporaryDirectory directory;
+  const auto path = directory / "results.jsonl";
+  const std::string deep = std::string(200'000, '[') + std::string(200'000, ']');
+  WriteFile(path, json(MakeRecord({})).dump() + "\n{\"cell\":" + deep + "}\n");
+  try {
+    (void)ReadRecords(path);
+    FAIL("read");
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::kCorruptFile);
+    CHECK(std::string(error.what()).find("results.jsonl:2: brackets are nested") !=
+          std::string::npos);
+  }
+}
+
+TEST_CASE("a figure that is no number is read back as one") {
+  CellRecord record = MakeRecord({});
+  record.measurement->perplexity =
+      PerplexityRecord{.ppl = std::nan(""), .ppl_stderr = std::nan("")};
+  record.measurement->tasks = {{.task = "t", .metric = "acc", .value = std::nan(""), .n = 1}};
+  const auto back = json::parse(json(record).dump()).get<CellRecord>();
+  CHECK(std::isnan(back.measurement->perplexity->ppl));
+  CHECK(std::isnan(back.measurement->tasks.at(0).value));
 }
 
 TEST_CASE("two studies cannot write one file") {

@@ -7,6 +7,7 @@
 #if CROSSOVER_HAS_BZIP2
 #include <bzlib.h>
 
+#include <algorithm>
 #include <array>
 #include <limits>
 #endif
@@ -16,8 +17,15 @@ namespace crossover::evals {
 #if CROSSOVER_HAS_BZIP2
 namespace {
 
-// No data set comes near; a small hostile file could ask for terabytes.
+// No data set comes near; a small hostile file could ask for terabytes, and one of a megabyte shall
+// not take a gigabyte either.
 constexpr size_t kMostBytes = size_t{1} << 30;
+constexpr size_t kMostTimes = 32;
+constexpr size_t kAlwaysFine = size_t{1} << 20;
+
+size_t MostBytes(size_t packed) {
+  return std::min(kMostBytes, kAlwaysFine + std::min(packed, kMostBytes) * kMostTimes);
+}
 
 class Stream {
  public:
@@ -37,7 +45,7 @@ class Stream {
 }
 
 // Unpacks the stream that begins `packed` and drops it from there.
-void TakeStream(std::string_view& packed, std::string& text, std::string_view source) {
+void TakeStream(std::string_view& packed, std::string& text, size_t most, std::string_view source) {
   Stream stream;
   bz_stream& state = *stream;
   std::array<char, 1 << 16> buffer{};
@@ -50,7 +58,14 @@ void TakeStream(std::string_view& packed, std::string& text, std::string_view so
     state.avail_out = buffer.size();
     status = BZ2_bzDecompress(&state);
     text.append(buffer.data(), buffer.size() - state.avail_out);
-    if (text.size() > kMostBytes) Fail(source, "unpacks to more than 1 GiB");
+    if (text.size() > most) {
+      throw Error(
+          ErrorCode::kInvalidArgument,
+          fmt::format(
+              "{}: unpacks to more than {} bytes, which no text does; unpack it with bunzip2 "
+              "if it is meant",
+              source, most));
+    }
     if (status == BZ_OK && state.avail_in == 0 && state.avail_out > 0) {
       Fail(source, "the bzip2 file is cut short");
     }
@@ -63,9 +78,10 @@ void TakeStream(std::string_view& packed, std::string& text, std::string_view so
 
 std::string UnpackBzip2(std::string_view packed, std::string_view source) {
   if (packed.size() > std::numeric_limits<unsigned>::max()) Fail(source, "larger than 4 GiB");
+  const size_t most = MostBytes(packed.size());
   std::string text;
   do {
-    TakeStream(packed, text, source);
+    TakeStream(packed, text, most, source);
   } while (!packed.empty());
   return text;
 }

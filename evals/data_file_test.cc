@@ -13,6 +13,7 @@ namespace crossover::evals {
 namespace {
 
 using Layout = DataFormat::Layout;
+using test::Contains;
 
 std::string Failure(std::string_view text, const DataFormat& format) {
   try {
@@ -22,6 +23,22 @@ std::string Failure(std::string_view text, const DataFormat& format) {
     return error.what();
   }
   return "accepted";
+}
+
+TEST_CASE("brackets without end and keys without number are taken in stride") {
+  const std::string deep = std::string(200'000, '[') + std::string(200'000, ']');
+  const DataFormat lines{DataFormat::Layout::kJsonLines};
+  const DataFormat array{DataFormat::Layout::kJsonArray};
+  CHECK(Contains(Failure("{\"a\":1}\n{\"a\":" + deep + "}", lines), "data:2: brackets are nested"));
+  CHECK(Contains(Failure("[{\"a\":1},\n{\"a\":" + deep + "}]", array),
+                 "data:2: brackets are nested"));
+  // As in Python: the last value in the first place.
+  const auto records = ParseRecords(R"({"b":1,"a":2,"b":3})", lines, "data");
+  CHECK(records[0].fields.dump() == R"({"b":3,"a":2})");
+  // A look at all keys before each would take minutes.
+  std::string many = "{\"k\":0";
+  for (int i = 0; i < 100'000; ++i) many += fmt::format(",\"k{}\":{}", i, i);
+  CHECK(ParseRecords(many + "}", lines, "data")[0].fields.size() == 100'001);
 }
 
 TEST_CASE("data file: JSON lines") {
@@ -118,6 +135,23 @@ TEST_CASE("data file: .gz, also of several members, and damaged ones") {
   CHECK(ask("{\"a\":1}\n") == ": not a sound gzip file; fetch the file again");
   CHECK(ask(packed + "x").starts_with(": "));
   CHECK(ask("") == ": the gzip file is cut short; fetch the file again");
+}
+
+TEST_CASE("data file: fifty bytes that would unpack to four million") {
+  const test::TemporaryDirectory directory;
+  // head -c 4000000 /dev/zero | tr '\\0' a | bzip2
+  WriteFile(directory / "items.jsonl.bz2",
+            std::string_view("\x42\x5a\x68\x39\x31\x41\x59\x26\x53\x59\x21\x65\x81\xbf\x00\x1e\xa5"
+                             "\x05\x00\x90\x00\x20\x00\x00\x08\x20\x00\x30\xcc\x05\x29\xa7\x19\x42"
+                             "\x4a\xb6\x14\x24\xab\xc5\xdc\x91\x4e\x14\x24\x08\x59\x60\x6f\xc0",
+                             50));
+  try {
+    (void)ReadRecords(directory.path(), "items.jsonl.bz2", {});
+    FAIL("unpacked");
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kUnsupported) return test::Skip("built without libbz2");
+    CHECK(Contains(error.what(), "unpacks to more than 1050176 bytes"));
+  }
 }
 
 TEST_CASE("data file: a text that is no WikiText") {

@@ -7,6 +7,7 @@
 #if CROSSOVER_HAS_ZLIB
 #include <zlib.h>
 
+#include <algorithm>
 #include <array>
 #include <limits>
 #endif
@@ -16,8 +17,15 @@ namespace crossover::evals {
 #if CROSSOVER_HAS_ZLIB
 namespace {
 
-// No data set comes near; a small hostile file could ask for terabytes.
+// No data set comes near; a small hostile file could ask for terabytes, and one of a megabyte shall
+// not take a gigabyte either.
 constexpr size_t kMostBytes = size_t{1} << 30;
+constexpr size_t kMostTimes = 32;
+constexpr size_t kAlwaysFine = size_t{1} << 20;
+
+size_t MostBytes(size_t packed) {
+  return std::min(kMostBytes, kAlwaysFine + std::min(packed, kMostBytes) * kMostTimes);
+}
 constexpr int kGzipOnly = 16 + MAX_WBITS;  // zlib's way to say so
 
 [[noreturn]] void Fail(std::string_view source, std::string_view what) {
@@ -45,7 +53,7 @@ class Stream {
 };
 
 // Unpacks the member that begins `packed` and drops it from there.
-void TakeMember(std::string_view& packed, std::string& text, std::string_view source) {
+void TakeMember(std::string_view& packed, std::string& text, size_t most, std::string_view source) {
   Stream stream(packed);
   z_stream& state = *stream;
   std::array<Bytef, 1 << 16> buffer{};
@@ -55,7 +63,14 @@ void TakeMember(std::string_view& packed, std::string& text, std::string_view so
     state.avail_out = static_cast<uInt>(buffer.size());
     status = inflate(&state, Z_NO_FLUSH);
     text.append(reinterpret_cast<const char*>(buffer.data()), buffer.size() - state.avail_out);
-    if (text.size() > kMostBytes) Fail(source, "unpacks to more than 1 GiB");
+    if (text.size() > most) {
+      throw Error(
+          ErrorCode::kInvalidArgument,
+          fmt::format(
+              "{}: unpacks to more than {} bytes, which no text does; unpack it with gunzip "
+              "if it is meant",
+              source, most));
+    }
     if (status != Z_STREAM_END && state.avail_in == 0 && state.avail_out > 0) {
       Fail(source, "the gzip file is cut short");
     }
@@ -68,9 +83,10 @@ void TakeMember(std::string_view& packed, std::string& text, std::string_view so
 
 std::string UnpackGzip(std::string_view packed, std::string_view source) {
   if (packed.size() > std::numeric_limits<uInt>::max()) Fail(source, "larger than 4 GiB");
+  const size_t most = MostBytes(packed.size());
   std::string text;
   do {
-    TakeMember(packed, text, source);
+    TakeMember(packed, text, most, source);
   } while (!packed.empty());
   return text;
 }

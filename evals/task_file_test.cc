@@ -56,6 +56,10 @@ TEST_CASE("task file: what is off is said with its key") {
         "t.json: the metric \"perplexity\" does not go with this kind of task");
   CHECK(Failure("[\"acc\"]", "[]") == "t.json: expected an array of texts as \"metrics\"");
   CHECK(Failure("\"metrics\"", "]").starts_with("t.json:3: not JSON"));
+  const std::string deep = std::string(200'000, '[') + std::string(200'000, ']');
+  CHECK(Failure("\"t\"", deep).starts_with("t.json: brackets are nested deeper than 100 in task"));
+  CHECK(Failure("\"prompt\"", "\"task\": 1, \"prompt\"")
+            .starts_with("t.json: the key 'task' stands twice"));
 }
 
 TEST_CASE("task file: generations and whole texts") {

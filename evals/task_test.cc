@@ -69,7 +69,7 @@ TEST_CASE("task: a broken line is named with what was expected") {
   CHECK(Contains(Failure("{\"context\":\"c\",\"choices\":[\"a\",3],\"answer\":0}"), "a string"));
   CHECK(Contains(Failure(""), "no items"));
   CHECK(Contains(Failure("\n \n"), "no items"));
-  CHECK(Contains(Failure(std::string(100000, '[')), "items.jsonl:1: not JSON"));
+  CHECK(Contains(Failure(std::string(100000, '[')), "items.jsonl:1: brackets are nested"));
 }
 
 TEST_CASE("task: files by name; an unknown name lists what is there") {
