@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "base/visible_text.h"
+
 namespace crossover {
 namespace {
 
@@ -46,8 +48,8 @@ void Progress::Draw(uint64_t done, double elapsed) {
   const double share = static_cast<double>(done) / static_cast<double>(total_);
   const int filled = static_cast<int>(share * kBarWidth);
   const std::string eta = done == 0 ? "--:--" : Duration(elapsed / share - elapsed);
-  fmt::print(stderr, "\r\x1b[K{} [{:=<{}}{: <{}}] {:3.0f} %  ETA {}  {}", label_, "", filled, "",
-             kBarWidth - filled, share * 100, eta, note_);
+  fmt::print(stderr, "\r\x1b[K{} [{:=<{}}{: <{}}] {:3.0f} %  ETA {}  {}", VisibleText(label_), "",
+             filled, "", kBarWidth - filled, share * 100, eta, VisibleText(note_));
   std::fflush(stderr);
   drawn_ = true;
 }

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "base/visible_text.h"
 #include "bench/text.h"
 
 namespace crossover::bench {
@@ -62,7 +63,8 @@ void StudyTable::Finish(const StudyCell& cell, const CellRecord& record) {
     fmt::print(stderr, "{}{:<{}}  {:>5} {:>14} {:>13} {:>11} {:>13} {:>6}\n", kClearLine, "cell",
                width_, "BPW", "prefill tok/s", "decode tok/s", "perplexity", "bound changes", "s");
   }
-  fmt::print(stderr, "{}{:<{}}  {}\n", kClearLine, cell.name, width_, StudyRow(record));
+  fmt::print(stderr, "{}{:<{}}  {}\n", kClearLine, VisibleText(cell.name), width_,
+             VisibleText(StudyRow(record)));
 }
 
 void StudyTable::Skip(const StudyCell& cell) {

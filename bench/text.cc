@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/visible_text.h"
+
 namespace crossover::bench {
 
 std::string Significant(double value) {
@@ -64,9 +66,11 @@ bool IsNumber(std::string_view text) {
 
 }  // namespace
 
-std::string CsvField(std::string_view text) {
+std::string CsvField(std::string_view field) {
+  const std::string text = VisibleLines(field);
   constexpr std::string_view kBeginsFormulas = "=+-@\t\r";
-  const bool formula = !text.empty() && kBeginsFormulas.find(text.front()) != text.npos;
+  const bool formula =
+      !text.empty() && kBeginsFormulas.find(text.front()) != std::string_view::npos;
   std::string shown;
   if (formula && !IsNumber(text)) shown = '\'';
   shown += text;

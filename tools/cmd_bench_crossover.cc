@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/progress.h"
+#include "base/say.h"
 #include "bench/crossover_run.h"
 #include "bench/machine_info.h"
 #include "bench/time_model.h"
@@ -60,11 +61,10 @@ void Run(BenchCrossoverFlags& flags, const GlobalOptions& globals) {
     return;
   }
   if (flags.csv) {
-    fmt::print("{}", bench::CrossoverCsv(models));
+    Say("{}", bench::CrossoverCsv(models));
     return;
   }
-  fmt::print(
-      "{}\n(a) matrix products as they run, (b) with all weights in {}, (c) their bytes read "
+  Say("{}\n(a) matrix products as they run, (b) with all weights in {}, (c) their bytes read "
       "without\narithmetic; comm.: (c) of the whole pass; overlap: ((b) + (c) - (a)) / the smaller;"
       "\nover: (a) - the larger. {} threads, kernels {}, weights {}; median of {} repetitions in "
       "turn.\n",
@@ -72,8 +72,7 @@ void Run(BenchCrossoverFlags& flags, const GlobalOptions& globals) {
       models.front().isa, globals.settings().weights, flags.metric.repetitions);
   const auto fits = bench::FitTimeModels(models);
   if (fits.empty()) return;
-  fmt::print(
-      "\n{}rule: the longer (max) or the sum of reading and computing, what fits better; "
+  Say("\n{}rule: the longer (max) or the sum of reading and computing, what fits better; "
       "unpacking: "
       "operations a\nweight. Errors are of the whole pass, over all cells that the fit was made "
       "of.\n",

@@ -11,6 +11,7 @@
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "base/output_file.h"
+#include "base/say.h"
 #include "engine/chat.h"
 #include "tools/command.h"
 #include "tools/generate_flags.h"
@@ -36,10 +37,7 @@ constexpr const char* kHelp =
     "/exit    leave (also Ctrl-D)\n"
     "Ctrl-C   stop an answer\n";
 
-bool Show(const std::string& text) {
-  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
-         std::fflush(stdout) == 0;
-}
+bool Show(const std::string& text) { return SayGenerated(text); }
 
 class Conversation {
  public:

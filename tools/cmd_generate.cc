@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/output_file.h"
 #include "base/progress.h"
+#include "base/say.h"
 #include "engine/engine.h"
 #include "engine/load_model.h"
 #include "tools/command.h"
@@ -83,10 +84,7 @@ class Runner {
     options.max_batch = std::clamp<size_t>(prompts_[0].size(), 1, options.max_batch);
     engine::Engine engine(loaded_.model, options);
     if (!globals_.json) {
-      flags_.options.on_text = [](const std::string& text) {
-        return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
-               std::fflush(stdout) == 0;
-      };
+      flags_.options.on_text = [](const std::string& text) { return SayGenerated(text); };
     }
     const auto result = engine::Generate(engine, *loaded_.tokenizer, prompts_[0], flags_.options);
     if (globals_.json) return Print(ToJson(result));
@@ -138,7 +136,7 @@ class Runner {
       return Print({{"results", list}, {"seconds", seconds}, {"tok_s", rate}});
     }
     for (size_t i = 0; i < results.size(); ++i) {
-      fmt::print("==> {}: {}\n{}\n", i + 1, texts_[i], results[i].text);
+      SayGenerated(fmt::format("==> {}: {}\n{}\n", i + 1, texts_[i], results[i].text));
     }
     if (globals_.quiet) return;
     fmt::print(stderr, "{} prompts, generated {} tokens in {:.2f} s: {:.1f} tok/s\n",

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/say.h"
 #include "base/table.h"
 #include "bench/predict.h"
 #include "bench/text.h"
@@ -114,7 +115,7 @@ void List(const GlobalOptions& globals) {
   if (globals.json) {
     fmt::print("{}\n", DumpJson(rows, 2));
   } else {
-    fmt::print("{}\n{}", table.Text(), sources);
+    Say("{}\n{}", table.Text(), sources);
   }
 }
 
@@ -125,8 +126,8 @@ void Run(const PredictFlags& flags, const GlobalOptions& globals) {
   if (globals.json) {
     fmt::print("{}\n", DumpJson(bench::PredictJson(machine, predictions), 2));
   } else {
-    fmt::print("{}", flags.csv ? bench::PredictCsv(machine, predictions)
-                               : bench::PredictTable(machine, predictions));
+    Say("{}", flags.csv ? bench::PredictCsv(machine, predictions)
+                        : bench::PredictTable(machine, predictions));
   }
 }
 

@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/progress.h"
 #include "base/table.h"
+#include "base/visible_text.h"
 #include "bench/text.h"
 #include "engine/quantize_file.h"
 #include "tools/command.h"
@@ -42,7 +43,7 @@ void Warn(const engine::QuantizeReport& report, bool has_importance) {
       fmt::print(stderr,
                  "crossover: warning: {}: rows of {} weights are no multiple of {}'s block of {}; "
                  "stored as {}\n",
-                 tensor.name, tensor.columns, Name(tensor.wanted),
+                 VisibleText(tensor.name), tensor.columns, Name(tensor.wanted),
                  quant::Info(tensor.wanted).block_weights, Name(tensor.format));
     }
     if (!tensor.copied && !tensor.importance) ++unmeasured;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/say.h"
 #include "bench/report.h"
 #include "tools/command.h"
 
@@ -20,7 +21,7 @@ std::vector<std::string> Names(const std::vector<std::filesystem::path>& paths) 
 
 void Run(const std::string& directory, const GlobalOptions& globals) {
   const bench::Report report = bench::MakeReport(directory);
-  if (!report.warning.empty()) fmt::print(stderr, "crossover: warning: {}\n", report.warning);
+  if (!report.warning.empty()) Say(stderr, "crossover: warning: {}\n", report.warning);
   if (globals.json) {
     const nlohmann::json json{{"report", report.html.string()},
                               {"csv", report.csv.string()},
@@ -29,9 +30,9 @@ void Run(const std::string& directory, const GlobalOptions& globals) {
     fmt::print("{}\n", DumpJson(json, 2));
     return;
   }
-  fmt::print("{}\n{}\n\n{}\n{}\n", report.table, report.findings, report.html.string(),
-             report.csv.string());
-  for (const std::string& name : Names(report.more)) fmt::print("{}\n", name);
+  Say("{}\n{}\n\n{}\n{}\n", report.table, report.findings, report.html.string(),
+      report.csv.string());
+  for (const std::string& name : Names(report.more)) Say("{}\n", name);
 }
 
 }  // namespace

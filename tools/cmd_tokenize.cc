@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/output_file.h"
+#include "base/say.h"
 #include "engine/gguf.h"
 #include "engine/load_tokenizer.h"
 #include "tools/command.h"
@@ -43,7 +44,7 @@ std::string ReadStandardInput() {
 /// Any bytes as a JSON string: what is no UTF-8 (half a character) becomes U+FFFD.
 std::string Quoted(const std::string& text) { return DumpJson(nlohmann::json(text)); }
 
-void Print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+void Print(const std::string& text) { SayGenerated(text); }
 
 void PrintIds(const Tokenizer& tokenizer, const std::vector<TokenId>& ids,
               const TokenizeFlags& flags, bool json) {

@@ -9,6 +9,7 @@
 #include "base/content_identity.h"
 #include "base/data_path.h"
 #include "base/error.h"
+#include "base/visible_text.h"
 #include "bench/system.h"
 #include "engine/chat.h"
 #include "engine/model_files.h"
@@ -149,7 +150,9 @@ evals::TaskProgress ModelEvaluation::Show(std::optional<Progress>& bar,
 }
 
 void ModelEvaluation::Say(const std::string& task, size_t items, const char* what) const {
-  if (items > 0) fmt::print(stderr, "crossover: {} {}: {} items {}\n", name_, task, items, what);
+  if (items == 0) return;
+  fmt::print(stderr, "crossover: {} {}: {} items {}\n", VisibleText(name_), VisibleText(task),
+             items, what);
 }
 
 }  // namespace crossover::tools

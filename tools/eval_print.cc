@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/table.h"
+#include "base/visible_text.h"
 #include "bench/text.h"
 
 namespace crossover::tools {
@@ -71,7 +72,8 @@ void PrintEvalTable(const std::vector<EvalRow>& rows) {
   for (const EvalRow& row : rows) {
     const evals::MetricResult& metric = row.metric;
     if (metric.reason.empty()) continue;
-    fmt::print("n/a: {} {}: {}\n", metric.task, metric.full_name(), metric.reason);
+    fmt::print("n/a: {} {}: {}\n", VisibleText(metric.task), VisibleText(metric.full_name()),
+               VisibleText(metric.reason));
   }
 }
 

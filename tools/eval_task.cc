@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/visible_text.h"
 #include "evals/embedded.h"
 #include "evals/shipped_tasks.h"
 
@@ -39,7 +40,7 @@ void WarnOfCount(const HarnessTask& task) {
   const size_t published = task.file.published_count;
   if (published == 0 || published == found) return;
   fmt::print(stderr, "crossover: {}: {} items in the data; the published set has {}\n",
-             task.file.name, found, published);
+             VisibleText(task.file.name), found, published);
 }
 
 HarnessTask LoadHarnessTask(const std::string& name, evals::TaskFile file,

@@ -16,6 +16,7 @@
 #include "base/descriptor.h"
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/visible_text.h"
 #include "tools/command.h"
 #include "tools/last_words.h"
 
@@ -66,15 +67,13 @@ std::string UsageMessage(const CLI::App& app, const CLI::App& command,
 int ReportUsage(const CLI::App& app, const CLI::ParseError& error) {
   const auto [command, path] = LastCommand(app);
   std::fprintf(stderr, "crossover: %s\nTry '%s --help'.\n",
-               UsageMessage(app, *command, error).c_str(), path.c_str());
+               VisibleLines(UsageMessage(app, *command, error)).c_str(), path.c_str());
   return kUsage;
 }
 
 /// Messages quote names that files hold; a control character in one must not break the line.
-int ReportFailure(std::string what) {
-  std::replace_if(
-      what.begin(), what.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, '?');
-  std::fprintf(stderr, "crossover: %s\n", what.c_str());
+int ReportFailure(const std::string& what) {
+  std::fprintf(stderr, "crossover: %s\n", VisibleText(what).c_str());
   return kFailed;
 }
 
