@@ -20,6 +20,7 @@ Limits MeasureLimits(size_t threads) {
   for (const BandwidthLimit& limit : machine.bandwidth) {
     if (!limits.read_bytes_s && !limit.measured()) limits.reason = limit.reason;
   }
+  limits.disturbed = machine.Disturbed().Causes();
   return limits;
 }
 
@@ -31,7 +32,8 @@ void to_json(nlohmann::json& json, const Limits& limits) {
           {"flops_s", or_null(limits.flops_s)},
           {"flops_unit", limits.flops_unit},
           {"peaks", limits.peaks},
-          {"reason", limits.reason}};
+          {"reason", limits.reason},
+          {"disturbed", limits.disturbed}};
 }
 
 void from_json(const nlohmann::json& json, Limits& limits) {
@@ -45,6 +47,7 @@ void from_json(const nlohmann::json& json, Limits& limits) {
   json.at("flops_unit").get_to(limits.flops_unit);
   if (json.contains("peaks")) json.at("peaks").get_to(limits.peaks);
   json.at("reason").get_to(limits.reason);
+  limits.disturbed = json.value("disturbed", "");  // records from before lack it
 }
 
 }  // namespace crossover::bench

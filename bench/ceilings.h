@@ -14,6 +14,7 @@ struct Limits {
   std::string flops_unit = {};         // which unit that is
   std::map<std::string, double> peaks = {};  // of each unit that was measured, operations a second
   std::string reason = {};                   // why something above is missing
+  std::string disturbed = {};  // by what, if figures above were; empty: they were not, or unknown
 };
 
 /// Measures them with `threads` threads; takes seconds.

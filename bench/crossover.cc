@@ -14,6 +14,7 @@ double MedianOf(const CrossoverCell& cell, const Figure& figure) {
   const size_t n = std::min({cell.products_s.size(), cell.resident_s.size(), cell.stream_s.size()});
   std::vector<double> figures;
   for (size_t i = 0; i < n; ++i) {
+    if (!cell.conditions.Keeps(i)) continue;
     figures.push_back(figure(cell.products_s[i], cell.resident_s[i], cell.stream_s[i]));
   }
   return Summarise(figures).median;
@@ -51,9 +52,26 @@ CrossoverCell::Shares CrossoverCell::shares() const {
 std::optional<double> CrossoverModel::tokens_at_change() const {
   std::vector<BoundPoint> points;
   for (const CrossoverCell& cell : cells) {
+    if (cell.conditions.disturbed()) continue;
     points.emplace_back(static_cast<double>(cell.tokens), cell.ratio());
   }
   return BoundChange(std::move(points));
+}
+
+CrossoverModel CrossoverModel::Undisturbed() const {
+  CrossoverModel quiet = *this;
+  std::erase_if(quiet.cells, [](const CrossoverCell& cell) { return cell.conditions.disturbed(); });
+  return quiet;
+}
+
+std::vector<CrossoverModel> Undisturbed(std::span<const CrossoverModel> models, size_t* left_out) {
+  std::vector<CrossoverModel> all;
+  for (const CrossoverModel& model : models) {
+    CrossoverModel quiet = model.Undisturbed();
+    if (left_out != nullptr) *left_out += model.cells.size() - quiet.cells.size();
+    if (!quiet.cells.empty()) all.push_back(std::move(quiet));
+  }
+  return all;
 }
 
 std::optional<double> BoundChange(std::vector<BoundPoint> points) {
@@ -70,8 +88,8 @@ std::optional<double> BoundChange(std::vector<BoundPoint> points) {
 }
 
 void to_json(nlohmann::json& json, const CrossoverCell& cell) {
-  const auto timing = [](const std::vector<double>& samples) {
-    const Summary s = Summarise(samples);
+  const auto timing = [&](const std::vector<double>& samples) {
+    const Summary s = Summarise(cell.conditions.Kept(samples));
     return nlohmann::json{
         {"median", s.median}, {"min", s.min}, {"max", s.max}, {"samples", samples}};
   };
@@ -90,6 +108,8 @@ void to_json(nlohmann::json& json, const CrossoverCell& cell) {
           {"overlap", cell.overlap()},
           {"overhead_s", cell.overhead_s()},
           {"bound", cell.bound_by_communication() ? "communication" : "computation"},
+          {"disturbed", cell.conditions.disturbed()},
+          {"conditions", cell.conditions},
           {"shares",
            {{"communication", shares.communication},
             {"computation", shares.computation},
@@ -109,6 +129,7 @@ void from_json(const nlohmann::json& json, CrossoverCell& cell) {
   json.at("products_s").at("samples").get_to(cell.products_s);
   json.at("resident_s").at("samples").get_to(cell.resident_s);
   json.at("stream_s").at("samples").get_to(cell.stream_s);
+  cell.conditions = ConditionsOf(json);
 }
 
 void to_json(nlohmann::json& json, const CrossoverModel& model) {

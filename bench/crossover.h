@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "bench/disturbance.h"
 #include "bench/summary.h"
 
 namespace crossover::bench {
@@ -39,11 +40,13 @@ struct CrossoverCell {
   std::vector<double> products_s = {};
   std::vector<double> resident_s = {};
   std::vector<double> stream_s = {};
+  Conditions conditions = {};  // of a repetition, all four together
 
-  Summary pass() const { return Summarise(pass_s); }
-  Summary products() const { return Summarise(products_s); }
-  Summary resident() const { return Summarise(resident_s); }
-  Summary stream() const { return Summarise(stream_s); }
+  // Of the repetitions that the cell's figures rest on (Conditions), as is all that follows.
+  Summary pass() const { return Summarise(conditions.Kept(pass_s)); }
+  Summary products() const { return Summarise(conditions.Kept(products_s)); }
+  Summary resident() const { return Summarise(conditions.Kept(resident_s)); }
+  Summary stream() const { return Summarise(conditions.Kept(stream_s)); }
 
   // The next three are medians of what each repetition says by itself: what slows the machine down
   // for a second slows down all of it.
@@ -80,9 +83,15 @@ struct CrossoverModel {
   std::vector<CrossoverCell> cells = {};
 
   /// Tokens a pass where stream = resident, between the measured ones by logarithms; nothing where
-  /// the bound does not change.
+  /// the bound does not change. Disturbed cells do not count.
   std::optional<double> tokens_at_change() const;
+  /// Without the cells that were disturbed: what fits and claims may use.
+  CrossoverModel Undisturbed() const;
 };
+
+/// The models' undisturbed cells; models that have none are left out. `left_out`: cells.
+std::vector<CrossoverModel> Undisturbed(std::span<const CrossoverModel> models,
+                                        size_t* left_out = nullptr);
 
 /// A point of a curve: x (tokens, bits, parameters), and stream / resident there.
 using BoundPoint = std::pair<double, double>;

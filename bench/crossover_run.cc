@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "bench/load_probe.h"
 #include "bench/machine_info.h"
 #include "bench/model.h"
 #include "bench/pass_products.h"
@@ -39,6 +40,7 @@ class CrossoverBench {
         engine_(model_, EngineOptionsFor(settings, max_tokens)),
         sequence_(engine_),
         team_(settings.threads),
+        watch_(settings.threads),
         products_(*model_, activations_, max_tokens),
         piece_(ChooseResidentPiece(ReadMachineInfo())),
         resident_(LargestMatrix(model_->weights()), piece_.bytes),
@@ -80,11 +82,14 @@ class CrossoverBench {
       if (seconds < kLongSeconds) seconds = timers[i].time(1);
       passes[i] = PassesFor(seconds);
     }
-    for (size_t r = 0; r < repetitions; ++r) {
+    cell.conditions.asked = repetitions;
+    while (cell.conditions.WantsMore()) {
       ThrowIfInterrupted();
+      watch_.Start();
       for (size_t i = 0; i < std::size(timers); ++i) {
         timers[i].samples->push_back(timers[i].time(passes[i]) / static_cast<double>(passes[i]));
       }
+      watch_.Stop(cell.conditions);
     }
     return cell;
   }
@@ -179,6 +184,7 @@ class CrossoverBench {
   engine::Engine engine_;
   engine::ScopedSequence sequence_;
   kernels::Team team_;
+  Watch watch_;
   PassProducts products_;
   ResidentPiece piece_;
   ResidentWeights resident_;

@@ -32,7 +32,8 @@ struct BoundAcross {
   bool communication = false;         // then: on which
 };
 /// For each number of tokens: over bits a weight for files of equal size in parameters, and over
-/// parameters for files of equal format; where there are two at least.
+/// parameters for files of equal format; where there are two at least. Disturbed cells are left
+/// out.
 std::vector<BoundAcross> BoundsAcross(std::span<const CrossoverModel> models);
 
 }  // namespace crossover::bench

@@ -22,8 +22,9 @@ std::string Name(const CrossoverModel& model) {
 void AddRow(Table& table, const CrossoverModel& model, const CrossoverCell& cell) {
   const Summary a = cell.products();
   table.AddRow({Name(model), model.format, fmt::format("{:.2f}", model.effective_bpw),
-                fmt::format("{}", cell.tokens), Milliseconds(cell.pass().median),
-                Milliseconds(a.median), Milliseconds(a.min) + "–" + Milliseconds(a.max),
+                fmt::format("{}", cell.tokens),
+                Milliseconds(cell.pass().median) + Mark(cell.conditions), Milliseconds(a.median),
+                Milliseconds(a.min) + "–" + Milliseconds(a.max),
                 Milliseconds(cell.resident().median), Milliseconds(cell.stream().median),
                 Percent(cell.shares().communication), fmt::format("{:.2f}", cell.overlap()),
                 Milliseconds(cell.overhead_s()),
@@ -32,13 +33,19 @@ void AddRow(Table& table, const CrossoverModel& model, const CrossoverCell& cell
 
 std::string ChangeLine(const CrossoverModel& model) {
   if (model.cells.empty()) return "";
-  const auto change = model.tokens_at_change();
-  const bool communication = model.cells.front().bound_by_communication();
+  const CrossoverModel quiet = model.Undisturbed();
+  if (quiet.cells.empty()) {
+    return fmt::format("{} {}: where the bound changes is n/a, all passes were disturbed\n",
+                       Name(model), model.format);
+  }
+  const auto change = quiet.tokens_at_change();
+  const bool communication = quiet.cells.front().bound_by_communication();
   return fmt::format(
       "{} {}: {}\n", Name(model), model.format,
       change ? fmt::format("the bound changes at {} tokens a pass", Significant(*change))
-             : fmt::format("bound by {} at all of them",
-                           communication ? "communication" : "computation"));
+             : fmt::format(
+                   "bound by {} at all of them{}", communication ? "communication" : "computation",
+                   quiet.cells.size() < model.cells.size() ? " that were not disturbed" : ""));
 }
 
 struct Group {
@@ -70,7 +77,8 @@ std::map<std::string, Group> GroupsAt(std::span<const CrossoverModel> models, si
 
 }  // namespace
 
-std::vector<BoundAcross> BoundsAcross(std::span<const CrossoverModel> models) {
+std::vector<BoundAcross> BoundsAcross(std::span<const CrossoverModel> measured) {
+  const std::vector<CrossoverModel> models = Undisturbed(measured);
   std::set<size_t> tokens;
   for (const CrossoverModel& model : models) {
     for (const CrossoverCell& cell : model.cells) tokens.insert(cell.tokens);
@@ -106,8 +114,12 @@ std::string CrossoverTable(std::span<const CrossoverModel> models) {
                {"over ms"},
                {"bound", Table::Align::kLeft}});
   std::string lines;
+  DisturbedCount count;
   for (const CrossoverModel& model : models) {
-    for (const CrossoverCell& cell : model.cells) AddRow(table, model, cell);
+    for (const CrossoverCell& cell : model.cells) {
+      AddRow(table, model, cell);
+      count.Add(cell.conditions);
+    }
     lines += ChangeLine(model);
   }
   for (const BoundAcross& bound : BoundsAcross(models)) {
@@ -116,26 +128,27 @@ std::string CrossoverTable(std::span<const CrossoverModel> models) {
         fmt::format("{}, {} token{} a pass: the bound changes at {} {}\n", bound.what, bound.tokens,
                     bound.tokens == 1 ? "" : "s", Significant(*bound.change), bound.variable);
   }
-  return table.Text() + "\n" + lines;
+  return table.Text() + count.FootLine() + "\n" + lines;
 }
 
 std::string CrossoverCsv(std::span<const CrossoverModel> models) {
   std::string csv =
       "model,format,effective_bpw,parameters,tokens,bytes,operations,kernel,unit,pass_s,"
       "products_s,products_min_s,products_max_s,resident_s,stream_s,ratio,overlap,overhead_s,"
-      "communication,computation,waiting,other,bound\n";
+      "communication,computation,waiting,other,bound,disturbed\n";
   for (const CrossoverModel& model : models) {
     for (const CrossoverCell& cell : model.cells) {
       const CrossoverCell::Shares s = cell.shares();
       csv += fmt::format(
           "{},{},{:.4f},{},{},{:.0f},{:.0f},{},{},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{:.4f},"
-          "{:.4f},{:.6g},{:.4f},{:.4f},{:.4f},{:.4f},{}\n",
+          "{:.4f},{:.6g},{:.4f},{:.4f},{:.4f},{:.4f},{},{}\n",
           CsvField(model.model), CsvField(model.format), model.effective_bpw, model.parameters,
           cell.tokens, cell.bytes, cell.operations, CsvField(cell.kernel), CsvField(cell.unit),
           cell.pass().median, cell.products().median, cell.products().min, cell.products().max,
           cell.resident().median, cell.stream().median, cell.ratio(), cell.overlap(),
           cell.overhead_s(), s.communication, s.computation, s.waiting, s.other,
-          cell.bound_by_communication() ? "communication" : "computation");
+          cell.bound_by_communication() ? "communication" : "computation",
+          CsvField(cell.conditions));
     }
   }
   return csv;

@@ -26,6 +26,19 @@ std::vector<std::string> Models(std::span<const Point> points) {
   return models;
 }
 
+void AddSpeed(const ModelBenchResult& speed, const Limits& limits, Point& point) {
+  point.prefill_disturbed = speed.prefill.conditions.disturbed();
+  point.decode_disturbed = speed.decode.conditions.disturbed();
+  point.limit_disturbed = !limits.disturbed.empty();
+  const double prefill = speed.prefill.summary().median;
+  if (prefill > 0 && !point.prefill_disturbed) point.prefill_seconds = 1 / prefill;
+  if (point.decode_disturbed) return;
+  const double rate = speed.decode.summary().median;
+  if (rate > 0) point.decode_seconds = 1 / rate;
+  point.joules = speed.energy_j_per_token;
+  if (!point.limit_disturbed) point.bandwidth_share = speed.decode.fraction_of_limit();
+}
+
 Point ToPoint(const CellRecord& record) {
   const Measurement& m = *record.measurement;
   Point point{.model = record.model,
@@ -40,12 +53,7 @@ Point ToPoint(const CellRecord& record) {
   }
   if (m.speed) {
     if (m.speed->peak_rss_bytes) point.rss_bytes = static_cast<double>(*m.speed->peak_rss_bytes);
-    const double rate = m.speed->decode.summary().median;
-    if (rate > 0) point.decode_seconds = 1 / rate;
-    const double prefill = m.speed->prefill.summary().median;
-    if (prefill > 0) point.prefill_seconds = 1 / prefill;
-    point.joules = m.speed->energy_j_per_token;
-    point.bandwidth_share = m.speed->decode.fraction_of_limit();
+    AddSpeed(*m.speed, record.machine.limits, point);
   }
   return point;
 }
@@ -66,6 +74,22 @@ std::optional<double> ValueOf(const Point& point, Quantity quantity) {
       return point.joules;
   }
   return std::nullopt;
+}
+
+size_t LeftOut(std::span<const Point> points, Quantity quantity) {
+  return static_cast<size_t>(std::count_if(points.begin(), points.end(), [&](const Point& p) {
+    switch (quantity) {
+      case Quantity::kPrefillSeconds:
+        return p.prefill_disturbed;
+      case Quantity::kDecodeSeconds:
+      case Quantity::kJoules:
+        return p.decode_disturbed;
+      case Quantity::kFileBytes:
+      case Quantity::kRssBytes:
+        break;
+    }
+    return false;
+  }));
 }
 
 std::optional<Measured> MeanAccuracy(const Measurement& measurement) {

@@ -31,7 +31,11 @@ struct Point {
   double bpw = 0;
   double file_bytes = 0;
   std::optional<Measured> ppl = {};
-  std::optional<Measured> accuracy = {};       // mean over tasks, the first metric of each
+  std::optional<Measured> accuracy = {};  // mean over tasks, the first metric of each
+  // What was measured while the machine was disturbed (disturbance.h) is left out of the next four.
+  bool decode_disturbed = false;
+  bool prefill_disturbed = false;
+  bool limit_disturbed = false;                // that `bandwidth_share` would be of
   std::optional<double> rss_bytes = {};        // peak
   std::optional<double> decode_seconds = {};   // a token, median
   std::optional<double> prefill_seconds = {};  // likewise
@@ -75,6 +79,8 @@ struct ModelFit {
 };
 enum class Quantity { kFileBytes, kRssBytes, kDecodeSeconds, kPrefillSeconds, kJoules };
 std::optional<double> ValueOf(const Point& point, Quantity quantity);
+/// Points that have no such value because they were disturbed.
+size_t LeftOut(std::span<const Point> points, Quantity quantity);
 /// Models with a fit (three or more cells), smallest first.
 std::vector<ModelFit> FitAgainstBits(std::span<const Point> points, Quantity quantity);
 
@@ -88,8 +94,12 @@ struct ModelShare {
 };
 std::vector<ModelShare> BandwidthShares(std::span<const Point> points);
 
-/// The three claims as one paragraph of plain text. Records of several machines are told apart by
-/// nobody here: it is the caller's study.
+/// How many cells were disturbed, by what, and what becomes of them; and how many come from a
+/// program that did not record it. Empty if there is nothing to say.
+std::string DisturbedText(std::span<const CellRecord> records);
+
+/// The three claims as one paragraph of plain text, before them DisturbedText. Records of several
+/// machines are told apart by nobody here: it is the caller's study.
 std::string FindingsParagraph(std::span<const CellRecord> records);
 
 // Its parts, each a few sentences; for tests and for reports that give each a heading.
@@ -99,7 +109,7 @@ std::string ThresholdText(std::span<const Point> points);
 std::string LinearityText(std::span<const Point> points);
 /// `cache_bytes`: of the machine's largest cache; 0 if unknown.
 std::string BandwidthText(std::span<const Point> points, uint64_t cache_bytes);
-/// Precondition: at least one model, smallest first.
+/// Precondition: at least one model, smallest first. Disturbed passes are left out, and counted.
 std::string CrossoverText(std::span<const CrossoverModel> models);
 
 }  // namespace crossover::bench

@@ -59,9 +59,14 @@ std::string Outcomes(const IsoSize& iso) {
 
 /// "linear" for some models, not for others: each model under its word, with its R².
 std::string LinearityClause(std::string_view what, const std::vector<ModelFit>& fits, double unit,
-                            std::string_view unit_name) {
-  if (fits.empty())
-    return fmt::format("{} cannot be fitted (fewer than three cells a model)", what);
+                            std::string_view unit_name, size_t left_out) {
+  if (fits.empty()) {
+    return left_out == 0 ? fmt::format("{} cannot be fitted (fewer than three cells a model)", what)
+                         : fmt::format(
+                               "{} cannot be fitted (fewer than three undisturbed cells a model; "
+                               "left out as disturbed: {})",
+                               what, left_out);
+  }
   std::vector<std::string> linear;
   std::vector<std::string> roughly;
   std::vector<std::string> not_linear;
@@ -81,6 +86,7 @@ std::string LinearityClause(std::string_view what, const std::vector<ModelFit>& 
   if (!not_linear.empty()) clauses.push_back("not linear for " + Join(not_linear));
   std::string text = fmt::format("{} is ", what);
   for (size_t i = 0; i < clauses.size(); ++i) text += (i > 0 ? ", " : "") + clauses[i];
+  if (left_out > 0) text += fmt::format(" (left out as disturbed: {})", left_out);
   return text;
 }
 
@@ -151,7 +157,8 @@ std::string IsoSizeText(std::span<const Point> points) {
 std::string LinearityText(std::span<const Point> points) {
   const auto clause = [&](std::string_view what, Quantity quantity, double unit,
                           std::string_view name) {
-    return LinearityClause(what, FitAgainstBits(points, quantity), unit, name);
+    return LinearityClause(what, FitAgainstBits(points, quantity), unit, name,
+                           LeftOut(points, quantity));
   };
   return clause("File size", Quantity::kFileBytes, 1e6, "MB") + ". " +
          clause("Peak resident memory", Quantity::kRssBytes, 1e6, "MB") + ". " +
@@ -190,7 +197,17 @@ std::string ThresholdText(std::span<const Point> points) {
 
 std::string BandwidthText(std::span<const Point> points, uint64_t cache_bytes) {
   const std::vector<ModelShare> shares = BandwidthShares(points);
-  if (shares.empty()) return "The memory bandwidth was not measured, so nothing can be said of it.";
+  const auto left_out = std::count_if(points.begin(), points.end(), [](const Point& point) {
+    return point.decode_disturbed || point.limit_disturbed;
+  });
+  if (shares.empty()) {
+    return left_out == 0
+               ? "The memory bandwidth was not measured, so nothing can be said of it."
+               : fmt::format(
+                     "How much of the decode time reading the weights takes cannot be said: "
+                     "{} cells, or the limit that they are held against, were disturbed.",
+                     left_out);
+  }
   // Weights that stay in a cache are not what the claim is about.
   const bool cached =
       cache_bytes > 0 && std::all_of(points.begin(), points.end(), [&](auto& point) {
@@ -217,6 +234,7 @@ std::string BandwidthText(std::span<const Point> points, uint64_t cache_bytes) {
   if (shares.size() > 1) text += "; " + TrendText(Trend(shares), !cached);
   if (!cached) text += "; " + LargerPart(shares);
   text += ".";
+  if (left_out > 0) text += fmt::format(" Cells left out as disturbed: {}.", left_out);
   if (above_one > 0) {
     text += fmt::format(
         " {} of the cells run faster than memory could deliver their weights, so "
@@ -226,16 +244,22 @@ std::string BandwidthText(std::span<const Point> points, uint64_t cache_bytes) {
   return text;
 }
 
-std::string CrossoverText(std::span<const CrossoverModel> models) {
+std::string CrossoverText(std::span<const CrossoverModel> measured) {
+  size_t left_out = 0;
+  const std::vector<CrossoverModel> models = Undisturbed(measured, &left_out);
+  const std::string lost =
+      left_out == 0 ? "" : fmt::format(" Passes left out as disturbed: {}.", left_out);
+  if (models.empty()) return "Where the bound changes cannot be said." + lost;
   size_t bound = 0;
   size_t cells = 0;
-  size_t tokens = models.front().cells.empty() ? 0 : models.front().cells.front().tokens;
+  size_t tokens = models.front().cells.front().tokens;
+  for (const CrossoverModel& model : models) tokens = std::min(tokens, model.cells.front().tokens);
   std::vector<double> changes;
   std::map<uint64_t, std::vector<double>> shares;  // of communication, by parameters
   for (const CrossoverModel& model : models) {
     if (const auto change = model.tokens_at_change()) changes.push_back(*change);
-    if (model.cells.empty()) continue;
     const CrossoverCell& first = model.cells.front();
+    if (first.tokens != tokens) continue;
     ++cells;
     bound += first.bound_by_communication() ? 1 : 0;
     shares[model.parameters].push_back(first.shares().communication);
@@ -259,10 +283,42 @@ std::string CrossoverText(std::span<const CrossoverModel> models) {
     parts.push_back(fmt::format("{} for {} M parameters", Percent(Summarise(values).median),
                                 Significant(static_cast<double>(parameters) / 1e6)));
   }
-  return text + fmt::format(
-                    " Reading the weights takes this much of such a pass (median over "
-                    "recipes): {}.",
-                    Join(parts));
+  return text +
+         fmt::format(
+             " Reading the weights takes this much of such a pass (median over "
+             "recipes): {}.",
+             Join(parts)) +
+         lost;
+}
+
+std::string DisturbedText(std::span<const CellRecord> records) {
+  DisturbedCount count;
+  size_t limits = 0;
+  for (const CellRecord& record : records) {
+    if (!record.ok()) continue;
+    const std::vector<const Conditions*> parts = record.measurement->conditions();
+    if (parts.empty()) continue;
+    count.Add(parts);
+    limits += record.machine.limits.disturbed.empty() ? 0 : 1;
+  }
+  std::vector<std::string> sentences;
+  if (count.disturbed() > 0) {
+    sentences.push_back(fmt::format(
+        "The machine was not quiet: {} of {} cells were disturbed ({}). Their speeds are marked ! "
+        "and left out of fits, predictions and claims; measure again on a quiet machine.",
+        count.disturbed(), count.all(), count.Causes()));
+  }
+  if (limits > 0) {
+    sentences.push_back(fmt::format(
+        "The machine's limits were disturbed when {} cells were measured, so that nothing is "
+        "claimed of their share of a limit.",
+        limits));
+  }
+  if (count.unknown() > 0) {
+    sentences.push_back(
+        fmt::format("What else ran is unknown for {} of {} cells.", count.unknown(), count.all()));
+  }
+  return fmt::format("{}", fmt::join(sentences, " "));
 }
 
 std::string FindingsParagraph(std::span<const CellRecord> records) {
@@ -276,8 +332,10 @@ std::string FindingsParagraph(std::span<const CellRecord> records) {
       crossovers.push_back(*record.measurement->crossover);
     }
   }
-  return "(1) Size against precision. " + IsoSizeText(points) + " (2) Linear cost. " +
-         LinearityText(points) + " (3) Communication and computation. " +
+  const std::string disturbed = DisturbedText(records);
+  return disturbed + (disturbed.empty() ? "" : " ") + "(1) Size against precision. " +
+         IsoSizeText(points) + " (2) Linear cost. " + LinearityText(points) +
+         " (3) Communication and computation. " +
          (crossovers.empty() ? "" : CrossoverText(crossovers) + " ") +
          BandwidthText(points, measured->machine.cache_bytes);
 }

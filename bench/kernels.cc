@@ -11,6 +11,7 @@
 
 #include "base/interrupt.h"
 #include "bench/kernel_operands.h"
+#include "bench/load_probe.h"
 #include "bench/time_team.h"
 #include "kernels/isa.h"
 
@@ -58,17 +59,17 @@ std::optional<double> LimitOf(const LevelLimits& limits, const KernelCase& c,
 /// Runs cases under Google Benchmark's clockwork. Operands stay from one repetition to the next.
 class Runner {
  public:
-  Runner(const LevelLimits& limits, size_t threads)
-      : limits_(limits), team_(threads), machine_(ReadMachineInfo()) {}
+  Runner(const LevelLimits& limits, const KernelRunOptions& options)
+      : limits_(limits),
+        options_(options),
+        team_(options.threads),
+        watch_(options.threads),
+        machine_(ReadMachineInfo()) {}
 
   void Run(benchmark::State& state, const KernelCase& c) {
     ThrowIfInterrupted();
     Prepare(c);
-    size_t pass = 0;
-    while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(batch_))) {
-      state.SetIterationTime(Time(pass, batch_));
-      pass += batch_;
-    }
+    Repeat(state);
     const auto rate = benchmark::Counter::kIsIterationInvariantRate;
     state.counters["bytes_per_second"] = benchmark::Counter(work_.bytes, rate);
     if (work_.operations > 0) {
@@ -82,8 +83,56 @@ class Runner {
   }
 
   const KernelWork& work() const { return work_; }
+  /// Of the last `repetitions` runs; those before them found out how long one must be.
+  Conditions LastConditions(size_t repetitions) const {
+    Conditions last{.asked = repetitions};
+    const size_t first = runs_.size() - std::min(repetitions, runs_.size());
+    for (size_t i = first; i < runs_.size(); ++i) watch_.Add(runs_[i], last);
+    return last;
+  }
 
  private:
+  /// One run, of as many passes as Google Benchmark asks for.
+  void Repeat(benchmark::State& state) {
+    size_t passes = 0;
+    double seconds = 0;
+    watch_.Start();
+    while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(batch_))) {
+      const double batch = Time(passes, batch_);
+      state.SetIterationTime(batch);
+      seconds += batch;
+      passes += batch_;
+    }
+    Disturbance disturbance = watch_.Stop();
+    // Runs that are shorter only look for the number of passes.
+    while (disturbance.disturbed() && seconds >= options_.min_seconds && extra_ > 0) {
+      --extra_;
+      watch_.Start();
+      double again = 0;
+      for (size_t done = 0; done < passes; done += batch_) again += Time(done, batch_);
+      const Disturbance repeated = watch_.Stop();
+      if (repeated.disturbed()) continue;
+      state.SetIterationTime(again - seconds);  // it adds up: the difference replaces the time
+      disturbance = repeated;
+    }
+    Count(disturbance, state);
+    runs_.push_back(disturbance);
+  }
+
+  static void Count(const Disturbance& disturbance, benchmark::State& state) {
+    const auto count = [&](const char* name, const std::optional<double>& share) {
+      if (share) state.counters[name] = *share;
+    };
+    count("run_wait_share", disturbance.run_wait);
+    count("others_share", disturbance.others);
+    count("steal_share", disturbance.steal);
+    count("throttled_share", disturbance.throttled);
+    count("pressure_share", disturbance.pressure);
+    count("mhz", disturbance.mhz);
+    state.counters["involuntary_switches"] = static_cast<double>(disturbance.involuntary_switches);
+    state.counters["disturbed"] = disturbance.disturbed() ? 1 : 0;
+  }
+
   double Time(size_t first, size_t count) {
     return TimeTeam(team_, [&](const kernels::Worker& worker) { work_.run(worker, first, count); });
   }
@@ -95,6 +144,8 @@ class Runner {
     KernelBench bench{team_, machine_, weights_};
     work_ = c.prepare(bench);
     prepared_ = &c;
+    runs_.clear();
+    extra_ = options_.repetitions;
     Time(0, work_.copies);  // brings operands to where they are read from
     batch_ = Calibrate(team_, kBatchSeconds, [&](const kernels::Worker& worker, size_t times) {
       work_.run(worker, 0, times);
@@ -102,20 +153,24 @@ class Runner {
   }
 
   const LevelLimits& limits_;
+  const KernelRunOptions& options_;
   kernels::Team team_;
+  Watch watch_;
   MachineInfo machine_;
   WeightStore weights_;
   const KernelCase* prepared_ = nullptr;
   KernelWork work_;
   size_t batch_ = 1;
+  size_t extra_ = 0;  // repetitions that disturbed ones of the case may still take
+  std::vector<Disturbance> runs_ = {};  // of the case
 };
 
 /// Collects what Google Benchmark reports, and lets its own reporter write JSON on the way.
 class Collector : public benchmark::BenchmarkReporter {
  public:
-  Collector(const std::vector<KernelCase>& cases, const Runner& runner,
+  Collector(const std::vector<KernelCase>& cases, const LevelLimits& limits, const Runner& runner,
             const KernelRunOptions& options)
-      : options_(options), runner_(runner) {
+      : options_(options), limits_(limits), runner_(runner) {
     for (const KernelCase& c : cases) by_name_[c.Name()] = &c;
   }
 
@@ -134,10 +189,15 @@ class Collector : public benchmark::BenchmarkReporter {
     }
     const auto found = by_name_.find(runs.front().run_name.function_name);
     if (found == by_name_.end() || samples.empty()) return;
-    results_.push_back({found->second, runner_.work().kernel, runner_.work().limit,
-                        Summarise(samples["seconds"]), Summarise(samples["bytes_per_second"]),
-                        Summarise(samples["items_per_second"]),
-                        Summarise(samples["fraction_of_limit"])});
+    const Conditions conditions = runner_.LastConditions(samples["seconds"].size());
+    const auto summary = [&](const char* name) {
+      return Summarise(conditions.Kept(samples[name]));
+    };
+    const std::string& limit = runner_.work().limit;
+    results_.push_back({found->second, runner_.work().kernel, limit, summary("seconds"),
+                        summary("bytes_per_second"), summary("items_per_second"),
+                        summary("fraction_of_limit"), conditions,
+                        limits_.at(found->second->level).Disturbed(limit)});
     if (options_.progress) options_.progress(results_.size(), by_name_.size());
   }
 
@@ -149,6 +209,7 @@ class Collector : public benchmark::BenchmarkReporter {
 
  private:
   const KernelRunOptions& options_;
+  const LevelLimits& limits_;
   const Runner& runner_;
   benchmark::JSONReporter json_;
   std::map<std::string, const KernelCase*> by_name_;
@@ -166,6 +227,9 @@ void AddContext(const LevelLimits& limits, size_t threads) {
         benchmark::AddCustomContext(fmt::format("limit/{}/{}", level, memory),
                                     fmt::format("{:.4g} bytes/s", *rate));
       }
+    }
+    if (const std::string causes = machine.Disturbed().Causes(); !causes.empty()) {
+      benchmark::AddCustomContext(fmt::format("limit/{}/disturbed", level), causes);
     }
     for (const PeakLimit& peak : machine.peak) {
       if (!peak.measured()) continue;
@@ -192,7 +256,7 @@ std::vector<KernelResult> RunKernelCases(const std::vector<KernelCase>& cases,
   const LevelLimits limits = MeasureLimits(cases, options);
   AddContext(limits, options.threads);
   Initialize(options.benchmark_flags);
-  Runner runner(limits, options.threads);
+  Runner runner(limits, options);
   for (const KernelCase& c : cases) {
     benchmark::RegisterBenchmark(c.Name().c_str(),
                                  [&](benchmark::State& state) { runner.Run(state, c); })
@@ -203,7 +267,7 @@ std::vector<KernelResult> RunKernelCases(const std::vector<KernelCase>& cases,
         ->ComputeStatistics("min", Least)
         ->ComputeStatistics("max", Most);
   }
-  Collector collector(cases, runner, options);
+  Collector collector(cases, limits, runner, options);
   benchmark::RunSpecifiedBenchmarks(&collector);
   benchmark::ClearRegisteredBenchmarks();  // they refer to what ends here
   return collector.Take();

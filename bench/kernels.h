@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/disturbance.h"
 #include "bench/machine.h"
 #include "bench/summary.h"
 #include "kernels/matmul.h"
@@ -85,12 +86,16 @@ struct KernelResult {
   std::string limit;
   Summary seconds;  // of a pass
   Summary bytes_s;
-  Summary operations_s;  // zero: none counted
-  Summary fraction;      // of the limit; zero: the limit was not measured
+  Summary operations_s;        // zero: none counted
+  Summary fraction;            // of the limit; zero: the limit was not measured
+  Conditions conditions = {};  // of a repetition; figures are of the undisturbed ones
+  bool limit_disturbed = false;
 };
 
-/// Measures the limits that the cases need, then the cases. Selects instruction-set levels as it
-/// goes and restores the one that was selected. Error(kInterrupted) between cases.
+/// Measures the limits that the cases need, then the cases. A disturbed repetition is done again,
+/// as many a case as it has repetitions; what else ran is in Google Benchmark's counters. Selects
+/// instruction-set levels as it goes and restores the one that was selected. Error(kInterrupted)
+/// between cases.
 std::vector<KernelResult> RunKernelCases(const std::vector<KernelCase>& cases,
                                          const KernelRunOptions& options);
 

@@ -35,30 +35,40 @@ std::string KernelTable(const std::vector<KernelResult>& results) {
                {"% of"},
                {"limit", kLeft},
                {"min–max %"}});
+  DisturbedCount count;
+  size_t limits = 0;
   for (const KernelResult& r : results) {
     const KernelCase& c = *r.benchmark;
+    count.Add(r.conditions);
+    limits += r.limit_disturbed ? 1 : 0;
     const bool limited = r.fraction.median > 0;
     table.AddRow(
         {c.operation, c.format, c.shape, Tokens(c), c.layout, c.working_set, c.level, r.kernel,
-         fmt::format("{:.2f}", 1e6 * r.seconds.median), Giga(r.bytes_s.median, 1),
-         Giga(r.operations_s.median, 0), Percent(r.fraction.median), r.limit,
+         fmt::format("{:.2f}{}", 1e6 * r.seconds.median, Mark(r.conditions)),
+         Giga(r.bytes_s.median, 1), Giga(r.operations_s.median, 0),
+         Percent(r.fraction.median) + (limited && r.limit_disturbed ? "!" : ""), r.limit,
          limited ? fmt::format("{:.0f}–{:.0f}", 100 * r.fraction.min, 100 * r.fraction.max) : ""});
   }
-  return table.Text();
+  std::string text = table.Text() + count.FootLine();
+  if (limits > 0) {
+    text += fmt::format("! behind a share, {} of them: the limit was disturbed\n", limits);
+  }
+  return text;
 }
 
 std::string KernelCsv(const std::vector<KernelResult>& results) {
   std::string csv =
       "operation,format,shape,tokens,layout,working_set,isa,kernel,limit,seconds,seconds_min,"
-      "seconds_max,bytes_per_second,operations_per_second,fraction_of_limit\n";
+      "seconds_max,bytes_per_second,operations_per_second,fraction_of_limit,disturbed\n";
   for (const KernelResult& r : results) {
     const KernelCase& c = *r.benchmark;
-    csv +=
-        fmt::format("{},{},{},{},{},{},{},{},{},{:.6g},{:.6g},{:.6g},{:.6g},{},{}\n", c.operation,
-                    c.format, c.shape, Tokens(c), c.layout, c.working_set, c.level, r.kernel,
-                    r.limit, r.seconds.median, r.seconds.min, r.seconds.max, r.bytes_s.median,
-                    r.operations_s.median > 0 ? fmt::format("{:.6g}", r.operations_s.median) : "",
-                    r.fraction.median > 0 ? fmt::format("{:.4f}", r.fraction.median) : "");
+    csv += fmt::format(
+        "{},{},{},{},{},{},{},{},{},{:.6g},{:.6g},{:.6g},{:.6g},{},{},{}\n", c.operation, c.format,
+        c.shape, Tokens(c), c.layout, c.working_set, c.level, r.kernel, r.limit, r.seconds.median,
+        r.seconds.min, r.seconds.max, r.bytes_s.median,
+        r.operations_s.median > 0 ? fmt::format("{:.6g}", r.operations_s.median) : "",
+        r.fraction.median > 0 ? fmt::format("{:.4f}", r.fraction.median) : "",
+        CsvField(r.conditions));
   }
   return csv;
 }

@@ -168,6 +168,8 @@ TEST_CASE("bench kernels: cases run, and every figure is positive and its spread
     CHECK(r.benchmark == &cases[i]);
     CHECK_FALSE(r.kernel.empty());
     operations.insert(r.benchmark->operation);
+    CHECK(r.conditions.asked == 2);
+    CHECK(r.conditions.repetitions.size() == 2);
     for (const Summary& s : {r.seconds, r.bytes_s}) {
       CHECK(s.min > 0);
       CHECK(s.min <= s.median);

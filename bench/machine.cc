@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "bench/load_probe.h"
 #include "bench/machine_info.h"
 #include "bench/read_buffer.h"
 #include "bench/system.h"
@@ -29,16 +30,27 @@ constexpr size_t kSliceMultiple = 4096;
 constexpr double kReadSeconds = 3e-3;
 constexpr double kPeakSeconds = 8e-3;
 
+/// A value a repetition.
+struct Rates {
+  std::vector<double> values = {};
+  Conditions conditions = {};
+
+  double median() const { return Summarise(conditions.Kept(values)).median; }
+};
+
 /// A rate for each repetition of work(worker, times), which does `amount` a time; a repetition
 /// takes about `seconds`. The calibration has warmed up caches, page tables and clocks.
 template <class Work>
-std::vector<double> Repeat(Team& team, size_t repetitions, double seconds, double amount,
-                           const Work& work) {
+Rates Repeat(Team& team, Watch& watch, size_t repetitions, double seconds, double amount,
+             const Work& work) {
   const size_t times = Calibrate(team, seconds, work);
-  std::vector<double> rates;
-  for (size_t i = 0; i < repetitions; ++i) {
+  Rates rates{.conditions = {.asked = repetitions}};
+  watch.SetThreads(team.size());
+  while (rates.conditions.WantsMore()) {
+    watch.Start();
     const double elapsed = TimeTeam(team, [&](const Worker& worker) { work(worker, times); });
-    rates.push_back(amount * static_cast<double>(times) / elapsed);
+    watch.Stop(rates.conditions);
+    rates.values.push_back(amount * static_cast<double>(times) / elapsed);
   }
   return rates;
 }
@@ -46,7 +58,10 @@ std::vector<double> Repeat(Team& team, size_t repetitions, double seconds, doubl
 class Measurement {
  public:
   explicit Measurement(const MachineOptions& options)
-      : options_(options), info_(ReadMachineInfo()), loops_(kernels::PeakLoops()) {
+      : options_(options),
+        watch_(options.threads),
+        info_(ReadMachineInfo()),
+        loops_(kernels::PeakLoops()) {
     counts_ = options.quick ? std::vector<size_t>{options.threads} : ThreadCounts(options.threads);
     const size_t levels = !options.quick ? 6 : options.caches ? 4 : 1;
     steps_ = counts_.size() * (levels + loops_.size());
@@ -119,21 +134,26 @@ class Measurement {
                        info_.huge_pages.empty() ? "unknown" : info_.huge_pages);
   }
 
-  std::vector<double> Read(const ReadBuffer& buffer, size_t bytes, size_t threads, bool prefetch) {
+  Rates Read(const ReadBuffer& buffer, size_t bytes, size_t threads, bool prefetch) {
     Team team(threads);
     const size_t slice = bytes / threads / kSliceMultiple * kSliceMultiple;
-    return Repeat(team, options_.repetitions, kReadSeconds, static_cast<double>(slice * threads),
-                  [&](const Worker& worker, size_t times) {
+    return Repeat(team, watch_, options_.repetitions, kReadSeconds,
+                  static_cast<double>(slice * threads), [&](const Worker& worker, size_t times) {
                     kernels::ReadMemory(buffer.data() + worker.rank * slice, slice, times,
                                         prefetch);
                   });
   }
 
   // With and without prefetch; the better one is the limit.
-  std::vector<double> ReadBestOf(const ReadBuffer& buffer, size_t bytes, size_t threads) {
-    auto plain = Read(buffer, bytes, threads, false);
-    auto ahead = Read(buffer, bytes, threads, true);
-    return Summarise(plain).median >= Summarise(ahead).median ? plain : ahead;
+  Rates ReadBestOf(const ReadBuffer& buffer, size_t bytes, size_t threads) {
+    Rates plain = Read(buffer, bytes, threads, false);
+    Rates ahead = Read(buffer, bytes, threads, true);
+    return plain.median() >= ahead.median() ? plain : ahead;
+  }
+
+  static void Set(BandwidthLimit& limit, Rates rates) {
+    limit.bytes_s = std::move(rates.values);
+    limit.conditions = std::move(rates.conditions);
   }
 
   void MeasureCaches(const ReadBuffer& buffer) {
@@ -153,8 +173,8 @@ class Measurement {
       limit.reason = "too small beside the caches before it";
     } else {
       limit.working_set_bytes = working_set;
-      limit.bytes_s = level == 3 ? ReadBestOf(buffer, working_set, threads)
-                                 : Read(buffer, working_set, threads, false);
+      Set(limit, level == 3 ? ReadBestOf(buffer, working_set, threads)
+                            : Read(buffer, working_set, threads, false));
     }
     limits_.bandwidth.push_back(std::move(limit));
     Step();
@@ -168,7 +188,7 @@ class Measurement {
     limit.reason = problem;
     if (problem.empty()) {
       limit.working_set_bytes = buffer.size();
-      limit.bytes_s = ReadBestOf(buffer, buffer.size(), threads);
+      Set(limit, ReadBestOf(buffer, buffer.size(), threads));
       if (const uint64_t l3 = CacheBytes(3); buffer.size() < 2 * l3) {
         limit.reason = fmt::format(
             "{} MiB read, the L3 cache is said to have {}: part of them may "
@@ -209,9 +229,16 @@ class Measurement {
     };
     // Not calibrated: each thread would wait for others that do another number of them.
     constexpr size_t kTimes = 2000;
-    for (size_t i = 0; i <= options_.repetitions; ++i) {
-      const double elapsed = TimeTeam(team, [&](const Worker& worker) { work(worker, kTimes); });
-      if (i > 0) limit.seconds.push_back(elapsed / kTimes);  // the first one wakes threads up
+    const auto time = [&] {
+      return TimeTeam(team, [&](const Worker& worker) { work(worker, kTimes); }) / kTimes;
+    };
+    time();  // wakes threads up
+    limit.conditions.asked = options_.repetitions;
+    watch_.SetThreads(threads);
+    while (limit.conditions.WantsMore()) {
+      watch_.Start();
+      limit.seconds.push_back(time());
+      watch_.Stop(limit.conditions);
     }
     limits_.barrier.push_back(std::move(limit));
     Step();
@@ -225,15 +252,18 @@ class Measurement {
     limit.reason = loop.missing;
     if (loop.run != nullptr) {
       Team team(threads);
-      limit.operations_s = Repeat(team, options_.repetitions, kPeakSeconds,
-                                  loop.operations * static_cast<double>(threads),
-                                  [&](const Worker&, size_t times) { loop.run(times); });
+      Rates rates = Repeat(team, watch_, options_.repetitions, kPeakSeconds,
+                           loop.operations * static_cast<double>(threads),
+                           [&](const Worker&, size_t times) { loop.run(times); });
+      limit.operations_s = std::move(rates.values);
+      limit.conditions = std::move(rates.conditions);
     }
     limits_.peak.push_back(std::move(limit));
     Step();
   }
 
   const MachineOptions& options_;
+  Watch watch_;
   MachineInfo info_;
   std::vector<kernels::PeakLoop> loops_;
   std::vector<size_t> counts_;
@@ -315,6 +345,29 @@ const PeakLimit* MachineLimits::BestFloatPeak(size_t threads) const {
     if (best == nullptr || limit.summary().median > best->summary().median) best = &limit;
   }
   return best;
+}
+
+DisturbedCount MachineLimits::Disturbed() const {
+  DisturbedCount count;
+  for (const BandwidthLimit& limit : bandwidth) {
+    if (limit.measured()) count.Add(limit.conditions);
+  }
+  for (const PeakLimit& limit : peak) {
+    if (limit.measured()) count.Add(limit.conditions);
+  }
+  for (const BarrierLimit& limit : barrier) count.Add(limit.conditions);
+  return count;
+}
+
+bool MachineLimits::Disturbed(std::string_view level_or_unit) const {
+  return std::any_of(bandwidth.begin(), bandwidth.end(),
+                     [&](const BandwidthLimit& limit) {
+                       return limit.level.starts_with(level_or_unit) &&
+                              limit.conditions.disturbed();
+                     }) ||
+         std::any_of(peak.begin(), peak.end(), [&](const PeakLimit& limit) {
+           return limit.unit == level_or_unit && limit.conditions.disturbed();
+         });
 }
 
 std::vector<size_t> ThreadCounts(size_t threads) {

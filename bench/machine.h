@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/disturbance.h"
 #include "bench/machine_info.h"
 #include "bench/summary.h"
 
@@ -26,9 +27,10 @@ struct BandwidthLimit {
   uint64_t working_set_bytes = 0;    // of all threads together
   std::vector<double> bytes_s = {};  // a value a repetition; empty: not measured
   std::string reason = {};           // why there is none, or what to mind of the figure
+  Conditions conditions = {};        // of each repetition
 
   bool measured() const { return !bytes_s.empty(); }
-  Summary summary() const { return Summarise(bytes_s); }
+  Summary summary() const { return Summarise(conditions.Kept(bytes_s)); }
 };
 
 struct PeakLimit {
@@ -37,17 +39,19 @@ struct PeakLimit {
   size_t threads = 0;
   std::vector<double> operations_s = {};  // multiplications and additions; empty: not measured
   std::string reason = {};
+  Conditions conditions = {};
 
   bool measured() const { return !operations_s.empty(); }
-  Summary summary() const { return Summarise(operations_s); }
+  Summary summary() const { return Summarise(conditions.Kept(operations_s)); }
 };
 
 /// What it takes all threads to wait for each other once, in a row of such.
 struct BarrierLimit {
   size_t threads = 0;
   std::vector<double> seconds = {};
+  Conditions conditions = {};
 
-  Summary summary() const { return Summarise(seconds); }
+  Summary summary() const { return Summarise(conditions.Kept(seconds)); }
 };
 
 struct MachineLimits {
@@ -67,11 +71,15 @@ struct MachineLimits {
   /// The fastest floating-point unit measured with that many threads: "f32_fma", "bf16_dot" or
   /// "amx_bf16"; null if none was.
   const PeakLimit* BestFloatPeak(size_t threads) const;
+  /// How many of the measured figures were disturbed, and by what.
+  DisturbedCount Disturbed() const;
+  /// Whether a figure of that level ("memory": of any kind) or unit was.
+  bool Disturbed(std::string_view level_or_unit) const;
 };
 
 struct MachineOptions {
   size_t threads = 1;      // the most; fewer are measured too, by powers of two
-  size_t repetitions = 5;  // of each figure
+  size_t repetitions = 5;  // of each figure; of a disturbed one up to twice as many
   /// Only memory with huge pages and the arithmetic units, at `threads` alone: for programs that
   /// need a denominator, in two to three seconds instead of some fifteen.
   bool quick = false;

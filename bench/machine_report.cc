@@ -20,6 +20,9 @@ struct Figure {
   size_t threads = 0;
   std::vector<double> samples;
   std::string reason;
+  Conditions conditions = {};
+
+  Summary summary() const { return Summarise(conditions.Kept(samples)); }
 };
 
 std::vector<double> Scaled(const std::vector<double>& samples) {
@@ -39,7 +42,7 @@ std::vector<Figure> BandwidthFigures(const MachineLimits& limits) {
   std::vector<Figure> figures;
   for (const BandwidthLimit& limit : limits.bandwidth) {
     figures.push_back({limit.level, Bytes(limit.working_set_bytes), limit.threads,
-                       Scaled(limit.bytes_s), limit.reason});
+                       Scaled(limit.bytes_s), limit.reason, limit.conditions});
   }
   return figures;
 }
@@ -50,7 +53,8 @@ std::vector<Figure> BarrierFigures(const MachineLimits& limits) {
   for (const BarrierLimit& limit : limits.barrier) {
     std::vector<double> microseconds;
     for (const double seconds : limit.seconds) microseconds.push_back(seconds * 1e6);
-    figures.push_back({"barrier", "", limit.threads, std::move(microseconds), ""});
+    figures.push_back(
+        {"barrier", "", limit.threads, std::move(microseconds), "", limit.conditions});
   }
   return figures;
 }
@@ -71,8 +75,8 @@ std::string ReasonFromJson(const nlohmann::json& row) {
 std::vector<Figure> PeakFigures(const MachineLimits& limits) {
   std::vector<Figure> figures;
   for (const PeakLimit& limit : limits.peak) {
-    figures.push_back(
-        {limit.unit, limit.instruction, limit.threads, Scaled(limit.operations_s), limit.reason});
+    figures.push_back({limit.unit, limit.instruction, limit.threads, Scaled(limit.operations_s),
+                       limit.reason, limit.conditions});
   }
   return figures;
 }
@@ -83,12 +87,14 @@ nlohmann::json FigureJson(const Figure& figure, const char* name, const char* va
   if (figure.samples.empty()) {
     json[unit] = nullptr;
   } else {
-    const Summary summary = Summarise(figure.samples);
+    const Summary summary = figure.summary();
     json[unit] = summary.median;
     json[unit + "_min"] = summary.min;
     json[unit + "_max"] = summary.max;
     json["repetitions"] = figure.samples.size();
     json["samples"] = figure.samples;
+    json["disturbed"] = figure.conditions.disturbed();
+    json["conditions"] = figure.conditions;
   }
   if (!figure.reason.empty()) json[figure.samples.empty() ? "reason" : "note"] = figure.reason;
   return json;
@@ -109,8 +115,9 @@ std::string FigureTable(const std::vector<Figure>& figures, const char* name, co
     if (figure.samples.empty()) {
       table.AddRow({figure.what, figure.detail, threads, "n/a", "", "", ""});
     } else {
-      const Summary s = Summarise(figure.samples);
-      table.AddRow({figure.what, figure.detail, threads, Significant(s.median), Significant(s.min),
+      const Summary s = figure.summary();
+      table.AddRow({figure.what, figure.detail, threads,
+                    Significant(s.median) + Mark(figure.conditions), Significant(s.min),
                     Significant(s.max), fmt::format("{}", figure.samples.size())});
     }
     std::string note = fmt::format("{}: {}", figure.what, figure.reason);
@@ -167,18 +174,21 @@ MachineLimits MachineFromJson(const nlohmann::json& json) {
                                 .threads = row.at("threads").get<size_t>(),
                                 .working_set_bytes = row.at("working_set_bytes").get<uint64_t>(),
                                 .bytes_s = SamplesFromJson(row, kGiga),
-                                .reason = ReasonFromJson(row)});
+                                .reason = ReasonFromJson(row),
+                                .conditions = ConditionsOf(row)});
   }
   for (const auto& row : json.at("peak")) {
     limits.peak.push_back({.unit = row.at("unit").get<std::string>(),
                            .instruction = row.at("instruction").get<std::string>(),
                            .threads = row.at("threads").get<size_t>(),
                            .operations_s = SamplesFromJson(row, kGiga),
-                           .reason = ReasonFromJson(row)});
+                           .reason = ReasonFromJson(row),
+                           .conditions = ConditionsOf(row)});
   }
   for (const auto& row : json.at("barrier")) {
-    limits.barrier.push_back(
-        {.threads = row.at("threads").get<size_t>(), .seconds = SamplesFromJson(row, 1e-6)});
+    limits.barrier.push_back({.threads = row.at("threads").get<size_t>(),
+                              .seconds = SamplesFromJson(row, 1e-6),
+                              .conditions = ConditionsOf(row)});
   }
   return limits;
 }
@@ -195,23 +205,24 @@ std::string MachineTable(const MachineLimits& limits) {
   text += FigureTable(BandwidthFigures(limits), "read from", "working set", "GB/s");
   text += '\n';
   text += FigureTable(PeakFigures(limits), "unit", "instruction", "GOP/s");
-  if (limits.barrier.empty()) return text;
-  text += '\n';
-  text += FigureTable(BarrierFigures(limits), "wait for all", "", "µs");
-  return text;
+  if (!limits.barrier.empty()) {
+    text += '\n';
+    text += FigureTable(BarrierFigures(limits), "wait for all", "", "µs");
+  }
+  return text + limits.Disturbed().FootLine();
 }
 
 std::string MachineCsv(const MachineLimits& limits) {
-  std::string csv = "kind,name,detail,threads,unit,median,min,max,repetitions,note\n";
+  std::string csv = "kind,name,detail,threads,unit,median,min,max,repetitions,note,disturbed\n";
   const auto add = [&](const char* kind, const char* unit, const std::vector<Figure>& figures) {
     for (const Figure& figure : figures) {
-      const Summary s = Summarise(figure.samples);
+      const Summary s = figure.summary();
       const std::string values = figure.samples.empty()
                                      ? ",,"
                                      : fmt::format("{:.6g},{:.6g},{:.6g}", s.median, s.min, s.max);
-      csv +=
-          fmt::format("{},{},{},{},{},{},{},{}\n", kind, figure.what, CsvField(figure.detail),
-                      figure.threads, unit, values, figure.samples.size(), CsvField(figure.reason));
+      csv += fmt::format("{},{},{},{},{},{},{},{},{}\n", kind, figure.what, CsvField(figure.detail),
+                         figure.threads, unit, values, figure.samples.size(),
+                         CsvField(figure.reason), CsvField(figure.conditions));
     }
   };
   add("bandwidth", "GB/s", BandwidthFigures(limits));

@@ -62,14 +62,14 @@ std::vector<double> SpeedResult::fractions() const {
 }
 
 std::optional<double> SpeedResult::fraction_of_limit() const {
-  if (const auto all = fractions(); !all.empty()) return Summarise(all).median;
+  if (const auto all = conditions.Kept(fractions()); !all.empty()) return Summarise(all).median;
   if (!limit || samples.empty()) return std::nullopt;
   return summary().median / *limit;
 }
 
 ModelBench::ModelBench(const std::filesystem::path& path, const Settings& settings,
                        const SpeedMetric& speed, const MoreTests& more)
-    : speed_(speed), activations_(settings.engine_options().activations) {
+    : speed_(speed), activations_(settings.engine_options().activations), watch_(settings.threads) {
   AddTests(more);
   engine::EngineOptions options = settings.engine_options();
   const auto pages = [&](size_t tokens) {
@@ -123,6 +123,7 @@ void ModelBench::AddTests(const MoreTests& more) {
     result.limit_kind = std::string_view(test) == "prefill" ? "arithmetic" : "bandwidth";
     result.sequences = sequences;
     result.depth = depth;
+    result.conditions.asked = speed_.repetitions;
   };
   add("prefill", speed_.prefill, 1, 0);
   add("decode", speed_.decode, 1, more.depths.empty() ? 0 : more.depths.front());
@@ -210,25 +211,46 @@ Limits ModelBench::Look(const SpeedResult& speed, LimitMeter& meter) {
   return limits;
 }
 
-void ModelBench::Repeat(LimitMeter* meter) {
-  ThrowIfInterrupted();
+bool ModelBench::Repeat(LimitMeter* meter) {
+  bool repeated = false;
   for (Test& test : tests_) {
-    SpeedResult& r = test.result;
-    const double limit_before = meter != nullptr ? Limit(r, Look(r, *meter)) : 0;
-    energy_.Start();
-    const Usage start = Usage::Now();
-    const double seconds = Seconds([&] {
-      for (size_t pass = 0; pass < test.passes; ++pass) Run(test, r.latencies_s);
-    });
-    r.usage += Usage::Now().Since(start);
-    test.joules += energy_.Stop().value_or(0);
-    test.joule_seconds += seconds;
-    const size_t tokens = r.sequences * r.tokens * test.passes;
-    r.samples.push_back(static_cast<double>(tokens) / seconds);
-    if (limit_before > 0) {
-      r.limits.push_back((limit_before + Limit(r, Look(r, *meter))) / 2);
-    }
+    if (!test.result.conditions.WantsMore()) continue;
+    ThrowIfInterrupted();
+    Repeat(test, meter);
+    repeated = true;
   }
+  return repeated;
+}
+
+void ModelBench::Repeat(Test& test, LimitMeter* meter) {
+  SpeedResult& r = test.result;
+  Repetition repetition;
+  // The looks at the limit are watched by themselves: they take longer than what is held against
+  // them, and would hide what disturbs it.
+  std::optional<Disturbance> beside;
+  const auto look = [&] {
+    if (meter == nullptr) return 0.0;
+    watch_.Start();
+    const double limit = Limit(r, Look(r, *meter));
+    const Disturbance looked = watch_.Stop();
+    beside = beside ? Worst(*beside, looked) : looked;
+    return limit;
+  };
+  const double limit_before = look();
+  energy_.Start();
+  watch_.Start();
+  const Usage start = Usage::Now();
+  repetition.seconds = Seconds([&] {
+    for (size_t pass = 0; pass < test.passes; ++pass) Run(test, repetition.latencies);
+  });
+  repetition.usage = Usage::Now().Since(start);
+  const Disturbance disturbance = watch_.Stop();
+  repetition.joules = energy_.Stop().value_or(0);
+  const size_t tokens = r.sequences * r.tokens * test.passes;
+  r.samples.push_back(static_cast<double>(tokens) / repetition.seconds);
+  if (limit_before > 0) r.limits.push_back((limit_before + look()) / 2);
+  watch_.Add(beside ? Worst(disturbance, *beside) : disturbance, r.conditions);
+  test.repetitions.push_back(std::move(repetition));
 }
 
 std::string ModelBench::PrefillUnit(size_t tokens) const {
@@ -276,17 +298,13 @@ ModelBenchResult ModelBench::Result(const Limits& limits) const {
                           .parameters = model_->parameters(),
                           .file_bytes = file.file_bytes(),
                           .load_seconds = load_seconds_,
+                          .energy_j_per_token = JoulesPerToken(),
                           .energy_reason = energy_.reason(),
                           .cold = cold_,
                           .memory = Memory(),
                           .warm_up_rounds = warm_up_rounds_};
   for (size_t i = 0; i < tests_.size(); ++i) {
-    SpeedResult speed = tests_[i].result;
-    if (!speed.limits.empty()) {
-      speed.limit = Summarise(speed.limits).median;
-    } else if (const double limit = Limit(speed, limits); limit > 0) {
-      speed.limit = limit;
-    }
+    SpeedResult speed = Finish(tests_[i], limits);
     if (i == 0) {
       result.prefill = std::move(speed);
     } else if (i == 1) {
@@ -297,13 +315,34 @@ ModelBenchResult ModelBench::Result(const Limits& limits) const {
       result.more.push_back(std::move(speed));
     }
   }
-  const Test& decode = tests_[1];
-  const size_t decoded = speed_.decode * decode.passes * decode.result.samples.size();
-  if (energy_.reason().empty() && decoded > 0) {
-    const double joules = std::max(0.0, decode.joules - idle_watts_ * decode.joule_seconds);
-    result.energy_j_per_token = joules / static_cast<double>(decoded);
-  }
   return result;
+}
+
+SpeedResult ModelBench::Finish(const Test& test, const Limits& limits) const {
+  SpeedResult speed = test.result;
+  if (!speed.limits.empty()) {
+    speed.limit = Summarise(speed.conditions.Kept(speed.limits)).median;
+  } else if (const double limit = Limit(speed, limits); limit > 0) {
+    speed.limit = limit;
+  }
+  for (const Repetition& repetition : speed.conditions.Kept(test.repetitions)) {
+    speed.usage += repetition.usage;
+    speed.latencies_s.insert(speed.latencies_s.end(), repetition.latencies.begin(),
+                             repetition.latencies.end());
+  }
+  return speed;
+}
+
+std::optional<double> ModelBench::JoulesPerToken() const {
+  const Test& decode = tests_[1];
+  double joules = 0;
+  size_t decoded = 0;
+  for (const Repetition& repetition : decode.result.conditions.Kept(decode.repetitions)) {
+    joules += repetition.joules - idle_watts_ * repetition.seconds;
+    decoded += speed_.decode * decode.passes;
+  }
+  if (!energy_.reason().empty() || decoded == 0) return std::nullopt;
+  return std::max(0.0, joules) / static_cast<double>(decoded);
 }
 
 std::vector<ModelBenchResult> BenchModels(std::span<const std::filesystem::path> paths,
@@ -320,10 +359,12 @@ std::vector<ModelBenchResult> BenchModels(std::span<const std::filesystem::path>
   for (auto& bench : benches) bench->WarmUp();
   const size_t total = speed.repetitions * benches.size();
   size_t done = 0;
-  for (size_t round = 0; round < speed.repetitions; ++round) {
+  for (bool more_wanted = true; more_wanted;) {
+    more_wanted = false;
     for (auto& bench : benches) {
-      bench->Repeat(meter ? &*meter : nullptr);
-      if (progress) progress(++done, total);
+      if (!bench->Repeat(meter ? &*meter : nullptr)) continue;
+      more_wanted = true;
+      if (progress) progress(std::min(++done, total), total);
     }
   }
   std::vector<ModelBenchResult> results;

@@ -13,8 +13,10 @@
 #include <vector>
 
 #include "bench/ceilings.h"
+#include "bench/disturbance.h"
 #include "bench/energy.h"
 #include "bench/limit_meter.h"
+#include "bench/load_probe.h"
 #include "bench/plan.h"
 #include "bench/settings.h"
 #include "bench/summary.h"
@@ -24,7 +26,8 @@
 
 namespace crossover::bench {
 
-/// One thing that was timed, with every repetition.
+/// One thing that was timed, with every repetition, those that were disturbed too: `conditions`
+/// says which of them the figures rest on.
 struct SpeedResult {
   std::string test = {};             // "prefill", "decode"
   size_t tokens = 0;                 // of each, a repetition
@@ -40,9 +43,12 @@ struct SpeedResult {
   std::string limit_unit = {};  // of an arithmetic limit: the unit that most weights go through
   /// Seconds of each prompt until its first token is chosen, or of each decoded token.
   std::vector<double> latencies_s = {};
-  Usage usage = {};  // in all repetitions together
+  Usage usage =
+      {};  // in all repetitions together; of those that the figures rest on, like latencies
+  Conditions conditions = {};
 
-  Summary summary() const { return Summarise(samples); }
+  /// Of the repetitions that the figure rests on.
+  Summary summary() const { return Summarise(conditions.Kept(samples)); }
   /// Each sample's share of its own limit; empty without `limits`.
   std::vector<double> fractions() const;
   /// Their median; without, the median's share of the one limit.
@@ -113,20 +119,31 @@ class ModelBench {
   /// least two and at most six: caches, page tables and the clock come up to speed. Tests of half a
   /// second and more are not waited for.
   void WarmUp();
-  /// All tests once, the samples kept; with a meter, each between two looks at its limit.
-  void Repeat(LimitMeter* meter = nullptr);
+  /// Once every test that wants another repetition (Conditions), the samples kept; with a meter,
+  /// each between two looks at its limit. Whether there was such a test.
+  bool Repeat(LimitMeter* meter = nullptr);
   /// With the limits that follow from the machine's; peak_rss_bytes is left to the caller.
   ModelBenchResult Result(const Limits& limits) const;
 
  private:
+  struct Repetition {
+    Usage usage = {};
+    double joules = 0;
+    double seconds = 0;
+    std::vector<double> latencies = {};
+  };
   struct Test {
     SpeedResult result;
     size_t passes = 1;  // in a repetition
-    double joules = 0;
-    double joule_seconds = 0;
+    std::vector<Repetition> repetitions = {};
   };
 
   void AddTests(const MoreTests& more);
+  void Repeat(Test& test, LimitMeter* meter);
+  /// The test's result with what its repetitions add up to.
+  SpeedResult Finish(const Test& test, const Limits& limits) const;
+  /// Joules a decoded token, without what the machine takes when idle.
+  std::optional<double> JoulesPerToken() const;
   /// One pass; appends to latencies.
   void Run(const Test& test, std::vector<double>& latencies);
   void Prefill(size_t tokens, std::vector<double>& latencies);
@@ -149,6 +166,7 @@ class ModelBench {
   std::unique_ptr<engine::Engine> engine_;
   std::vector<engine::TokenId> ids_ = {};
   std::optional<engine::ScopedSequence> deep_ = {};  // as long as the greatest depth
+  Watch watch_;
   EnergyMeter energy_;
   double idle_watts_ = 0;
   std::vector<Test> tests_ = {};
@@ -160,7 +178,7 @@ class ModelBench {
 using BenchProgress = std::function<void(size_t done, size_t total)>;
 
 /// Warm-up, then `repetitions` rounds over all models in turn, so that drift of the machine hits
-/// all alike.
+/// all alike; then rounds of what was disturbed.
 std::vector<ModelBenchResult> BenchModels(std::span<const std::filesystem::path> paths,
                                           const Settings& settings, const SpeedMetric& speed,
                                           const Limits& limits,

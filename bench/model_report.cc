@@ -24,7 +24,7 @@ std::string TestName(const SpeedResult& speed) {
 std::string FractionText(const SpeedResult& speed) {
   const auto fraction = speed.fraction_of_limit();
   if (!fraction) return "n/a";
-  const std::vector<double> all = speed.fractions();
+  const std::vector<double> all = speed.conditions.Kept(speed.fractions());
   if (all.size() < 2) return Percent(*fraction);
   const Summary range = Summarise(all);
   return fmt::format("{} ({:.0f}–{:.0f})", Percent(*fraction), 100 * range.min, 100 * range.max);
@@ -82,6 +82,8 @@ json RowJson(const ModelBenchResult& result, const SpeedResult& speed) {
               speed.work}}},
            {"fraction_of_limit", OrNull(speed.fraction_of_limit())},
            {"fraction_samples", speed.fractions()},
+           {"disturbed", speed.conditions.disturbed()},
+           {"conditions", speed.conditions},
            {"usage", speed.usage},
            {"warm_up_rounds", result.warm_up_rounds},
            {"peak_rss_bytes", OrNull(result.peak_rss_bytes)},
@@ -152,12 +154,15 @@ std::string BenchTable(std::span<const ModelBenchResult> results) {
                {"of limit"},
                {"peak RSS MB"},
                {"J/token"}});
+  DisturbedCount count;
   for (const ModelBenchResult& result : results) {
     for (const SpeedResult* speed : result.speeds()) {
       const Summary summary = speed->summary();
+      count.Add(speed->conditions);
       const bool first_decode = speed == &result.decode;
       table.AddRow({ModelName(result), result.format, fmt::format("{:.2f}", result.effective_bpw),
-                    Megabytes(result.file_bytes), TestName(*speed), Significant(summary.median),
+                    Megabytes(result.file_bytes), TestName(*speed),
+                    Significant(summary.median) + Mark(speed->conditions),
                     Significant(summary.min) + "–" + Significant(summary.max),
                     speed->limit ? Significant(*speed->limit) : "n/a", FractionText(*speed),
                     result.peak_rss_bytes ? Megabytes(*result.peak_rss_bytes) : "n/a",
@@ -166,7 +171,7 @@ std::string BenchTable(std::span<const ModelBenchResult> results) {
                         : std::string(first_decode ? "n/a" : "")});
     }
   }
-  return table.Text();
+  return table.Text() + count.FootLine();
 }
 
 std::string BenchDetails(std::span<const ModelBenchResult> results, size_t threads) {

@@ -106,7 +106,8 @@ TEST_CASE("crossover: a cell for each number of tokens, every figure with its sa
   REQUIRE(model.cells.size() == 2);
   for (const CrossoverCell& cell : model.cells) {
     for (const auto* samples : {&cell.pass_s, &cell.products_s, &cell.resident_s, &cell.stream_s}) {
-      REQUIRE(samples->size() == 3);
+      REQUIRE(samples->size() >= 3);  // more where others disturb it
+      CHECK(samples->size() == cell.conditions.repetitions.size());
       for (const double seconds : *samples) CHECK(seconds > 0);
     }
     CHECK_FALSE(cell.kernel.empty());

@@ -75,6 +75,16 @@ TimeModel ModelOfLimits(const json& limits) {
   return model;
 }
 
+bool AnyDisturbed(const json& limits) {
+  for (const char* list : {"bandwidth", "peak", "barrier"}) {
+    if (!limits.contains(list)) continue;
+    for (const json& row : limits.at(list)) {
+      if (row.value("disturbed", false)) return true;
+    }
+  }
+  return false;
+}
+
 bool Sane(const TimeModel& model) {
   const auto positive = [](double x) { return std::isfinite(x) && x > 0; };
   const auto not_negative = [](double x) { return std::isfinite(x) && x >= 0; };
@@ -101,6 +111,10 @@ PredictMachine MachineOfFile(const std::string& file) {
     } else {
       machine.model = ModelOfLimits(content);
       machine.source = "measured limits: no pass is faster than this says";
+      if (AnyDisturbed(content)) {
+        machine.source +=
+            "; some were disturbed as they were measured, so that the machine may be faster";
+      }
     }
     machine.name = content.value("cpu", machine.name);
     machine.memory_bytes = content.value("memory_bytes", 0.0);

@@ -35,7 +35,9 @@ json SpeedJson(const SpeedResult& speed) {
           {"samples_tok_s", speed.samples},
           {"tok_s", {{"median", summary.median}, {"min", summary.min}, {"max", summary.max}}},
           {"limit", {{"kind", speed.limit_kind}, {"value", OrNull(speed.limit)}}},
-          {"fraction_of_limit", OrNull(speed.fraction_of_limit())}};
+          {"fraction_of_limit", OrNull(speed.fraction_of_limit())},
+          {"disturbed", speed.conditions.disturbed()},
+          {"conditions", speed.conditions}};
 }
 
 SpeedResult SpeedFromJson(const json& value, const char* test) {
@@ -45,10 +47,20 @@ SpeedResult SpeedFromJson(const json& value, const char* test) {
   value.at("samples_tok_s").get_to(speed.samples);
   value.at("limit").at("kind").get_to(speed.limit_kind);
   speed.limit = Optional<double>(value.at("limit"), "value");
+  speed.conditions = ConditionsOf(value);
   return speed;
 }
 
 }  // namespace
+
+std::vector<const Conditions*> Measurement::conditions() const {
+  std::vector<const Conditions*> all;
+  if (speed) all = {&speed->prefill.conditions, &speed->decode.conditions};
+  if (crossover) {
+    for (const CrossoverCell& cell : crossover->cells) all.push_back(&cell.conditions);
+  }
+  return all;
+}
 
 void to_json(json& out, const Measurement& m) {
   out = {{"architecture", m.architecture},

@@ -62,6 +62,9 @@ struct Measurement {
   std::vector<TaskRecord> tasks = {};
   std::optional<CrossoverModel> crossover = {};
   std::optional<SourceRecord> source = {};  // nothing of a shape, and in records before it was kept
+
+  /// Of all that was timed.
+  std::vector<const Conditions*> conditions() const;
 };
 
 struct MachineRecord {

@@ -19,9 +19,8 @@ std::string ReportTable(std::span<const CellRecord> records);
 /// The same table and its notes as Markdown, for a README.
 std::string ReportMarkdown(std::span<const CellRecord> records);
 
-/// One line a cell, numbers in full precision, empty where nothing was measured. Columns: see
-/// kCsvColumns in report_table.cc; task accuracies follow as "TASK METRIC" and "TASK METRIC
-/// stderr".
+/// One line a cell, numbers in full precision, empty where nothing was measured. Columns: those of
+/// study_columns.h; task accuracies follow as "TASK METRIC" and "TASK METRIC stderr".
 std::string ReportCsv(std::span<const CellRecord> records);
 
 /// What every page of ReportHtml begins with.

@@ -56,7 +56,7 @@ BarSpec Shares(std::span<const CellRecord> records, const std::string& recipe, s
   for (const CellRecord& record : records) {
     if (!HasCrossover(record) || record.recipe != recipe) continue;
     const CrossoverCell* cell = CellOf(*record.measurement->crossover, tokens);
-    if (cell == nullptr) continue;
+    if (cell == nullptr || cell->conditions.disturbed()) continue;
     const CrossoverCell::Shares s = cell->shares();
     spec.bars.push_back({record.model, {s.communication, s.computation, s.waiting, s.other}});
   }
@@ -79,7 +79,7 @@ PlotSpec Roofline(std::span<const CellRecord> records) {
     if (limits == nullptr) limits = &record.machine.limits;
     for (const CrossoverCell& cell : record.measurement->crossover->cells) {
       const double seconds = cell.products().median;
-      if (cell.bytes <= 0 || seconds <= 0) continue;
+      if (cell.bytes <= 0 || seconds <= 0 || cell.conditions.disturbed()) continue;
       const double x = cell.operations / cell.bytes;
       const double y = cell.operations / seconds / 1e9;
       kernels[cell.kernel].points.push_back({x, y, y, y});
@@ -109,7 +109,8 @@ PlotSpec Roofline(std::span<const CellRecord> records) {
   return spec;
 }
 
-/// "12", "> 128" where communication bounds all passes, "< 1" where it bounds none.
+/// "12", "> 128" where communication bounds all passes, "< 1" where it bounds none, "n/a" where
+/// none was undisturbed.
 std::string ChangeText(const CrossoverModel& model) {
   if (const auto tokens = model.tokens_at_change()) return Significant(*tokens);
   if (model.cells.empty()) return "n/a";
@@ -158,7 +159,7 @@ SectionTable Map(std::span<const CellRecord> records) {
       shades.push_back(0);
       for (const CellRecord& record : records) {
         if (!HasCrossover(record) || record.model != model || record.recipe != recipe) continue;
-        const CrossoverModel& crossover = *record.measurement->crossover;
+        const CrossoverModel crossover = record.measurement->crossover->Undisturbed();
         row.back() =
             fmt::format("{} ({:.2f})", ChangeText(crossover), record.measurement->effective_bpw);
         shades.back() = ChangeShade(crossover);
@@ -173,7 +174,7 @@ SectionTable Map(std::span<const CellRecord> records) {
 SectionTable Passes(std::span<const CrossoverModel> models) {
   SectionTable table{.caption =
                          "Every pass: (a) the products as they run, (b) with weights in the "
-                         "nearest cache, (c) the bytes alone; medians in ms",
+                         "nearest cache, (c) the bytes alone; medians in ms; !: disturbed",
                      .columns = {{"cell", true},
                                  {"tokens"},
                                  {"pass"},
@@ -193,8 +194,8 @@ SectionTable Passes(std::span<const CrossoverModel> models) {
     for (const CrossoverCell& cell : model.cells) {
       const CrossoverCell::Shares s = cell.shares();
       table.rows.push_back(
-          {model.model, std::to_string(cell.tokens), ms(cell.pass()), ms(cell.products()),
-           ms(cell.resident()), ms(cell.stream()), Significant(cell.ratio()),
+          {model.model, std::to_string(cell.tokens), ms(cell.pass()) + Mark(cell.conditions),
+           ms(cell.products()), ms(cell.resident()), ms(cell.stream()), Significant(cell.ratio()),
            Percent(s.communication), Percent(s.computation), Percent(s.waiting), Percent(s.other),
            Significant(cell.operations / cell.bytes),
            Significant(cell.operations / cell.products().median / 1e9), cell.kernel});

@@ -40,6 +40,7 @@ details { margin: 1rem 0; }
 summary { cursor: pointer; font-size: .9rem; font-weight: 600; max-width: 46rem; }
 .notes { color: #444; font-size: .85rem; padding-left: 1.2rem; }
 .failed { border-left: 4px solid #a00; padding-left: .8rem; }
+.warning { max-width: 46rem; border: 2px solid #a00; padding: .5rem .8rem; }
 )";
 
 /// The model's column becomes a line above its rows: that leaves a phone room for figures.
@@ -134,9 +135,9 @@ std::string ReportHtml(std::span<const CellRecord> records, std::span<const Sect
   for (const std::string& note : ReportNotes(records)) {
     notes += "<li>" + EscapeHtml(note) + "</li>\n";
   }
-  std::string warnings;
+  std::string warnings;  // above all else: who reads on must know what the figures are worth
   for (const std::string& warning : ReportWarnings(records)) {
-    warnings += "<p class=\"findings\"><strong>" + EscapeHtml(warning) + "</strong></p>\n";
+    warnings += "<p class=\"warning\">" + EscapeHtml(warning) + "</p>\n";
   }
   const std::string missing =
       plots_missing.empty() ? "" : "<p><em>" + EscapeHtml(plots_missing) + ".</em></p>\n";

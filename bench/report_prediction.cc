@@ -59,9 +59,11 @@ SectionTable CellsTable(const std::vector<CrossoverModel>& models, const TimeMod
   for (const CrossoverModel& model : models) {
     for (const CrossoverCell& cell : model.cells) {
       const double measured = cell.pass().median;
+      if (fine.model.RateOf(cell.unit) == nullptr) continue;  // all of its unit's were disturbed
       const double a = Predicted(plain.model, model, cell);
       const double b = Predicted(fine.model, model, cell);
-      table.rows.push_back({model.model, std::to_string(cell.tokens), Significant(measured * 1e3),
+      table.rows.push_back({model.model, std::to_string(cell.tokens),
+                            Significant(measured * 1e3) + Mark(cell.conditions),
                             Significant(a * 1e3), ErrorText(a, measured), Significant(b * 1e3),
                             ErrorText(b, measured)});
     }
@@ -105,7 +107,14 @@ Section PredictionSection(std::span<const CellRecord> records, const Draw& draw)
   const std::vector<CrossoverModel> models = Crossovers(records);
   const std::vector<TimeModelFit> fits = FitTimeModels(models);
   if (fits.empty()) {
-    section.paragraphs.push_back("n/a: fewer than four passes were measured for the crossover.");
+    size_t left_out = 0;
+    Undisturbed(models, &left_out);
+    section.paragraphs.push_back(
+        left_out == 0
+            ? "n/a: fewer than four passes were measured for the crossover."
+            : fmt::format("n/a: fewer than four passes were measured undisturbed; left out "
+                          "as disturbed: {}.",
+                          left_out));
     return section;
   }
   const TimeModelFit& plain = fits.front();
@@ -117,7 +126,14 @@ Section PredictionSection(std::span<const CellRecord> records, const Draw& draw)
       "describes this machine, not a forecast of another.",
       plain.errors.size(), Percent(plain.median_error), Percent(plain.worst_error),
       Percent(fine.median_error), Percent(fine.worst_error)));
-  if (auto plot = draw(PredictedPlot(models, plain))) section.plots.push_back(std::move(*plot));
+  if (plain.left_out > 0) {
+    section.paragraphs.push_back(fmt::format(
+        "Passes left out of the fits, their errors and the plot as disturbed (marked !): {}.",
+
+        plain.left_out));
+  }
+  if (auto plot = draw(PredictedPlot(Undisturbed(models), plain)))
+    section.plots.push_back(std::move(*plot));
   section.tables = {FitsTable(fits), CellsTable(models, plain, fine)};
   return section;
 }

@@ -6,8 +6,10 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "bench/findings.h"
+#include "bench/study_columns.h"
 #include "bench/text.h"
 
 namespace crossover::bench {
@@ -15,40 +17,19 @@ namespace {
 
 constexpr const char* kNone = "n/a";
 
-std::string WithError(double value, double error, int digits, double scale = 1) {
-  if (!std::isfinite(error)) return fmt::format("{:.{}f}", value * scale, digits);
-  return fmt::format("{:.{}f} ± {:.{}f}", value * scale, digits, error * scale, digits);
-}
-
-std::string PerplexityText(const Measurement& m) {
-  if (!m.perplexity) return kNone;
-  return WithError(m.perplexity->ppl, m.perplexity->ppl_stderr, 2);
-}
-
 bool HasDivergence(const CellRecord& record) {
   return record.ok() && record.measurement->perplexity &&
          record.measurement->perplexity->divergence.has_value();
 }
 
-/// KL divergence in thousandths of a nat, and the share of tokens with the same likeliest one.
-std::vector<std::string> DivergenceTexts(const CellRecord& record) {
-  if (!HasDivergence(record)) return {kNone, kNone};
-  const DivergenceRecord& d = *record.measurement->perplexity->divergence;
-  return {WithError(d.kld, d.kld_stderr, 2, 1000), fmt::format("{:.1f}", 100 * d.same_top)};
-}
-
 std::string AccuracyText(const Measurement& m, const std::string& task) {
   // The first metric of a task is the one that its literature quotes.
   for (const TaskRecord& record : m.tasks) {
-    if (record.task == task) return WithError(record.value, record.standard_error, 0, 100);
+    if (record.task != task) continue;
+    if (!std::isfinite(record.standard_error)) return fmt::format("{:.0f}", 100 * record.value);
+    return fmt::format("{:.0f} ± {:.0f}", 100 * record.value, 100 * record.standard_error);
   }
   return kNone;
-}
-
-std::string SpeedText(const SpeedResult& speed) {
-  const Summary summary = speed.summary();
-  return fmt::format("{} ({}–{})", Significant(summary.median), Significant(summary.min),
-                     Significant(summary.max));
 }
 
 std::vector<std::string> TaskNames(std::span<const CellRecord> records) {
@@ -62,28 +43,6 @@ std::vector<std::string> TaskNames(std::span<const CellRecord> records) {
     }
   }
   return names;
-}
-
-std::vector<std::string> Row(const CellRecord& record, const std::vector<std::string>& tasks,
-                             bool divergence) {
-  const Measurement& m = *record.measurement;
-  std::vector<std::string> cells{record.model, record.recipe,
-                                 fmt::format("{:.2f}", m.effective_bpw), Megabytes(m.file_bytes),
-                                 PerplexityText(m)};
-  if (divergence) {
-    for (const std::string& text : DivergenceTexts(record)) cells.push_back(text);
-  }
-  for (const std::string& task : tasks) cells.push_back(AccuracyText(m, task));
-  if (const auto& speed = m.speed) {
-    const auto fraction = speed->decode.fraction_of_limit();
-    cells.push_back(SpeedText(speed->prefill));
-    cells.push_back(SpeedText(speed->decode));
-    cells.push_back(fraction ? Percent(*fraction) : kNone);
-    cells.push_back(speed->peak_rss_bytes ? Megabytes(*speed->peak_rss_bytes) : kNone);
-  } else {
-    cells.insert(cells.end(), 4, kNone);
-  }
-  return cells;
 }
 
 const CellRecord* FirstMeasured(std::span<const CellRecord> records) {
@@ -181,26 +140,34 @@ std::vector<CellRecord> InReportOrder(std::vector<CellRecord> records) {
 
 ReportRows MakeReportRows(std::span<const CellRecord> records) {
   const std::vector<std::string> tasks = TaskNames(records);
-  ReportRows out;
-  out.columns = {{"model", true}, {"recipe", true}, {"BPW"}, {"MB"}, {"perplexity"}};
-  const bool divergence = std::any_of(records.begin(), records.end(), HasDivergence);
-  if (divergence) {
-    out.columns.push_back({"KLD ×1000"});
-    out.columns.push_back({"same top %"});
+  std::vector<StudyColumn> columns = StudyColumns();
+  for (StudyColumn& column : columns) {
+    const bool there = std::any_of(records.begin(), records.end(), [&](const CellRecord& record) {
+      return !column.get(record).empty();
+    });
+    if (column.optional && !there) column.title.clear();
   }
-  for (const std::string& task : tasks) out.columns.push_back({task + " %"});
-  out.columns.push_back({"prefill tok/s (min–max)"});
-  out.columns.push_back({"decode tok/s (min–max)"});
-  out.columns.push_back({"of limit"});
-  out.columns.push_back({"peak RSS MB"});
+  ReportRows out;
+  for (const StudyColumn& column : columns) {
+    if (!column.title.empty()) out.columns.push_back({column.title, column.left});
+    if (column.name != kTasksBehind) continue;
+    for (const std::string& task : tasks) out.columns.push_back({task + " %"});
+  }
   std::string model;
   for (const CellRecord& record : records) {
     if (!record.ok()) {
       out.failures.push_back(record.cell + ": " + record.error);
       continue;
     }
-    out.rows.push_back(
-        {.cells = Row(record, tasks, divergence), .first_of_model = record.model != model});
+    ReportRows::Row row{.first_of_model = record.model != model};
+    for (const StudyColumn& column : columns) {
+      if (!column.title.empty()) row.cells.push_back(column.text(record));
+      if (column.name != kTasksBehind) continue;
+      for (const std::string& task : tasks) {
+        row.cells.push_back(AccuracyText(*record.measurement, task));
+      }
+    }
+    out.rows.push_back(std::move(row));
     model = record.model;
   }
   return out;
@@ -208,6 +175,9 @@ ReportRows MakeReportRows(std::span<const CellRecord> records) {
 
 std::vector<std::string> ReportWarnings(std::span<const CellRecord> records) {
   std::vector<std::string> warnings;
+  if (const std::string disturbed = DisturbedText(records); !disturbed.empty()) {
+    warnings.push_back(disturbed);
+  }
   std::set<std::string> seen;
   for (const CellRecord& record : records) {
     if (!record.ok() || !record.measurement->source) continue;
@@ -238,11 +208,16 @@ std::vector<std::string> ReportNotes(std::span<const CellRecord> records) {
   }
   if (!m.tasks.empty()) notes.push_back(TaskNote(m));
   if (const auto& s = m.speed) {
+    const Conditions& conditions = s->decode.conditions;
     notes.push_back(
         fmt::format("Prefill {} tokens, decode {} tokens, {} repetitions of at least some "
-                    "50 ms each after a warm-up; peak RSS of a "
+                    "50 ms each after a warm-up{}; peak RSS of a "
                     "process that loads, prefills and decodes. Energy: {}.",
-                    s->prefill.tokens, s->decode.tokens, s->decode.samples.size(),
+                    s->prefill.tokens, s->decode.tokens,
+                    conditions.asked > 0 ? conditions.asked : s->decode.samples.size(),
+                    conditions.known() ? ", more where some were disturbed, whose medians are of "
+                                         "the undisturbed ones; !: fewer than half were undisturbed"
+                                       : "",
                     s->energy_j_per_token ? "in results.csv" : "n/a, " + s->energy_reason));
   }
   notes.push_back(LimitsNote(record->machine));

@@ -30,8 +30,9 @@ struct ReportRows {
 /// Precondition: records are in report order.
 ReportRows MakeReportRows(std::span<const CellRecord> records);
 
-/// What a reader must know before the figures: models whose own file is quantised, so that all
-/// figures are distances from that file. One line each; usually none.
+/// What a reader must know before the figures: that the machine was not quiet; models whose own
+/// file is quantised, so that all figures are distances from that file. One line each; usually
+/// none.
 std::vector<std::string> ReportWarnings(std::span<const CellRecord> records);
 
 /// How many items and tokens stand behind the figures, on what machine, when: one line each.

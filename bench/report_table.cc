@@ -6,68 +6,16 @@
 #include <utility>
 
 #include "base/table.h"
+#include "bench/findings.h"
 #include "bench/report.h"
 #include "bench/report_rows.h"
+#include "bench/study_columns.h"
 #include "bench/text.h"
 
 namespace crossover::bench {
 namespace {
 
-constexpr const char* kCsvColumns =
-    "model,recipe,status,error,parameters,effective_bpw,file_bytes,perplexity,perplexity_stderr,"
-    "perplexity_tokens,prefill_tokens,prefill_tok_s,prefill_min,prefill_max,prefill_limit,"
-    "decode_tokens,decode_tok_s,decode_min,decode_max,decode_limit,peak_rss_bytes,load_seconds,"
-    "energy_j_per_token,quantize_seconds,fallbacks,threads,isa,activations,kv_type,load,weights,"
-    "cpu,"
-    "version,"
-    "date";
-
 std::string Field(double value) { return std::isfinite(value) ? fmt::format("{}", value) : ""; }
-
-template <class T>
-std::string Field(const std::optional<T>& value) {
-  return value ? fmt::format("{}", *value) : "";
-}
-
-void AddSpeed(const SpeedResult& speed, std::vector<std::string>& fields) {
-  const Summary summary = speed.summary();
-  for (const std::string& field : {fmt::format("{}", speed.tokens), Field(summary.median),
-                                   Field(summary.min), Field(summary.max), Field(speed.limit)}) {
-    fields.push_back(field);
-  }
-}
-
-std::vector<std::string> Fields(const CellRecord& record) {
-  std::vector<std::string> fields{record.model, record.recipe, record.ok() ? "ok" : "failed",
-                                  record.error};
-  const Measurement none;
-  const Measurement& m = record.ok() ? *record.measurement : none;
-  const auto number = [&](auto value) { return record.ok() ? fmt::format("{}", value) : ""; };
-  fields.push_back(number(m.parameters));
-  fields.push_back(number(m.effective_bpw));
-  fields.push_back(number(m.file_bytes));
-  const auto& p = m.perplexity;
-  fields.push_back(p ? Field(p->ppl) : "");
-  fields.push_back(p ? Field(p->ppl_stderr) : "");
-  fields.push_back(p ? fmt::format("{}", p->tokens) : "");
-  if (const auto& speed = m.speed) {
-    AddSpeed(speed->prefill, fields);
-    AddSpeed(speed->decode, fields);
-    fields.push_back(Field(speed->peak_rss_bytes));
-    fields.push_back(Field(speed->load_seconds));
-    fields.push_back(Field(speed->energy_j_per_token));
-  } else {
-    fields.insert(fields.end(), 13, "");
-  }
-  fields.push_back(Field(record.quantize_seconds));
-  fields.push_back(fmt::format("{}", record.fallbacks));
-  fields.push_back(fmt::format("{}", record.settings.threads));
-  fields.push_back(record.ok() ? m.isa : record.settings.isa);
-  fields.insert(fields.end(),
-                {record.settings.activations, record.settings.kv_type, record.settings.load,
-                 record.settings.weights, record.machine.cpu, record.version, record.date});
-  return fields;
-}
 
 using TaskMetric = std::pair<std::string, std::string>;
 
@@ -139,14 +87,17 @@ std::string ReportMarkdown(std::span<const CellRecord> records) {
 
 std::string ReportCsv(std::span<const CellRecord> records) {
   const std::vector<TaskMetric> metrics = TaskMetrics(records);
-  std::string text = kCsvColumns;
+  const std::vector<StudyColumn> columns = StudyColumns();
+  std::string text;
+  for (const StudyColumn& column : columns) text += (text.empty() ? "" : ",") + column.name;
   for (const auto& [task, metric] : metrics) {
     const std::string name = task + " " + metric;
     text += fmt::format(",{},{}", CsvField(name), CsvField(name + " stderr"));
   }
   text += '\n';
   for (const CellRecord& record : records) {
-    std::vector<std::string> fields = Fields(record);
+    std::vector<std::string> fields;
+    for (const StudyColumn& column : columns) fields.push_back(column.get(record));
     AddTasks(record, metrics, fields);
     for (std::string& field : fields) field = CsvField(field);
     text += fmt::format("{}\n", fmt::join(fields, ","));

@@ -10,6 +10,7 @@
 
 #include "base/interrupt.h"
 #include "base/table.h"
+#include "bench/load_probe.h"
 #include "bench/summary.h"
 #include "bench/text.h"
 #include "engine/scheduler.h"
@@ -27,7 +28,9 @@ class SharedPrefixBench {
  public:
   SharedPrefixBench(const std::filesystem::path& path, const Settings& settings,
                     const SharedPrefixMetric& metric)
-      : metric_(metric), model_(engine::Model::Load(path, settings.model_options())) {
+      : metric_(metric),
+        watch_(settings.threads),
+        model_(engine::Model::Load(path, settings.model_options())) {
     engine::EngineOptions options = settings.engine_options();
     const size_t page = options.page_tokens;
     options.kv_capacity =
@@ -47,13 +50,15 @@ class SharedPrefixBench {
   SharedPrefixResult Run() {
     SharedPrefixResult result;
     result.metric = metric_;
-    for (size_t i = 0; i <= metric_.repetitions; ++i) {
+    Time(false, result.apart_tokens);  // page faults, caches
+    Time(true, result.shared_tokens);
+    result.conditions.asked = metric_.repetitions;
+    while (result.conditions.WantsMore()) {
       ThrowIfInterrupted();
-      const double apart = Time(false, result.apart_tokens);
-      const double shared = Time(true, result.shared_tokens);
-      if (i == 0) continue;  // page faults, caches
-      result.apart_seconds.push_back(apart);
-      result.shared_seconds.push_back(shared);
+      watch_.Start();
+      result.apart_seconds.push_back(Time(false, result.apart_tokens));
+      result.shared_seconds.push_back(Time(true, result.shared_tokens));
+      watch_.Stop(result.conditions);
     }
     result.apart_pages = PagesInUse(false);
     result.shared_pages = PagesInUse(true);
@@ -99,6 +104,7 @@ class SharedPrefixBench {
   }
 
   SharedPrefixMetric metric_;
+  Watch watch_;
   std::shared_ptr<const engine::Model> model_;
   std::unique_ptr<engine::Engine> engine_;
   std::vector<std::vector<engine::TokenId>> prompts_;
@@ -107,7 +113,8 @@ class SharedPrefixBench {
 }  // namespace
 
 double SharedPrefixResult::time_ratio() const {
-  return Summarise(apart_seconds).median / Summarise(shared_seconds).median;
+  return Summarise(conditions.Kept(apart_seconds)).median /
+         Summarise(conditions.Kept(shared_seconds)).median;
 }
 
 SharedPrefixResult BenchSharedPrefix(const std::filesystem::path& path, const Settings& settings,
@@ -121,7 +128,7 @@ nlohmann::json SharedPrefixJson(const std::vector<SharedPrefixResult>& results) 
   nlohmann::json rows = nlohmann::json::array();
   for (const SharedPrefixResult& result : results) {
     const auto half = [&](const std::vector<double>& seconds, size_t tokens, size_t pages) {
-      const Summary s = Summarise(seconds);
+      const Summary s = Summarise(result.conditions.Kept(seconds));
       return nlohmann::json{{"seconds", {{"median", s.median}, {"min", s.min}, {"max", s.max}}},
                             {"samples", seconds},
                             {"tokens", tokens},
@@ -137,6 +144,8 @@ nlohmann::json SharedPrefixJson(const std::vector<SharedPrefixResult>& results) 
          {"apart", half(result.apart_seconds, result.apart_tokens, result.apart_pages)},
          {"shared", half(result.shared_seconds, result.shared_tokens, result.shared_pages)},
          {"time_ratio", result.time_ratio()},
+         {"disturbed", result.conditions.disturbed()},
+         {"conditions", result.conditions},
          {"kv_pages_ideal", result.ideal_pages}});
   }
   return rows;
@@ -155,22 +164,25 @@ std::string SharedPrefixTable(const std::vector<SharedPrefixResult>& results) {
                {"KV pages"},
                {"KV MB"},
                {"times faster"}});
+  DisturbedCount count;
   for (const SharedPrefixResult& result : results) {
+    count.Add(result.conditions);
     const auto row = [&](const char* name, const std::vector<double>& seconds, size_t tokens,
                          size_t pages, const std::string& ratio) {
-      const Summary s = Summarise(seconds);
-      table.AddRow(
-          {std::filesystem::path(result.model).stem().string(),
-           fmt::format("{}", result.metric.sequences), fmt::format("{}", result.metric.prefix),
-           fmt::format("{}", result.metric.own), name, Significant(s.median * 1e3),
-           Significant(s.min * 1e3) + "–" + Significant(s.max * 1e3), fmt::format("{}", tokens),
-           fmt::format("{}", pages), Megabytes(pages * result.page_bytes), ratio});
+      const Summary s = Summarise(result.conditions.Kept(seconds));
+      table.AddRow({std::filesystem::path(result.model).stem().string(),
+                    fmt::format("{}", result.metric.sequences),
+                    fmt::format("{}", result.metric.prefix), fmt::format("{}", result.metric.own),
+                    name, Significant(s.median * 1e3) + Mark(result.conditions),
+                    Significant(s.min * 1e3) + "–" + Significant(s.max * 1e3),
+                    fmt::format("{}", tokens), fmt::format("{}", pages),
+                    Megabytes(pages * result.page_bytes), ratio});
     };
     row("apart", result.apart_seconds, result.apart_tokens, result.apart_pages, "");
     row(fmt::format("shared (ideal: {})", result.ideal_pages).c_str(), result.shared_seconds,
         result.shared_tokens, result.shared_pages, Significant(result.time_ratio()));
   }
-  return table.Text();
+  return table.Text() + count.FootLine();
 }
 
 }  // namespace crossover::bench

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/disturbance.h"
 #include "bench/settings.h"
 
 namespace crossover::bench {
@@ -25,6 +26,7 @@ struct SharedPrefixResult {
   // From the first prompt's submission to the last one's logits, in the order measured.
   std::vector<double> apart_seconds = {};
   std::vector<double> shared_seconds = {};
+  Conditions conditions = {};  // of a repetition, both together
   // Tokens that went through the model.
   size_t apart_tokens = 0;
   size_t shared_tokens = 0;
@@ -37,7 +39,7 @@ struct SharedPrefixResult {
   double time_ratio() const;  // of the medians
 };
 
-/// Repetitions of both in turn, after one of each that is not kept.
+/// Repetitions of both in turn, after one of each that is not kept; more where some are disturbed.
 SharedPrefixResult BenchSharedPrefix(const std::filesystem::path& path, const Settings& settings,
                                      const SharedPrefixMetric& metric);
 

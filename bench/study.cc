@@ -113,7 +113,8 @@ class Study {
     table_.Step(what);
     ChildResult child;
     try {
-      child = RunChild(options_.executable, {kCellCommand, argument}, {.tick = [this] { table_.Tick(); }});
+      child = RunChild(options_.executable, {kCellCommand, argument},
+                       {.tick = [this] { table_.Tick(); }});
     } catch (const Error& error) {
       // A process that cannot be started costs its cell, as one that fails does.
       if (error.code() == ErrorCode::kInterrupted) throw;
@@ -221,17 +222,23 @@ class Study {
     record.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     ++(record.ok() ? summary_.measured : summary_.failed);
+    if (record.ok()) {
+      const std::vector<const Conditions*> all = record.measurement->conditions();
+      summary_.disturbed +=
+          std::any_of(all.begin(), all.end(), [](auto* c) { return c->disturbed(); }) ? 1 : 0;
+    }
     results_.Append(record);
   }
 
   /// With the limits that hold for these threads on this host, measured once a study: all of its
-  /// cells are held against the same.
+  /// cells are held against the same. Disturbed limits are measured again for the next cell.
   MachineRecord Machine(const StudyCell& cell) {
     const Settings& settings = cell.settings;
     for (const CellRecord& record : results_.records()) {
       if (record.version == Build(cell) && record.machine.host == HostName() &&
           record.settings.threads == settings.threads && record.settings.isa == settings.isa &&
-          record.machine.limits.read_bytes_s && record.machine.sharers == options_.ranks.sharers) {
+          record.machine.limits.read_bytes_s && record.machine.limits.disturbed.empty() &&
+          record.machine.sharers == options_.ranks.sharers) {
         return record.machine;
       }
     }

@@ -77,7 +77,9 @@ void StudyTable::Skip(const StudyCell& cell) {
 std::string StudyRow(const CellRecord& record) {
   if (!record.ok()) return "FAILED " + record.error;
   const Measurement& m = *record.measurement;
-  const auto median = [](const SpeedResult& speed) { return Significant(speed.summary().median); };
+  const auto median = [](const SpeedResult& speed) {
+    return Significant(speed.summary().median) + Mark(speed.conditions);
+  };
   std::string change = "-";
   if (m.crossover) {
     const auto tokens = m.crossover->tokens_at_change();

@@ -62,7 +62,7 @@ std::vector<Sample> Samples(std::span<const CrossoverModel> models,
   std::vector<Sample> samples;
   for (const CrossoverModel& model : models) {
     for (const CrossoverCell& cell : model.cells) {
-      const double median = Summarise(cell.*seconds).median;
+      const double median = Summarise(cell.conditions.Kept(cell.*seconds)).median;
       if (median > 0) samples.push_back({WorkOfCell(model, cell), cell.unit, median});
     }
   }
@@ -158,7 +158,9 @@ PassWork WorkOfCell(const CrossoverModel& model, const CrossoverCell& cell) {
           .layers = model.layers};
 }
 
-std::vector<TimeModelFit> FitTimeModels(std::span<const CrossoverModel> models) {
+std::vector<TimeModelFit> FitTimeModels(std::span<const CrossoverModel> measured) {
+  size_t left_out = 0;
+  const std::vector<CrossoverModel> models = Undisturbed(measured, &left_out);
   constexpr size_t kLeast = 4;  // three numbers go through any three cells
   const size_t cells = Samples(models, &CrossoverCell::pass_s).size();
   if (cells < kLeast || Samples(models, &CrossoverCell::resident_s).size() < kLeast ||
@@ -168,6 +170,7 @@ std::vector<TimeModelFit> FitTimeModels(std::span<const CrossoverModel> models) 
   std::vector<TimeModelFit> fits;
   for (const Form form : {Form::kOneRate, Form::kRateAUnit, Form::kUnpack}) {
     fits.push_back(Fit(models, form));
+    fits.back().left_out = left_out;
   }
   return fits;
 }
@@ -194,7 +197,8 @@ std::string TimeModelText(std::span<const TimeModelFit> fits) {
                   Significant(fit.model.layer_s * 1e6), Percent(fit.median_error),
                   Percent(fit.worst_error)});
   }
-  return table.Text();
+  if (fits.empty() || fits.front().left_out == 0) return table.Text();
+  return table.Text() + fmt::format("passes left out as disturbed: {}\n", fits.front().left_out);
 }
 
 void to_json(nlohmann::json& json, const TimeModel& model) {
@@ -226,6 +230,7 @@ void to_json(nlohmann::json& json, const TimeModelFit& fit) {
           {"model", fit.model},
           {"median_error", fit.median_error},
           {"worst_error", fit.worst_error},
+          {"left_out_disturbed", fit.left_out},
           {"errors", fit.errors}};
 }
 

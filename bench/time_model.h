@@ -51,19 +51,21 @@ struct TimeModelFit {
   std::vector<double> errors = {};  // |predicted / measured - 1|, of each cell in order
   double median_error = 0;
   double worst_error = 0;
-  double rms = 0;  // of log(predicted / measured)
+  double rms = 0;       // of log(predicted / measured)
+  size_t left_out = 0;  // cells, because they were disturbed
 };
 
 /// B is the median of the cells' streams; R and u come from their passes with resident weights; so
 /// that of the passes to be predicted only F, and whether the longer or the sum fits better, is
 /// taken from themselves. By least squares of logarithms. Three forms, from plain to fine: one
-/// rate; a rate a unit; a rate and u a unit. Empty for fewer than 4 cells.
+/// rate; a rate a unit; a rate and u a unit. Cells that were disturbed are left out. Empty for
+/// fewer than 4 others.
 std::vector<TimeModelFit> FitTimeModels(std::span<const CrossoverModel> models);
 
 /// The work of a measured cell, as the fit takes it.
 PassWork WorkOfCell(const CrossoverModel& model, const CrossoverCell& cell);
 
-/// A table of the fits, and one sentence on the last, for people.
+/// A table of the fits for people, and below it how many cells were left out.
 std::string TimeModelText(std::span<const TimeModelFit> fits);
 
 void to_json(nlohmann::json& json, const TimeModel& model);

@@ -24,6 +24,17 @@ using nlohmann::json;
 using test::ProcessResult;
 using test::RunCrossover;
 
+/// Of the undisturbed ones, unless they are fewer than half of those asked for.
+double MedianOfKept(const std::vector<double>& samples, const json& conditions) {
+  std::vector<double> kept;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    const bool disturbed = conditions.at("repetitions").at(i).at("disturbed").get<bool>();
+    if (!disturbed || conditions.at("disturbed").get<bool>()) kept.push_back(samples[i]);
+  }
+  std::ranges::sort(kept);
+  return (kept[(kept.size() - 1) / 2] + kept[kept.size() / 2]) / 2;
+}
+
 TEST_CASE("bench model says what the contract asks, a row a model and test") {
   const ProcessResult result =
       RunCrossover({"bench", "model", test::EmbeddedXs(), test::EmbeddedXs(), "-p", "16", "-n", "4",
@@ -37,19 +48,22 @@ TEST_CASE("bench model says what the contract asks, a row a model and test") {
     CHECK(speed.at("min") <= speed.at("median"));
     CHECK(speed.at("median") <= speed.at("max"));
     CHECK(speed.at("min").get<double>() > 0);
-    CHECK(row.at("samples").size() == 3);
+    CHECK(row.at("samples").size() >= 3);  // more where others disturb it
+    CHECK(row.at("samples").size() <= 6);
+    CHECK(row.at("conditions").at("repetitions").size() == row.at("samples").size());
+    CHECK(row.at("conditions").at("disturbed") == row.at("disturbed"));
     CHECK(row.at("effective_bpw") == 16);
     CHECK(row.at("format") == "F16");
     CHECK(row.at("limit").at("value").get<double>() > 0);
     // Each repetition against the limit of its moment.
     auto fractions = row.at("fraction_samples").get<std::vector<double>>();
-    REQUIRE(fractions.size() == 3);
-    for (size_t i = 0; i < 3; ++i) {
+    REQUIRE(fractions.size() == row.at("samples").size());
+    for (size_t i = 0; i < fractions.size(); ++i) {
       CHECK(fractions[i] == doctest::Approx(row.at("samples").at(i).get<double>() /
                                             row.at("limit").at("samples").at(i).get<double>()));
     }
-    std::ranges::sort(fractions);
-    CHECK(row.at("fraction_of_limit").get<double>() == doctest::Approx(fractions[1]));
+    CHECK(row.at("fraction_of_limit").get<double>() ==
+          doctest::Approx(MedianOfKept(fractions, row.at("conditions"))));
     // More than the embedding table, less than the machine.
     CHECK(row.at("peak_rss_bytes").get<double>() > 2e6);
     CHECK((row.at("energy_j_per_token").is_number() || !row.at("energy_reason").empty()));
@@ -135,11 +149,20 @@ TEST_CASE("bench machine: cached, and measured anew where asked") {
     REQUIRE(result.ok());
     return json::parse(result.out);
   };
+  const auto disturbed = [](const json& limits) {
+    for (const char* list : {"bandwidth", "peak"}) {
+      for (const json& row : limits.at(list)) {
+        if (row.value("disturbed", false)) return true;
+      }
+    }
+    return false;
+  };
   const json first = run({"--threads", "1"});
   CHECK(first.at("cached") == false);
   const json again = run({"--threads", "1"});
-  CHECK(again.at("cached") == true);
-  CHECK(again.at("bandwidth") == first.at("bandwidth"));
+  // Limits that others disturbed are not the machine's.
+  CHECK(again.at("cached") == !disturbed(first));
+  if (again.at("cached") == true) CHECK(again.at("bandwidth") == first.at("bandwidth"));
   CHECK(run({"--threads", "1", "--remeasure"}).at("cached") == false);
 }
 
@@ -162,7 +185,7 @@ TEST_CASE("bench crossover: a cell a number of tokens, as JSON, CSV and table") 
   CHECK(cells[1].at("tokens") == 8);
   for (const json& cell : cells) {
     for (const char* figure : {"pass_s", "products_s", "resident_s", "stream_s"}) {
-      CHECK(cell.at(figure).at("samples").size() == 2);
+      CHECK(cell.at(figure).at("samples").size() == cell.at("conditions").at("repetitions").size());
       CHECK(cell.at(figure).at("min").get<double>() > 0);
     }
     const double ratio = cell.at("ratio").get<double>();
@@ -170,7 +193,8 @@ TEST_CASE("bench crossover: a cell a number of tokens, as JSON, CSV and table") 
   }
   CHECK(test::CountLines(run({"--csv"}).out) == 3);
   const std::string table = run({}).out;
-  CHECK(test::Contains(table, "at all of them") != test::Contains(table, "the bound changes"));
+  CHECK((test::Contains(table, "at all of them") || test::Contains(table, "the bound changes") ||
+         test::Contains(table, "all passes were disturbed")));
   CHECK(RunCrossover({"bench", "crossover", test::EmbeddedXs(), "--tokens", "0"}).exit_code == 2);
   CHECK(RunCrossover({"bench", "crossover", "absent.gguf"}).exit_code == 1);
 }
@@ -233,6 +257,8 @@ TEST_CASE("bench kernels: names, JSON of Google Benchmark's schema, and CSV") {
     CHECK(row.at("fraction_of_limit").get<double>() > 0);
     const bool matmul = row.at("name").get<std::string>().starts_with("matmul/Q4_0/");
     CHECK(row.contains("items_per_second") == matmul);
+    CHECK(row.contains("disturbed"));
+    CHECK(row.contains("involuntary_switches"));
   }
   CHECK(iterations == 4);
   const ProcessResult csv = run("--csv");
@@ -312,7 +338,8 @@ TEST_CASE("a study measures, resumes and is reported") {
     CHECK(m.at("perplexity").at("ppl").get<double>() > 1);
     CHECK(m.at("perplexity").at("ppl").get<double>() < 4096);  // a uniform guess
     CHECK(m.at("tasks").size() == 3);                          // acc, acc_norm, exact_match
-    CHECK(m.at("decode").at("samples_tok_s").size() == 3);
+    CHECK(m.at("decode").at("samples_tok_s").size() >= 3);
+    CHECK(m.at("decode").at("conditions").at("asked") == 3);
     CHECK(m.at("peak_rss_bytes").get<double>() > m.at("file_bytes").get<double>() / 2);
   }
   CHECK_FALSE(fs::exists(study.out() / "models"));

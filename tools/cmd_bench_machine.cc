@@ -37,8 +37,8 @@ std::string Environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-/// From the cache where it has them, else measured and cached; a cache that cannot be written is no
-/// failure of the measurement.
+/// From the cache where it has them, else measured and cached, unless a figure was disturbed: that
+/// is not the machine's limit. A cache that cannot be written is no failure of the measurement.
 bench::MachineLimits Limits(const BenchMachineFlags& flags, const GlobalOptions& globals,
                             bool& cached) {
   const bench::MachineKey key =
@@ -53,6 +53,11 @@ bench::MachineLimits Limits(const BenchMachineFlags& flags, const GlobalOptions&
   }
   bench::MachineLimits limits = Measure(flags, globals);
   if (file.empty()) return limits;
+  if (const size_t disturbed = limits.Disturbed().disturbed(); disturbed > 0) {
+    fmt::print(stderr, "crossover: not cached: {} figure{} disturbed\n", disturbed,
+               disturbed == 1 ? " was" : "s were");
+    return limits;
+  }
   try {
     bench::WriteMachineCache(file, key, limits);
   } catch (const std::exception& error) {
@@ -72,8 +77,8 @@ void Run(const BenchMachineFlags& flags, const GlobalOptions& globals) {
     fmt::print("{}", bench::MachineCsv(limits));
   } else {
     fmt::print(
-        "{}\nmedian, lowest and highest of the runs; GB/s: 10^9 bytes read a second, GOP/s: "
-        "10^9 multiplications and additions.\n{}",
+        "{}\nmedian, lowest and highest of the runs, undisturbed ones where there are enough; "
+        "GB/s: 10^9 bytes\nread a second, GOP/s: 10^9 multiplications and additions.\n{}",
         bench::MachineTable(limits),
         cached ? fmt::format("Measured {}; --remeasure measures anew.\n", limits.date) : "");
   }

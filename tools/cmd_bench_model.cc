@@ -84,7 +84,7 @@ void Run(BenchModelFlags& flags, const GlobalOptions& globals) {
   }
   fmt::print(
       "{}\n{} threads, kernels {}, activations {}, KV {}, load {}, weights {}; median of {} "
-      "repetitions.\n",
+      "repetitions,\nof the undisturbed ones where there are enough (docs/method.md).\n",
       bench::BenchTable(results), settings.threads, settings.isa, settings.activations,
       settings.kv_type, settings.load, settings.weights, flags.speed.repetitions);
   std::string units;
@@ -98,6 +98,9 @@ void Run(BenchModelFlags& flags, const GlobalOptions& globals) {
       results.front().prefill.limit_unit,
       limits.read_bytes_s ? fmt::format("{:.1f}", *limits.read_bytes_s / 1e9) : "n/a",
       units.empty() ? "n/a" : units);
+  if (!limits.disturbed.empty()) {
+    fmt::print("Those at the start were disturbed: {}\n", limits.disturbed);
+  }
   if (flags.details) {
     const bench::Frequency clock = bench::ReadFrequency();
     fmt::print("\n{}clock: {} ({}); {} rounds of warm-up.\n",

@@ -40,10 +40,15 @@ void List(bool as_json) {
 void Print(const bench::StudySummary& summary, const bench::Ranks& ranks,
            const std::string& results, bool as_json) {
   if (as_json) {
-    const nlohmann::json json{{"cells", summary.cells},     {"measured", summary.measured},
-                              {"skipped", summary.skipped}, {"failed", summary.failed},
-                              {"others", summary.others},   {"rank", ranks.rank},
-                              {"ranks", ranks.size},        {"results", results}};
+    const nlohmann::json json{{"cells", summary.cells},
+                              {"measured", summary.measured},
+                              {"skipped", summary.skipped},
+                              {"failed", summary.failed},
+                              {"others", summary.others},
+                              {"rank", ranks.rank},
+                              {"disturbed", summary.disturbed},
+                              {"ranks", ranks.size},
+                              {"results", results}};
     fmt::print("{}\n", DumpJson(json, 2));
     return;
   }
@@ -51,8 +56,12 @@ void Print(const bench::StudySummary& summary, const bench::Ranks& ranks,
                                  ? ""
                                  : fmt::format(", {} by other ranks (this is {} of {})",
                                                summary.others, ranks.rank + 1, ranks.size);
-  fmt::print("{}: {} cells: {} measured now, {} were there already, {} failed{}\n", results,
-             summary.cells, summary.measured, summary.skipped, summary.failed, others);
+  const std::string disturbed =
+      summary.disturbed == 0
+          ? ""
+          : fmt::format(" ({} disturbed by what else ran, see the report)", summary.disturbed);
+  fmt::print("{}: {} cells: {} measured now{}, {} were there already, {} failed{}\n", results,
+             summary.cells, summary.measured, disturbed, summary.skipped, summary.failed, others);
 }
 
 void Run(const StudyFlags& flags, const GlobalOptions& globals) {
