@@ -50,6 +50,20 @@ class PlanTest {
   test::TemporaryDirectory directory_;
 };
 
+TEST_CASE("a plan may take the model's own file as a recipe and ask for the divergence from it") {
+  PlanTest t;
+  CHECK_FALSE(t.Parse().metrics.perplexity->divergence);
+  CHECK_FALSE(json(t.Parse().metrics).at("perplexity").contains("divergence"));
+  t.plan["recipes"] = {"file", "Q4_K"};
+  t.plan["metrics"]["perplexity"]["divergence"] = true;
+  const Plan plan = t.Parse();
+  CHECK(plan.recipes == std::vector<std::string>{"file", "Q4_K_M"});
+  CHECK(plan.metrics.perplexity->divergence);
+  CHECK(json(plan.metrics).get<Metrics>().perplexity->divergence);
+  t.plan["metrics"]["perplexity"]["divergence"] = 1;
+  CHECK(t.Names("metrics.perplexity.divergence: expected true or false"));
+}
+
 TEST_CASE("a plan is read with its defaults, paths from its own folder, recipe aliases resolved") {
   const PlanTest t;
   const Plan plan = t.Parse();

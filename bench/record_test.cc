@@ -20,8 +20,12 @@ TEST_CASE("a record survives the way through JSON, measured, failed and without 
   partly.measurement->speed.reset();
   partly.measurement->tasks.clear();
   partly.machine.limits = {};
+  CellRecord strayed = MakeRecord({});
+  strayed.measurement->source = SourceRecord{"Q4_1", 5.7, true};
+  strayed.measurement->perplexity->divergence = DivergenceRecord{0.0125, 0.0005, 0.91};
+  CHECK(json(strayed).at("measurement").at("perplexity").at("divergence").at("kld") == 0.0125);
   for (const CellRecord& record :
-       {measured, partly, MakeFailure("small", "Q2_K", "killed by signal 9")}) {
+       {measured, partly, strayed, MakeFailure("small", "Q2_K", "killed by signal 9")}) {
     const json first = record;
     CHECK(json(first.get<CellRecord>()) == first);
   }

