@@ -26,17 +26,39 @@ std::span<const float> Floats(const GgufFile& file, const GgufTensor& tensor) {
   return {reinterpret_cast<const float*>(tensor.data.data()), tensor.elements()};
 }
 
-// sums[e][c] / counts[e]; an expert that no token reached gets all ones, which weighs its columns
-// alike.
-std::vector<float> Means(std::span<const float> sums, std::span<const float> counts) {
-  std::vector<float> means(sums.size(), 1.0f);
-  const size_t columns = sums.size() / counts.size();
-  for (size_t e = 0; e < counts.size(); ++e) {
-    const float count = std::round(counts[e]);
-    if (!(count > 0)) continue;
-    for (size_t c = e * columns; c < (e + 1) * columns; ++c) means[c] = sums[c] / count;
+// sums[e][c] / counts[e]; zeros, which stand for no data, for an expert that no token reached.
+std::vector<float> Means(const GgufFile& file, const GgufTensor& sums, const GgufTensor& counts) {
+  const std::span<const float> values = Floats(file, sums);
+  std::vector<float> means(values.size());
+  const size_t columns = values.size() / counts.elements();
+  for (size_t e = 0; e < counts.elements(); ++e) {
+    const float count = std::round(Floats(file, counts)[e]);
+    if (!std::isfinite(count) || count < 0) {
+      throw Error(ErrorCode::kNonFinite,
+                  fmt::format("{}: {} holds {}, where a number of tokens is due; make the "
+                              "importance matrix anew",
+                              file.path(), Quoted(counts.name), count));
+    }
+    for (size_t c = e * columns; c < (e + 1) * columns; ++c) {
+      if (count == 0 && values[c] != 0) {
+        throw Error(ErrorCode::kCorruptFile,
+                    fmt::format("{}: {} says that no token was counted, but {} holds {}; make the "
+                                "importance matrix anew",
+                                file.path(), Quoted(counts.name), Quoted(sums.name), values[c]));
+      }
+      if (count > 0) means[c] = values[c] / count;
+    }
   }
   return means;
+}
+
+// Counts alone are half of an entry: the other half was lost.
+void RequireSums(const GgufFile& file, const GgufTensor& counts) {
+  const std::string weight = counts.name.substr(0, counts.name.size() - kCounts.size());
+  if (file.FindTensor(weight + std::string(kSums)) != nullptr) return;
+  throw Error(ErrorCode::kCorruptFile,
+              fmt::format("{}: {} has no {} beside it; make the importance matrix anew",
+                          file.path(), Quoted(counts.name), kSums));
 }
 
 }  // namespace
@@ -54,6 +76,12 @@ Importance Importance::Load(const std::filesystem::path& path) {
   return importance;
 }
 
+std::vector<std::string> Importance::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, values] : columns_) names.push_back(name);
+  return names;
+}
+
 std::span<const float> Importance::Find(std::string_view tensor) const {
   const auto it = columns_.find(tensor);
   if (it == columns_.end()) return {};
@@ -64,6 +92,7 @@ void Importance::ReadGguf(std::shared_ptr<const MappedFile> mapping) {
   const auto file = GgufFile::Parse(std::move(mapping));
   for (const GgufTensor& tensor : file->tensors()) {
     const std::string_view name = tensor.name;
+    if (name.ends_with(kCounts)) RequireSums(*file, tensor);
     if (!name.ends_with(kSums)) continue;
     const std::string weight(name.substr(0, name.size() - kSums.size()));
     const GgufTensor* counts = file->FindTensor(weight + std::string(kCounts));
@@ -72,7 +101,7 @@ void Importance::ReadGguf(std::shared_ptr<const MappedFile> mapping) {
                   fmt::format("{}: {} has no {} that fits it; make the importance matrix anew",
                               file->path(), Quoted(name), kCounts));
     }
-    columns_[weight] = Means(Floats(*file, tensor), Floats(*file, *counts));
+    columns_[weight] = Means(*file, tensor, *counts);
   }
   if (const GgufValue* value = file->FindValue("imatrix.datasets")) {
     const auto names = ReadStrings(*value, 1);

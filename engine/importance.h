@@ -22,10 +22,12 @@ class Importance {
   /// Error(kNotFound, kIo, kCorruptFile, kNonFinite) names file, and entry or offset.
   static Importance Load(const std::filesystem::path& path);
 
-  /// [experts · columns], all ≥ 0; empty if nothing was measured for the tensor.
+  /// [experts · columns], finite and ≥ 0, a column that no token reached being 0; empty if the file
+  /// does not name the tensor.
   std::span<const float> Find(std::string_view tensor) const;
 
   size_t entries() const { return columns_.size(); }
+  std::vector<std::string> names() const;  // of the tensors, sorted
   /// The text it was measured on, as the file says; may be empty.
   const std::string& dataset() const { return dataset_; }
   uint64_t chunks() const { return chunks_; }  // 0: the file does not say

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -46,18 +48,42 @@ std::string LegacyImportance() {
   return out + "text.txt";
 }
 
-void WriteGgufImportance(const std::filesystem::path& path) {
+void WriteGgufImportance(const std::filesystem::path& path, float sum = 64, float count = 64) {
   Source sums = MakeTensor("blk.0.attn_q.weight.in_sum2", quant::F32::kFormat, {256, 1}, 0);
   sums.weights = Lopsided(256);
-  for (float& value : sums.weights) value *= 64;
+  for (float& value : sums.weights) value *= sum;
   Source counts = MakeTensor("blk.0.attn_q.weight.counts", quant::F32::kFormat, {1, 1}, 0);
-  counts.weights = {64};
+  counts.weights = {count};
   WriteModel(path,
              {{"general.type", Text("imatrix")},
               {"imatrix.datasets",
                {GgufType::kArray, GgufType::kString, std::vector<std::string>{"text.txt"}}},
               {"imatrix.chunk_count", Uint(11)}},
              {sums, counts});
+}
+
+// An entry for each matrix that quantising encodes but those named, `value(i)` being the mean of
+// column i.
+std::string LegacyImportanceOf(const std::vector<Source>& tensors,
+                               const std::function<float(size_t)>& value,
+                               const std::string& without = "token_embd") {
+  std::string entries;
+  int32_t count = 0;
+  for (const Source& tensor : tensors) {
+    if (tensor.info.shape.size() < 2 || Contains(tensor.info.name, without)) continue;
+    const auto columns = static_cast<size_t>(tensor.info.shape[0]);
+    PutInt(entries, static_cast<int32_t>(tensor.info.name.size()));
+    entries += tensor.info.name;
+    PutInt(entries, 1);
+    PutInt(entries, static_cast<int32_t>(columns));
+    std::vector<float> values(columns);
+    for (size_t i = 0; i < columns; ++i) values[i] = value(i);
+    PutFloats(entries, values);
+    ++count;
+  }
+  std::string out;
+  PutInt(out, count);
+  return out + entries;
 }
 
 double ColumnError(const GgufFile& file, const Source& source, size_t column) {
@@ -137,6 +163,85 @@ TEST_CASE("quantize: importance files that are off") {
   PutInt(bytes, 128);
   PutFloats(bytes, std::vector<float>(128, 1.0f));
   CHECK(Contains(refuse(bytes, ErrorCode::kInvalidArgument), "another model"));
+}
+
+TEST_CASE("quantize: columns that no token reached keep their weights") {
+  const Model model;
+  for (const char* recipe : {"Q4_0", "Q4_K_M", "Q2_K", "IQ4_NL", "G4_32Z"}) {
+    CAPTURE(recipe);
+    const QuantizeReport plain = model.Quantize(recipe);
+    const auto weighted = [&](const std::function<float(size_t)>& value) {
+      WriteFile(model.directory / "imatrix.dat", LegacyImportanceOf(model.tensors, value));
+      QuantizeOptions options;
+      options.importance = model.directory / "imatrix.dat";
+      return model.Quantize(recipe, options);
+    };
+    const QuantizeReport part =
+        weighted([](size_t i) { return i < 64 ? 0.0f : 1 + 0.01f * static_cast<float>(i); });
+    REQUIRE(part.warnings.size() == 1);
+    CHECK(Contains(part.warnings[0], "imatrix.dat has no data for 448 of the 1472 columns of 7"));
+    CHECK(Find(part, "blk.0.attn_q.weight").unseen_columns == 64);
+    const QuantizeReport none = weighted([](size_t) { return 0.0f; });
+    REQUIRE(none.warnings.size() == 1);
+    CHECK(Contains(none.warnings[0], "has no data for any column of 7 tensors (output.weight, "));
+    const QuantizeReport whole = weighted([](size_t i) { return 1 + static_cast<float>(i); });
+    CHECK(whole.warnings.empty());
+    for (const QuantizedTensor& tensor : plain.tensors) {
+      if (tensor.copied) continue;
+      CAPTURE(tensor.name);
+      CHECK(Find(part, tensor.name).relative_rmse < 1.5 * tensor.relative_rmse);
+      CHECK_FALSE(Find(none, tensor.name).importance);
+      // What the recipe itself changes where there is a matrix is another format's error.
+      if (Find(none, tensor.name).format != tensor.format) continue;
+      CHECK(Find(none, tensor.name).relative_rmse == tensor.relative_rmse);
+    }
+  }
+}
+
+TEST_CASE("quantize: an importance matrix that leaves tensors out is told by their names") {
+  const Model model;
+  WriteFile(model.directory / "imatrix.dat",
+            LegacyImportanceOf(
+                model.tensors, [](size_t) { return 1.0f; }, "ffn_down"));
+  QuantizeOptions options;
+  options.importance = model.directory / "imatrix.dat";
+  const QuantizeReport report = model.Quantize("Q4_0", options);
+  REQUIRE(report.warnings.size() == 1);
+  CHECK(Contains(report.warnings[0],
+                 "says nothing of 2 tensors (blk.0.ffn_down.weight, blk.1.ffn_down.weight)"));
+
+  // One that names nothing of the model weighs nothing.
+  std::vector<Source> others = model.tensors;
+  for (Source& tensor : others) tensor.info.name = "v." + tensor.info.name;
+  WriteFile(model.directory / "imatrix.dat",
+            LegacyImportanceOf(others, [](size_t) { return 1.0f; }));
+  CHECK(Contains(MessageOf([&] { model.Quantize("Q4_0", options); }, ErrorCode::kInvalidArgument),
+                 "it was made from another model"));
+}
+
+TEST_CASE("quantize: counts of an importance matrix that contradict it") {
+  const Model model;
+  const auto path = model.directory / "imatrix.gguf";
+  QuantizeOptions options;
+  options.importance = path;
+  const auto refusal = [&](ErrorCode code) {
+    return MessageOf([&] { model.Quantize("Q4_0", options); }, code);
+  };
+  for (const float count : {-1.0f, std::nanf(""), INFINITY}) {
+    CAPTURE(count);
+    WriteGgufImportance(path, 64, count);
+    CHECK(Contains(refusal(ErrorCode::kNonFinite), "blk.0.attn_q.weight.counts"));
+  }
+  WriteGgufImportance(path, 64, 0);
+  CHECK(Contains(refusal(ErrorCode::kCorruptFile), "says that no token was counted"));
+  WriteGgufImportance(path, 0, 0);
+  const QuantizeReport report = model.Quantize("Q4_0", options);
+  REQUIRE(report.warnings.size() == 1);
+  CHECK(Contains(report.warnings[0], "has no data for any column of 1 tensor (blk.0.attn_q."));
+
+  Source counts = MakeTensor("blk.0.attn_q.weight.counts", quant::F32::kFormat, {1, 1}, 0);
+  WriteModel(path, {{"general.type", Text("imatrix")}}, {counts});
+  CHECK(Contains(refusal(ErrorCode::kCorruptFile), "has no .in_sum2"));
 }
 
 }  // namespace

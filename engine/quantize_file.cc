@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/name_some.h"
 #include "base/output_file.h"
 #include "engine/gguf.h"
 #include "engine/gguf_cursor.h"
@@ -19,6 +20,7 @@
 #include "engine/importance.h"
 #include "engine/packed_file.h"
 #include "engine/tensor_encoder.h"
+#include "engine/tensor_importance.h"
 #include "quant/tensor_role.h"
 
 namespace crossover::engine {
@@ -29,7 +31,6 @@ using Metadata = std::vector<std::pair<std::string, GgufValue>>;
 constexpr uint64_t kQuantizationVersion = 2;  // the block layouts of ggml since 2023
 // llama.cpp's readers keep these keys in fixed 128-byte strings.
 constexpr size_t kMaxProvenance = 127;
-constexpr std::string_view kTokenEmbedding = "token_embd.weight";
 
 // Through links of any kind too: reading a file that is being written over would ruin both.
 void CheckOutputIsNoInput(const GgufFile& file, const std::filesystem::path& out) {
@@ -153,18 +154,14 @@ Metadata OutputMetadata(const GgufFile& file, const quant::Recipe& recipe,
   return metadata;
 }
 
-// Empty if nothing was measured for the tensor.
-std::span<const float> ImportanceOf(const Importance& importance, const GgufTensor& tensor) {
-  const std::span<const float> values = importance.Find(tensor.name);
-  const uint64_t experts = tensor.shape.size() > 2 ? tensor.shape[2] : 1;
-  if (values.empty() || values.size() == tensor.shape[0] * experts) return values;
-  // Measured as an output, a tied embedding's columns are another matrix's rows.
-  if (tensor.name == kTokenEmbedding) return {};
-  throw Error(
-      ErrorCode::kInvalidArgument,
-      fmt::format("tensor {} has {} columns, but the importance matrix has {} values for it; "
-                  "it was made from another model",
-                  Quoted(tensor.name), tensor.shape[0] * experts, values.size()));
+// A matrix of another model would weigh nothing, or in part what has the same name by chance.
+void CheckNames(const Importance& importance, const GgufFile& file, const std::string& path) {
+  const std::vector<std::string> names = importance.names();
+  const auto known = [&](const std::string& name) { return file.FindTensor(name) != nullptr; };
+  if (std::ranges::any_of(names, known)) return;
+  throw Error(ErrorCode::kInvalidArgument,
+              fmt::format("{}: measures {}, of which {} has none; it was made from another model",
+                          path, NameSome(names), file.path()));
 }
 
 QuantizedTensor Describe(const GgufTensor& tensor, const quant::TensorChoice& choice,
@@ -205,19 +202,28 @@ QuantizeReport QuantizeFile(const std::filesystem::path& in, const std::filesyst
   CheckOutputIsNoInput(*file, out);
   CheckUnpacked(*file);
   std::optional<Importance> importance;
-  if (!options.importance.empty()) importance = Importance::Load(options.importance);
+  if (!options.importance.empty()) {
+    importance = Importance::Load(options.importance);
+    CheckNames(*importance, *file, options.importance.string());
+  }
   const auto tensors = InOutputOrder(*file);
   const auto choices = Plan(*file, tensors, recipe, options, importance.has_value());
 
   std::vector<GgufTensorInfo> infos;
   std::vector<EncodeTask> tasks;
+  std::vector<TensorImportance> importances(tensors.size());
+  ImportanceReport unsaid;
   uint64_t total = 0;
   for (size_t i = 0; i < tensors.size(); ++i) {
     infos.push_back({tensors[i]->name, choices[i].format, tensors[i]->shape,
                      options.packed && RunsPacked(*file, *tensors[i], choices[i].format)});
     tasks.push_back({tensors[i], choices[i].format, {}});
     const bool encoded = choices[i].format != tensors[i]->format;
-    if (importance && encoded) tasks[i].importance = ImportanceOf(*importance, *tensors[i]);
+    if (importance && encoded && quant::Info(choices[i].format).quantized) {
+      importances[i] = ImportanceOf(*importance, *tensors[i]);
+      tasks[i].importance = importances[i].columns;
+      unsaid.Add(*tensors[i], importances[i]);
+    }
     total += tensors[i]->data.size();
   }
   uint64_t out_bytes = 0;
@@ -226,6 +232,9 @@ QuantizeReport QuantizeFile(const std::filesystem::path& in, const std::filesyst
 
   QuantizeReport report;
   report.input_bytes = file->file_bytes();
+  if (const auto warning = unsaid.Warning(options.importance.string())) {
+    report.warnings.push_back(*warning);
+  }
   GgufWriter writer(out, OutputMetadata(*file, recipe, importance, options), infos);
   TensorEncoder encoder(std::max<size_t>(options.threads, 1));
   MatrixPacker packer(std::max<size_t>(options.threads, 1));
@@ -246,6 +255,7 @@ QuantizeReport QuantizeFile(const std::filesystem::path& in, const std::filesyst
     report.tensors.push_back(Describe(*tensors[i], choices[i], infos[i].bytes(), error));
     report.tensors.back().packed = infos[i].packed;
     report.tensors.back().importance = !tasks[i].importance.empty();
+    report.tensors.back().unseen_columns = importances[i].unseen;
   }
   writer.Commit();
   report.file_bytes = writer.size();

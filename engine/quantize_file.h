@@ -29,7 +29,8 @@ struct QuantizedTensor {
   quant::Format wanted;  // differs from format when the row length forced a fallback
   bool copied = false;   // the input's own bytes
   bool packed = false;
-  bool importance = false;  // errors were weighed by the importance matrix
+  bool importance = false;      // errors were weighed by the importance matrix
+  uint64_t unseen_columns = 0;  // of the importance matrix, those without data
   uint64_t elements = 0;
   uint64_t columns = 0;  // row length
   size_t dimensions = 0;
@@ -46,6 +47,7 @@ struct QuantizeReport {
   double effective_bpw = 0;
   double seconds = 0;
   std::vector<QuantizedTensor> tensors;
+  std::vector<std::string> warnings;  // lines for whoever reads the result
 };
 
 /// Tensors are written in llama-quantize's order (those of no layer first, then by layer and name),

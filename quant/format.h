@@ -26,9 +26,9 @@ struct FormatInfo {
   /// Scalar reference. `weights` is a multiple of block_weights.
   void (*decode)(const void* blocks, size_t weights, float* out);
   /// Encodes one row. `importance` (one non-negative factor a column: the mean squared activation)
-  /// may be null. Non-finite input is the caller's to reject. Finite values far beyond a half's
-  /// range give infinite scales or, where their squares overflow a float, zeroed sub-blocks: the
-  /// caller's measured error shows it.
+  /// may be null; zeros first go through FillUnseenColumns. Non-finite input is the caller's to
+  /// reject. Finite values far beyond a half's range give infinite scales or, where their squares
+  /// overflow a float, zeroed sub-blocks: the caller's measured error shows it.
   void (*encode)(const float* row, size_t weights, const float* importance, void* blocks);
 
   /// All bits stored, scales included, per weight.

@@ -36,8 +36,7 @@ struct QuantizeFlags {
 
 std::string_view Name(quant::Format format) { return quant::Info(format).name; }
 
-void Warn(const engine::QuantizeReport& report, bool has_importance) {
-  size_t unmeasured = 0;
+void Warn(const engine::QuantizeReport& report) {
   for (const engine::QuantizedTensor& tensor : report.tensors) {
     if (tensor.fallback()) {
       fmt::print(stderr,
@@ -46,12 +45,9 @@ void Warn(const engine::QuantizeReport& report, bool has_importance) {
                  VisibleText(tensor.name), tensor.columns, Name(tensor.wanted),
                  quant::Info(tensor.wanted).block_weights, Name(tensor.format));
     }
-    if (!tensor.copied && !tensor.importance) ++unmeasured;
   }
-  if (has_importance && unmeasured > 0) {
-    fmt::print(stderr,
-               "crossover: warning: the importance matrix says nothing of {} of the {} tensors\n",
-               unmeasured, report.tensors.size());
+  for (const std::string& warning : report.warnings) {
+    fmt::print(stderr, "crossover: warning: {}\n", warning);
   }
 }
 
@@ -72,6 +68,7 @@ void PrintJson(const engine::QuantizeReport& report, const quant::Recipe& recipe
                                {"copied", tensor.copied},
                                {"packed", tensor.packed},
                                {"importance", tensor.importance},
+                               {"unseen_columns", tensor.unseen_columns},
                                {"elements", tensor.elements},
                                {"bytes", tensor.bytes},
                                {"rmse", tensor.rmse},
@@ -159,7 +156,7 @@ void Run(const QuantizeFlags& flags, const GlobalOptions& globals) {
   const engine::QuantizeReport report = engine::QuantizeFile(flags.in, flags.out, recipe, options);
   progress.reset();
 
-  Warn(report, !flags.importance.empty());
+  Warn(report);
   if (globals.json) return PrintJson(report, recipe);
   PrintTable(report, flags.tensors);
   fmt::print("\n{}: {}, {:.4f} effective bits per weight, {} MB (input {} MB), {:.2f} s\n",
