@@ -38,6 +38,8 @@ struct ModelConfig {
   float attention_scale = 1.0f;     // of q·k
   float attention_soft_cap = 0.0f;  // of the scaled q·k; 0: none
   float logit_soft_cap = 0.0f;      // 0: none
+  /// What the file asks for in vain, a line each that begins with its keys.
+  std::vector<std::string> warnings;
 };
 
 }  // namespace crossover::engine

@@ -3,10 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <limits>
+#include <span>
 
 #include "base/error.h"
+#include "base/name_some.h"
+#include "engine/gguf_cursor.h"
 
 namespace crossover::engine {
 namespace {
@@ -15,7 +19,9 @@ using tokenizer::TokenId;
 using tokenizer::TokenType;
 using tokenizer::Vocabulary;
 
-std::string Key(std::string_view name) { return fmt::format("tokenizer.ggml.{}", name); }
+constexpr std::string_view kPrefix = "tokenizer.ggml.";
+
+std::string Key(std::string_view name) { return fmt::format("{}{}", kPrefix, name); }
 
 [[noreturn]] void Fail(const GgufFile& file, const std::string& key, std::string_view what) {
   throw Error(ErrorCode::kCorruptFile, fmt::format("{}: {}: {}", file.path(), key, what));
@@ -98,6 +104,99 @@ bool IsPhi3(std::string_view name) {
   return lower.find("phi-3") != std::string::npos || lower.find("phi3") != std::string::npos;
 }
 
+// What LoadTokenizer reads, and what changes no token of any text: names of models' makers, tokens
+// that only tools look for, other programs' copies of the vocabulary.
+constexpr auto kKnownKeys = std::to_array<std::string_view>({
+    // Read.
+    "model",
+    "pre",
+    "tokens",
+    "token_type",
+    "scores",
+    "merges",
+    "bos_token_id",
+    "eos_token_id",
+    "unknown_token_id",
+    "padding_token_id",
+    "eot_token_id",
+    "eom_token_id",
+    "add_bos_token",
+    "add_eos_token",
+    "add_space_prefix",
+    // Without effect on what text becomes.
+    "token_type_count",
+    "seperator_token_id",
+    "separator_token_id",
+    "cls_token_id",
+    "mask_token_id",
+    "prefix_token_id",
+    "suffix_token_id",
+    "middle_token_id",
+    "fim_pre_token_id",
+    "fim_suf_token_id",
+    "fim_mid_token_id",
+    "fim_pad_token_id",
+    "fim_rep_token_id",
+    "fim_sep_token_id",
+    "escape_whitespaces",
+});
+// Told of below where they ask for something.
+constexpr auto kToldKeys = std::to_array<std::string_view>(
+    {"remove_extra_whitespaces", "add_sep_token", "precompiled_charsmap", "normalizer.lowercase"});
+
+bool Holds(std::span<const std::string_view> names, std::string_view name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+/// Keys that a run goes on without, though they may change what text becomes.
+void AddKeyWarnings(const GgufFile& file, std::vector<std::string>& warnings) {
+  const auto is_true = [&](std::string_view name) { return file.FindBool(Key(name)) == true; };
+  const bool sentencepiece = file.String(Key("model")) == "llama";
+  if (is_true("add_space_prefix") && !sentencepiece) {
+    warnings.push_back(Key("add_space_prefix") +
+                       " is not honoured: byte-level BPE puts no space before a text");
+  }
+  if (is_true("remove_extra_whitespaces")) {
+    warnings.push_back(Key("remove_extra_whitespaces") +
+                       " is not honoured: spaces at the ends and runs of them stay as they are");
+  }
+  if (is_true("add_sep_token")) {
+    warnings.push_back(Key("add_sep_token") + " is not honoured: no separator is added");
+  }
+  const std::string charsmap = Key("precompiled_charsmap");
+  if (const GgufValue* value = file.FindValue(charsmap)) {
+    const auto* bytes = std::get_if<std::vector<int64_t>>(&value->value);
+    if (bytes == nullptr || !bytes->empty()) {
+      warnings.push_back(charsmap +
+                         " is not honoured: characters are not normalised (text in ASCII is the "
+                         "same without)");
+    }
+  }
+  if (is_true("normalizer.lowercase")) {
+    throw Error(ErrorCode::kUnsupported,
+                fmt::format("{}: {}: text that is made lower-case first is not supported",
+                            file.path(), Key("normalizer.lowercase")));
+  }
+  std::vector<std::string> unknown;
+  for (const auto& entry : file.metadata()) {
+    std::string_view key = entry.first;
+    if (!key.starts_with(kPrefix)) continue;
+    key.remove_prefix(kPrefix.size());
+    if (!Holds(kKnownKeys, key) && !Holds(kToldKeys, key)) unknown.push_back(Quoted(entry.first));
+  }
+  if (!unknown.empty()) {
+    warnings.push_back(
+        fmt::format("{} of the tokenizer is not known here and not honoured", NameSome(unknown)));
+  }
+}
+
+/// Tokens that end a turn beside EOS and EOT.
+std::vector<TokenId> AlsoEnd(const GgufFile& file) {
+  std::vector<TokenId> ids;
+  if (const auto id = FindId(file, "eom_token_id")) ids.push_back(*id);
+  return ids;
+}
+
 }  // namespace
 
 std::unique_ptr<const tokenizer::Tokenizer> LoadTokenizer(const GgufFile& file) {
@@ -116,10 +215,13 @@ std::unique_ptr<const tokenizer::Tokenizer> LoadTokenizer(const GgufFile& file) 
   vocabulary.unknown = FindId(file, "unknown_token_id");
   vocabulary.padding = FindId(file, "padding_token_id");
   vocabulary.eot = FindId(file, "eot_token_id");
+  vocabulary.also_end = AlsoEnd(file);
   vocabulary.add_bos = file.FindBool(Key("add_bos_token"));
   vocabulary.add_eos = file.FindBool(Key("add_eos_token"));
   vocabulary.add_space_prefix = file.FindBool(Key("add_space_prefix"));
   vocabulary.chat_template = file.FindString("tokenizer.chat_template").value_or("");
+  AddKeyWarnings(file, vocabulary.warnings);
+  if (vocabulary.model == "gpt2") vocabulary.add_space_prefix = false;
   vocabulary.strip_after_special = IsPhi3(file.FindString("general.name").value_or(""));
   try {
     return tokenizer::Tokenizer::Create(std::move(vocabulary));

@@ -182,6 +182,39 @@ TEST_CASE("metadata: what is missing or of another type is an error that names f
   check("tokenizer.ggml.eos_token_id", StringValue("</s>"));
   check("tokenizer.ggml.eos_token_id", GgufValue{GgufType::kU64, GgufType::kU8, uint64_t{1} << 40});
   check("tokenizer.ggml.add_bos_token", StringValue("yes"));
+  check("tokenizer.ggml.eom_token_id", GgufValue{GgufType::kU32, GgufType::kU8, uint64_t{6}});
+  check("tokenizer.ggml.normalizer.lowercase", GgufValue{GgufType::kBool, GgufType::kU8, true});
+}
+
+TEST_CASE("metadata: keys that are not honoured are told, others are not") {
+  const auto warnings = [](const Metadata& more) {
+    Metadata metadata = SmallMetadata();
+    metadata.insert(metadata.end(), more.begin(), more.end());
+    std::string all;
+    for (const std::string& warning : LoadMetadata(metadata)->warnings()) all += warning + '\n';
+    return all;
+  };
+  const GgufValue yes{GgufType::kBool, GgufType::kU8, true};
+  const GgufValue no{GgufType::kBool, GgufType::kU8, false};
+  // The small vocabulary has no byte tokens.
+  const std::string plain = warnings({});
+  CHECK(std::ranges::count(plain, '\n') == 1);
+  CHECK(warnings({{"tokenizer.ggml.remove_extra_whitespaces", no},
+                  {"tokenizer.ggml.precompiled_charsmap", IntegerArray({})},
+                  {"tokenizer.ggml.add_sep_token", no},
+                  {"tokenizer.ggml.add_space_prefix", yes},
+                  {"tokenizer.ggml.fim_pre_token_id", {GgufType::kU32, GgufType::kU8, uint64_t{3}}},
+                  {"tokenizer.chat_template.tool_use", StringValue("x")}}) == plain);
+  for (const auto& [key, value] :
+       Metadata{{"tokenizer.ggml.remove_extra_whitespaces", yes},
+                {"tokenizer.ggml.precompiled_charsmap", IntegerArray({1, 2})},
+                {"tokenizer.ggml.add_sep_token", yes},
+                {"tokenizer.ggml.made_up", no}}) {
+    CAPTURE(key);
+    const std::string all = warnings({{key, value}});
+    CHECK(std::ranges::count(all, '\n') == 2);
+    CHECK(all.find(key) != std::string::npos);
+  }
 }
 
 }  // namespace

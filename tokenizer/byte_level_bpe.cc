@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "tokenizer/byte_level.h"
 #include "tokenizer/utf8.h"
@@ -12,17 +14,38 @@ namespace crossover::tokenizer {
 ByteLevelBpe::ByteLevelBpe(Vocabulary vocabulary, const TokenMap& ids,
                            const PreTokenizerFamily& family)
     : Tokenizer(std::move(vocabulary), ids, {.add_bos = family.adds_bos}), pre_tokenizer_(family) {
+  const std::string& pre = this->vocabulary().pre;
+  if (pre.empty() || pre == "default") {
+    Warn(
+        fmt::format("tokenizer.ggml.pre {}: text is cut into words as older converters' files "
+                    "expect it, which may not be the way that the model was trained with; convert "
+                    "the model anew, or set the key to its pre-tokenizer",
+                    pre.empty() ? "is missing" : "is 'default'"));
+  }
+  ReadBytes(ids);
   ReadMerges(ids);
   if (family.whole_words) IndexWholeWords();
 }
 
-void ByteLevelBpe::ReadMerges(const TokenMap& ids) {
+void ByteLevelBpe::ReadBytes(const TokenMap& ids) {
   for (int byte = 0; byte < 256; ++byte) {
     byte_symbols_[byte] = ids.Find(ByteLevelText(static_cast<uint8_t>(byte)));
   }
+  size_t missing = 0;
+  for (size_t byte = 0; byte < 256; ++byte) {
+    missing += IsByteOfText(static_cast<uint8_t>(byte)) && byte_symbols_[byte] == TokenMap::kNone;
+  }
+  if (missing == 0 || !this->vocabulary().unknown) return;
+  Warn(
+      fmt::format("tokenizer.ggml.tokens lacks {} of the bytes that text is made of: where it has "
+                  "them it gets the unknown token",
+                  missing));
+}
 
+void ByteLevelBpe::ReadMerges(const TokenMap& ids) {
   const std::vector<std::string>& merges = vocabulary().merges;
   merges_ = MergeTable(merges.size());
+  std::vector<bool> merged(size());
   std::string joined;
   for (size_t rank = 0; rank < merges.size(); ++rank) {
     const std::string_view merge = merges[rank];
@@ -39,6 +62,36 @@ void ByteLevelBpe::ReadMerges(const TokenMap& ids) {
     if (left_id == TokenMap::kNone || right_id == TokenMap::kNone) fail("names no token");
     if (id == TokenMap::kNone) fail("makes a text that is no token");
     merges_.Insert(left_id, right_id, {static_cast<uint32_t>(rank), id});
+    merged[id] = true;
+  }
+  CheckReach(merged);
+}
+
+// A file that lost its merges turns every text into single bytes, and the model, fed with what it
+// never saw, gives figures that look like figures.
+void ByteLevelBpe::CheckReach(const std::vector<bool>& merged) {
+  size_t longer = 0;  // normal tokens of more than one byte
+  size_t reached = 0;
+  std::string bytes;
+  for (size_t id = 0; id < size(); ++id) {
+    bytes.clear();
+    const TokenType type = vocabulary().types[id];
+    if (type != TokenType::kNormal && type != TokenType::kUndefined) continue;
+    if (!AppendByteLevelBytes(vocabulary().tokens[id], bytes) || bytes.size() < 2) continue;
+    ++longer;
+    reached += merged[id];
+  }
+  if (longer > 0 && vocabulary().merges.empty()) {
+    throw Error(ErrorCode::kCorruptFile,
+                fmt::format("tokenizer.ggml.merges: missing or empty, but {} tokens have more than "
+                            "one byte and nothing would make them; convert the model anew",
+                            longer));
+  }
+  if (2 * reached < longer) {
+    Warn(
+        fmt::format("tokenizer.ggml.merges makes only {} of the {} tokens of more than one byte: "
+                    "the list may be cut off",
+                    reached, longer));
   }
 }
 

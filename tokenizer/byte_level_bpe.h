@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <vector>
 
 #include "tokenizer/merges.h"
 #include "tokenizer/pre_tokenizer.h"
@@ -14,7 +15,7 @@ namespace crossover::tokenizer {
 class ByteLevelBpe final : public Tokenizer {
  public:
   /// `vocabulary` has gone through CheckVocabulary, which made `ids`. Error(kCorruptFile) for a
-  /// malformed merge.
+  /// malformed merge, and for tokens of several bytes where there are no merges.
   ByteLevelBpe(Vocabulary vocabulary, const TokenMap& ids, const PreTokenizerFamily& family);
 
  protected:
@@ -22,7 +23,9 @@ class ByteLevelBpe final : public Tokenizer {
   std::string DecodePlain(TokenId id) const override;
 
  private:
+  void ReadBytes(const TokenMap& ids);
   void ReadMerges(const TokenMap& ids);
+  void CheckReach(const std::vector<bool>& merged);
   void IndexWholeWords();
   uint32_t SymbolOf(char byte) const;
 

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "tests/support/refusal.h"
 #include "tests/support/test_support.h"
 #include "tokenizer/test_vocabulary.h"
 #include "tokenizer/utf8.h"
@@ -95,6 +96,53 @@ TEST_CASE("a byte without a token is the unknown token, or a clear error") {
   CHECK(Tokenizer::Create(vocabulary)->Encode("ab", kPlain) == Ids{'a', 'b'});
   vocabulary.unknown = 256;
   CHECK(Tokenizer::Create(vocabulary)->Encode("az", kPlain) == Ids{'a', 256});
+}
+
+std::string Warnings(const Tokenizer& tokenizer) {
+  std::string all;
+  for (const std::string& warning : tokenizer.warnings()) all += warning + '\n';
+  return all;
+}
+
+TEST_CASE("byte-level BPE: tokens of several bytes that nothing merges are refused") {
+  using crossover::test::Contains;
+  auto vocabulary = ByteLevelVocabulary("gpt-2", {"h e", "l l", "he ll"});
+  CHECK(Tokenizer::Create(vocabulary)->warnings().empty());
+  vocabulary.merges.clear();
+  const std::string message = crossover::test::RefusalOf([&] { Tokenizer::Create(vocabulary); });
+  CHECK(Contains(message, "tokenizer.ggml.merges: missing or empty, but 3 tokens"));
+  // Whole words are looked up, but theirs is no reason to let parts fall to bytes.
+  vocabulary.pre = "llama-bpe";
+  CHECK_THROWS_AS(Tokenizer::Create(vocabulary), Error);
+  vocabulary = ByteLevelVocabulary("gpt-2", {"h e", "l l", "he ll"});
+  vocabulary.merges.resize(1);
+  CHECK(Contains(Warnings(*Tokenizer::Create(vocabulary)), "makes only 1 of the 3 tokens"));
+  // Bytes alone, and control tokens, need none.
+  CHECK(Tokenizer::Create(ByteLevelVocabulary("gpt-2", {}, {{"<|user|>", TokenType::kControl}}))
+            ->warnings()
+            .empty());
+}
+
+TEST_CASE("byte-level BPE: what the file does not say is told") {
+  using crossover::test::Contains;
+  for (const char* pre : {"", "default"}) {
+    CAPTURE(pre);
+    const auto tokenizer = Tokenizer::Create(ByteLevelVocabulary(pre, {"h e"}));
+    REQUIRE(tokenizer->warnings().size() == 1);
+    CHECK(Contains(tokenizer->warnings()[0], "tokenizer.ggml.pre is"));
+  }
+  auto vocabulary = ByteLevelVocabulary("gpt-2", {"h e"}, {{"<unk>", TokenType::kUnknown}});
+  vocabulary.types.clear();
+  CHECK(Contains(Warnings(*Tokenizer::Create(vocabulary)), "tokenizer.ggml.token_type is missing"));
+  vocabulary = ByteLevelVocabulary("gpt-2", {"h e"}, {{"<unk>", TokenType::kUnknown}});
+  vocabulary.unknown = 257;
+  vocabulary.tokens['z'].clear();
+  CHECK(Contains(Warnings(*Tokenizer::Create(vocabulary)), "lacks 1 of the bytes"));
+  // Published vocabularies lack bytes that hardly any text has.
+  vocabulary = ByteLevelVocabulary("gpt-2", {"h e"}, {{"<unk>", TokenType::kUnknown}});
+  vocabulary.unknown = 257;
+  for (const int byte : {0x04, 0xC0, 0xF2, 0xFF}) vocabulary.tokens[byte].clear();
+  CHECK(Tokenizer::Create(vocabulary)->warnings().empty());
 }
 
 // A vocabulary of many merges, grown from random bytes so that multi-byte characters are cut.

@@ -67,6 +67,7 @@ void CheckIds(const Vocabulary& vocabulary) {
   check("unknown_token_id", vocabulary.unknown);
   check("padding_token_id", vocabulary.padding);
   check("eot_token_id", vocabulary.eot);
+  for (const TokenId id : vocabulary.also_end) check("eom_token_id", id);
 }
 
 void CheckTypes(Vocabulary& vocabulary) {
@@ -136,6 +137,7 @@ std::vector<bool> EndOfGenerationTokens(const Vocabulary& vocabulary, const Toke
   }
   if (vocabulary.eos) ends[*vocabulary.eos] = true;
   if (vocabulary.eot) ends[*vocabulary.eot] = true;
+  for (const TokenId id : vocabulary.also_end) ends[id] = true;
   return ends;
 }
 

@@ -60,6 +60,36 @@ SentencePieceBpe::SentencePieceBpe(Vocabulary vocabulary, const TokenMap& ids)
   }
   IndexCharacters();
   IndexMerges();
+  CheckScoresDiffer();
+  size_t missing = 0;
+  for (size_t byte = 0; byte < 256; ++byte) {
+    missing += IsByteOfText(static_cast<uint8_t>(byte)) && byte_tokens_[byte] < 0;
+  }
+  if (missing > 0 && this->vocabulary().unknown) {
+    Warn(
+        fmt::format("tokenizer.ggml.tokens lacks {} of the byte tokens <0xNN> that text is made "
+                    "of: characters that are no token become the unknown token",
+                    missing));
+  }
+}
+
+// The order of merges is all that scores say. Alike, as where a converter had none and wrote zeros,
+// they merge from the left.
+void SentencePieceBpe::CheckScoresDiffer() {
+  const Vocabulary& vocabulary = this->vocabulary();
+  size_t pieces = 0;
+  float first = 0;
+  for (size_t id = 0; id < size(); ++id) {
+    const std::string& text = vocabulary.tokens[id];
+    if (vocabulary.types[id] != TokenType::kNormal || Utf8Length(text, 0) >= text.size()) continue;
+    if (pieces++ == 0) first = vocabulary.scores[id];
+    if (vocabulary.scores[id] != first) return;
+  }
+  if (pieces < 2) return;
+  Warn(
+      fmt::format("tokenizer.ggml.scores are the same for all {} pieces of several characters: "
+                  "nothing says in which order they merge",
+                  pieces));
 }
 
 void SentencePieceBpe::IndexCharacters() {

@@ -34,6 +34,7 @@ class SentencePieceBpe final : public Tokenizer {
 
   void IndexCharacters();
   void IndexMerges();
+  void CheckScoresDiffer();
   std::vector<uint32_t> RanksByScore() const;
   Character CharacterAt(std::string_view bytes) const;
   /// Whether some token holds the two side by side. Where none does, no merge ever joins them, and

@@ -177,6 +177,21 @@ TEST_CASE("SentencePiece equals its definition, and any bytes survive") {
   }
 }
 
+TEST_CASE("SentencePiece: bytes and scores that say nothing are told") {
+  Vocabulary vocabulary = SentencePieceVocabulary({{"▁", -9}, {"ab", -1}, {"abc", -2}});
+  CHECK(Tokenizer::Create(vocabulary)->warnings().empty());
+  vocabulary.scores.assign(vocabulary.tokens.size(), 0);
+  auto tokenizer = Tokenizer::Create(vocabulary);
+  REQUIRE(tokenizer->warnings().size() == 1);
+  CHECK(tokenizer->warnings()[0].starts_with("tokenizer.ggml.scores are the same for all 2"));
+  vocabulary = SentencePieceVocabulary({{"▁", -9}, {"ab", -1}, {"abc", -2}});
+  vocabulary.tokens[3 + 0xC3] = "filled";
+  vocabulary.types[3 + 0xC3] = TokenType::kNormal;
+  tokenizer = Tokenizer::Create(vocabulary);
+  REQUIRE(tokenizer->warnings().size() == 1);
+  CHECK(tokenizer->warnings()[0].starts_with("tokenizer.ggml.tokens lacks 1 of the byte tokens"));
+}
+
 TEST_CASE("SentencePiece: a text that is one word is encoded in reasonable steps") {
   const auto tokenizer =
       Tokenizer::Create(SentencePieceVocabulary({{"▁", -9}, {"a", -9}, {"aa", -1}, {"aaaa", -2}}));

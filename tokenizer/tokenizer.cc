@@ -35,6 +35,11 @@ std::unique_ptr<const Tokenizer> Tokenizer::Create(Vocabulary vocabulary) {
                             "(byte-level BPE) and llama (SentencePiece BPE)",
                             vocabulary.model));
   }
+  if (vocabulary.types.empty()) {
+    vocabulary.warnings.emplace_back(
+        "tokenizer.ggml.token_type is missing: control tokens are known by their usual names only, "
+        "and others are taken for text");
+  }
   const TokenMap ids = CheckVocabulary(vocabulary);
   if (!byte_level) return std::make_unique<SentencePieceBpe>(std::move(vocabulary), ids);
   const PreTokenizerFamily& family = FindPreTokenizerFamily(vocabulary.pre);

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tokenizer/special_tokens.h"
@@ -41,6 +42,8 @@ struct Vocabulary {
   std::string chat_template;
   // Phi-3: white space behind a special token belongs to it. GGUF has no key for that.
   bool strip_after_special = false;
+  std::vector<TokenId> also_end;      // a turn, beside EOS and EOT
+  std::vector<std::string> warnings;  // as in Tokenizer; what the file's reader found
 };
 
 struct EncodeOptions {
@@ -77,6 +80,9 @@ class Tokenizer {
   bool adds_eos() const { return adds_eos_; }
   /// EOS, EOT and what else ends a turn.
   bool IsEndOfGeneration(TokenId id) const;
+  /// What the vocabulary does not say, or says in vain, so that text may become other tokens than
+  /// those that the model was trained with: a line each, beginning with the key.
+  const std::vector<std::string>& warnings() const { return vocabulary_.warnings; }
 
  protected:
   struct Defaults {
@@ -92,6 +98,7 @@ class Tokenizer {
   virtual std::string DecodePlain(TokenId id) const = 0;
 
   bool adds_space_prefix() const { return adds_space_prefix_; }
+  void Warn(std::string what) { vocabulary_.warnings.push_back(std::move(what)); }
 
  private:
   Vocabulary vocabulary_;

@@ -16,6 +16,7 @@
 #include "tools/command.h"
 #include "tools/generate_flags.h"
 #include "tools/line_reader.h"
+#include "tools/model_warnings.h"
 
 namespace crossover::tools {
 namespace {
@@ -48,6 +49,8 @@ class Conversation {
         tokenizer_(engine::LoadTokenizer(model_->file())),
         engine_(model_, EngineOptions()),
         chat_(engine_, *tokenizer_, Template(), Options()) {
+    TellWarnings(flags.model, *model_);
+    TellWarnings(flags.model, *tokenizer_);
     flags_.options.interrupt_ends = true;
     if (!globals_.json) flags_.options.on_text = Show;
   }

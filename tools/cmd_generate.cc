@@ -18,6 +18,7 @@
 #include "engine/load_model.h"
 #include "tools/command.h"
 #include "tools/generate_flags.h"
+#include "tools/model_warnings.h"
 
 namespace crossover::tools {
 namespace {
@@ -74,6 +75,8 @@ class Runner {
         // A pass over each prompt, and one for each token but the last.
         loaded_(engine::LoadTextModel(
             flags.model, globals.model_options(texts_.size() * flags.options.max_tokens))) {
+    TellWarnings(flags.model, *loaded_.model);
+    TellWarnings(flags.model, *loaded_.tokenizer);
     for (const std::string& text : texts_) prompts_.push_back(loaded_.tokenizer->Encode(text));
   }
 

@@ -20,6 +20,7 @@
 #include "quant/recipe.h"
 #include "tools/command.h"
 #include "tools/info_machine.h"
+#include "tools/model_warnings.h"
 
 namespace crossover::tools {
 namespace {
@@ -47,6 +48,7 @@ Subject Load(const std::string& path, engine::LoadMode mode) {
   }
   try {
     subject.model = engine::Model::FromFile(subject.file);
+    TellWarnings(path, *subject.model);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kUnsupported) throw;
     subject.reason = error.what();

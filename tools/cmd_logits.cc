@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/output_file.h"
 #include "tools/command.h"
+#include "tools/model_warnings.h"
 #include "tools/token_ids.h"
 
 namespace crossover::tools {
@@ -54,6 +55,7 @@ void Run(const LogitsFlags& flags, const GlobalOptions& globals) {
                 fmt::format("--last {}: the file has {} tokens", flags.last, ids.size()));
   }
   const auto model = engine::Model::Load(flags.model, globals.model_options());
+  TellWarnings(flags.model, *model);
   engine::EngineOptions options = globals.engine_options();
   options.kv_capacity = ids.size();
   options.max_batch = std::min(options.max_batch, ids.size());

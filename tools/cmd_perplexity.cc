@@ -15,6 +15,7 @@
 #include "evals/kl_file.h"
 #include "evals/perplexity.h"
 #include "tools/command.h"
+#include "tools/model_warnings.h"
 #include "tools/perplexity_print.h"
 
 namespace crossover::tools {
@@ -55,6 +56,8 @@ struct Subject {
         tokenizer(engine::LoadTokenizer(model->file())),
         engine(model,
                evals::EvaluationEngineOptions(globals.engine_options(), model->config(), context)) {
+    TellWarnings(path, *model);
+    TellWarnings(path, *tokenizer);
   }
 
   std::shared_ptr<const engine::Model> model;

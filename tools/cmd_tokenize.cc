@@ -15,6 +15,7 @@
 #include "engine/gguf.h"
 #include "engine/load_tokenizer.h"
 #include "tools/command.h"
+#include "tools/model_warnings.h"
 #include "tools/token_ids.h"
 
 namespace crossover::tools {
@@ -68,6 +69,7 @@ void PrintIds(const Tokenizer& tokenizer, const std::vector<TokenId>& ids,
 void Run(const TokenizeFlags& flags, const GlobalOptions& globals) {
   const auto file = engine::GgufFile::Open(flags.model);
   const auto tokenizer = engine::LoadTokenizer(*file);
+  TellWarnings(flags.model, *tokenizer);
   const std::string input = flags.file.empty() ? ReadStandardInput() : ReadFile(flags.file);
   if (!flags.decode) {
     const tokenizer::EncodeOptions options{.add_special = !flags.no_special,

@@ -1,4 +1,5 @@
 #include "tools/eval_llama.h"
+#include "tools/model_warnings.h"
 
 #include <fmt/format.h>
 
@@ -34,6 +35,8 @@ std::vector<evals::MetricResult> EvaluateLlamaTasks(const std::string& path,
                                                     const GlobalOptions& globals) {
   const auto model = engine::Model::Load(path, globals.model_options());
   const auto tokenizer = engine::LoadTokenizer(model->file());
+  TellWarnings(path, *model);
+  TellWarnings(path, *tokenizer);
   engine::Engine engine(model,
                         evals::EvaluationEngineOptions(globals.engine_options(), model->config()));
   const std::string file = std::filesystem::path(path).filename().string();

@@ -18,6 +18,7 @@
 #include "evals/evaluate.h"
 #include "kernels/isa.h"
 #include "tools/eval_samples.h"
+#include "tools/model_warnings.h"
 
 namespace crossover::tools {
 namespace {
@@ -55,6 +56,8 @@ ModelEvaluation::ModelEvaluation(const std::string& path, const EvalRun& run,
       model_(engine::Model::Load(path, globals.model_options())),
       tokenizer_(engine::LoadTokenizer(model_->file())),
       globals_(globals) {
+  TellWarnings(path, *model_);
+  TellWarnings(path, *tokenizer_);
   CheckUnchanged();
 }
 

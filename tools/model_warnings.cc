@@ -1,0 +1,27 @@
+#include "tools/model_warnings.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <span>
+
+namespace crossover::tools {
+namespace {
+
+void Tell(const std::string& path, std::span<const std::string> warnings) {
+  for (const std::string& warning : warnings) {
+    fmt::print(stderr, "crossover: warning: {}: {}\n", path, warning);
+  }
+}
+
+}  // namespace
+
+void TellWarnings(const std::string& path, const engine::Model& model) {
+  Tell(path, model.config().warnings);
+}
+
+void TellWarnings(const std::string& path, const tokenizer::Tokenizer& tokenizer) {
+  Tell(path, tokenizer.warnings());
+}
+
+}  // namespace crossover::tools

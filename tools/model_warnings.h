@@ -1,0 +1,16 @@
+// What a model file leaves unsaid, or says in vain, on stderr.
+#pragma once
+
+#include <string>
+
+#include "engine/model.h"
+#include "tokenizer/tokenizer.h"
+
+namespace crossover::tools {
+
+/// A line for each warning, beginning with `path`. Once for each file that a command loads; --quiet
+/// does not silence it, since a result may be worth nothing without it.
+void TellWarnings(const std::string& path, const engine::Model& model);
+void TellWarnings(const std::string& path, const tokenizer::Tokenizer& tokenizer);
+
+}  // namespace crossover::tools
