@@ -332,6 +332,56 @@ TEST_CASE("arch: kinds of RoPE scaling") {
   };
   CHECK(magnitude(Edited("tiny-qwen2-yarn")) == doctest::Approx(0.1 * std::log(4.0) + 1));
   CHECK(magnitude(Edited("tiny-qwen2-yarn").Set("rope.scaling.yarn_attn_factor", Float(1))) == 1);
+  // mscale_all_dim, as files call it; llama.cpp takes the quotient of the two.
+  const std::string multiplier = "rope.scaling.yarn_log_multiplier";
+  CHECK(magnitude(Edited("tiny-qwen2-yarn").Set(multiplier, Float(1))) == doctest::Approx(1));
+  CHECK(magnitude(Edited("tiny-qwen2-yarn").Set(multiplier, Float(0.5))) ==
+        doctest::Approx((0.1 * std::log(4.0) + 1) / (0.05 * std::log(4.0) + 1)));
+}
+
+TEST_CASE("arch: keys that change what is computed are honoured or refused, unknown ones told") {
+  for (const std::string& name : kOneOfEach) {
+    CAPTURE(name);
+    CHECK(Edited(name).Load()->config().warnings.empty());
+  }
+  CHECK(Edited("tiny-llama").Set("attention.scale", Float(0.5)).Load()->config().attention_scale ==
+        0.5f);
+  const std::vector<std::pair<std::string, GgufValue>> refused = {
+      {"logit_scale", Float(0.0625)},
+      {"residual_scale", Float(0.22)},
+      {"embedding_scale", Float(12)},
+      {"attention.clamp_kqv", Float(8)},
+      {"attention.max_alibi_bias", Float(8)},
+      {"attention.temperature_scale", Float(0.1)},
+      {"attn_logit_softcapping", Float(50)},
+      {"final_logit_softcapping", Float(30)},
+      {"nextn_predict_layers", Uint(1)},
+      {"attention.shared_kv_layers", Uint(4)},
+      {"attention.key_length_swa", Uint(8)},
+      {"rope.freq_base_swa", Float(500)},
+      {"use_parallel_residual", GgufValue{GgufType::kBool, {}, true}},
+      {"attention.causal", GgufValue{GgufType::kBool, {}, false}},
+      {"hidden_activation", Text("gelu")},
+      {"logit_scale", Text("0.1")},
+      {"logit_scale", Sizes({1, 2})},
+  };
+  for (const auto& [key, value] : refused) {
+    CAPTURE(key);
+    CHECK(Contains(Edited("tiny-llama").Set(key, value).Refusal(), "'llama." + key + "'"));
+  }
+  Edited harmless("tiny-llama");
+  harmless.Set("logit_scale", Float(1))
+      .Set("residual_scale", Float(0))
+      .Set("expert_used_count", Uint(0))
+      .Set("rope.scaling.finetuned", GgufValue{GgufType::kBool, {}, false})
+      .Set("attention.causal", GgufValue{GgufType::kBool, {}, true})
+      .Set("rope.freq_base_swa", Float(10000))
+      .Set("hidden_activation", Text("silu"))
+      .Set("tensor_data_layout", Text("Meta AI original pth"));
+  CHECK(harmless.Load()->config().warnings.empty());
+  const auto model = Edited("tiny-llama").Set("made_up", Uint(1)).Set("other", Text("x")).Load();
+  REQUIRE(model->config().warnings.size() == 1);
+  CHECK(Contains(model->config().warnings[0], "'llama.made_up', 'llama.other' not known"));
 }
 
 }  // namespace

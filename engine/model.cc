@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "engine/arch/architecture.h"
+#include "engine/arch/check_keys.h"
 #include "engine/gguf_cursor.h"
 #include "engine/vocabulary_rows.h"
 #include "kernels/packed/pack.h"
@@ -55,6 +56,7 @@ std::shared_ptr<const Model> Model::FromFile(std::shared_ptr<const GgufFile> fil
   model->config_ = architecture.read_config(*file);
   const size_t rows = model->config_.vocab;
   CheckRows(file->path(), rows, CountTokens(*file, rows));
+  CheckKeys(*file, model->config_);
   TensorBinder tensors(*file);
   model->weights_ = BindWeights(tensors, model->config_, architecture.parts);
   model->converted_ = tensors.TakeConverted();

@@ -51,7 +51,10 @@ void ReadAttentionShape(const Keys& keys, ModelConfig& config) {
               fmt::format("is {}, but must be even and at most the head size {}", config.rotary_dim,
                           config.head_dim));
   }
-  config.attention_scale = 1.0f / std::sqrt(static_cast<float>(config.head_dim));
+  // 0 stands for "the usual".
+  const double scale = keys.PositiveOrNone("attention.scale", 0);
+  config.attention_scale = scale != 0 ? static_cast<float>(scale)
+                                      : 1.0f / std::sqrt(static_cast<float>(config.head_dim));
 }
 
 size_t ReadVocabulary(const GgufFile& file) {
@@ -69,6 +72,14 @@ size_t ReadVocabulary(const GgufFile& file) {
                             embedding->shape[1], kMaxRows));
   }
   return embedding->shape[1];
+}
+
+/// What YaRN multiplies by where the file does not say it in full: 0.1 ln(factor) + 1, or its
+/// quotient with that of `mscale_all_dim`, which files call yarn_log_multiplier.
+double UsualYarnMagnitude(const Keys& keys, double factor) {
+  const double all = keys.PositiveOrNone("rope.scaling.yarn_log_multiplier", 0);
+  const double magnitude = YarnMagnitude(factor);
+  return magnitude / (1 + all * (magnitude - 1));
 }
 
 Yarn ReadYarn(const Keys& keys) {
@@ -101,7 +112,8 @@ RopeConfig ReadRope(const Keys& keys, size_t context) {
   }
   if (type == "yarn") {
     rope.yarn = ReadYarn(keys);
-    rope.magnitude *= keys.Positive("rope.scaling.yarn_attn_factor", YarnMagnitude(rope.factor));
+    rope.magnitude *=
+        keys.Positive("rope.scaling.yarn_attn_factor", UsualYarnMagnitude(keys, rope.factor));
   }
   return rope;
 }
