@@ -121,11 +121,12 @@ std::shared_ptr<const GgufFile> GgufFile::Parse(std::shared_ptr<const MappedFile
 
 std::shared_ptr<const GgufFile> GgufFile::FromParts(
     std::string path, std::vector<std::pair<std::string, GgufValue>> metadata,
-    std::vector<GgufTensor> tensors) {
+    std::vector<GgufTensor> tensors, std::vector<std::string> warnings) {
   std::shared_ptr<GgufFile> file(new GgufFile);
   file->path_ = std::move(path);
   file->metadata_ = std::move(metadata);
   file->tensors_ = std::move(tensors);
+  file->warnings_ = std::move(warnings);
   for (size_t i = 0; i < file->metadata_.size(); ++i) {
     file->key_index_.emplace(file->metadata_[i].first, i);
   }

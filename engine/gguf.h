@@ -86,9 +86,11 @@ class GgufFile {
   /// What was read from somewhere else. Keys and names stand there once.
   static std::shared_ptr<const GgufFile> FromParts(
       std::string path, std::vector<std::pair<std::string, GgufValue>> metadata,
-      std::vector<GgufTensor> tensors);
+      std::vector<GgufTensor> tensors, std::vector<std::string> warnings = {});
 
   const std::string& path() const { return path_; }
+  /// What the files that it was made of ask for in vain, a line each; none for a GGUF file.
+  const std::vector<std::string>& warnings() const { return warnings_; }
   uint32_t version() const { return version_; }
   uint64_t file_bytes() const { return file_bytes_; }  // all parts
   uint64_t alignment() const { return alignment_; }
@@ -123,6 +125,7 @@ class GgufFile {
   std::map<std::string, size_t, std::less<>> key_index_;
   std::vector<GgufTensor> tensors_;
   std::map<std::string, size_t, std::less<>> tensor_index_;
+  std::vector<std::string> warnings_;
 };
 
 /// Effective bits per weight: all bits stored for tensors of two or more dimensions / their

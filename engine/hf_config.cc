@@ -5,38 +5,36 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <numbers>
 #include <optional>
 #include <string_view>
 
 #include "base/error.h"
 #include "engine/gguf_cursor.h"
+#include "engine/hf_config_keys.h"
 #include "engine/model_limits.h"
 #include "kernels/attention.h"
 
 namespace crossover::engine {
 namespace {
 
-constexpr double kDefaultRopeBase = 10000;
 // Beyond any model by far, and small enough that products of two cannot overflow.
 constexpr uint64_t kMaxSize = uint64_t{1} << 24;
 // Each token costs some hundred bytes of memory before its text; 262,144 are the most of 2026.
 constexpr uint64_t kMaxVocabulary = uint64_t{1} << 22;
 
 struct KnownArchitecture {
-  std::string_view hf, gguf;
+  std::string_view hf, type, gguf;  // `type`: model_type
 };
 constexpr std::array kArchitectures =
-    std::to_array<KnownArchitecture>({{"LlamaForCausalLM", "llama"},
-                                      {"MistralForCausalLM", "llama"},
-                                      {"Qwen2ForCausalLM", "qwen2"}});
+    std::to_array<KnownArchitecture>({{"LlamaForCausalLM", "llama", "llama"},
+                                      {"MistralForCausalLM", "mistral", "llama"},
+                                      {"Qwen2ForCausalLM", "qwen2", "qwen2"}});
 
 [[noreturn]] void Unsupported(const JsonObject& config, const std::string& what) {
   throw Error(ErrorCode::kUnsupported, fmt::format("{}: {}", config.name(), what));
 }
 
-std::string Architecture(const JsonObject& config) {
+const KnownArchitecture& FindArchitecture(const JsonObject& config) {
   const nlohmann::json& names = config.Array("architectures");
   if (names.size() != 1 || !names[0].is_string()) {
     config.Fail("architectures", "does not hold one name");
@@ -44,7 +42,7 @@ std::string Architecture(const JsonObject& config) {
   const auto name = names[0].get<std::string>();
   std::vector<std::string_view> known;
   for (const KnownArchitecture& architecture : kArchitectures) {
-    if (architecture.hf == name) return std::string(architecture.gguf);
+    if (architecture.hf == name) return architecture;
     known.push_back(architecture.hf);
   }
   Unsupported(config, fmt::format("architecture {} cannot be converted; known: {}", Quoted(name),
@@ -59,73 +57,84 @@ uint64_t Size(const JsonObject& config, std::string_view key) {
   return size;
 }
 
-/// Where the scaling of positions is described: rope_parameters (2025 and later, with the base) or
-/// rope_scaling.
-std::optional<JsonObject> RopeParameters(const JsonObject& config) {
-  if (auto parameters = config.FindObject("rope_parameters")) return parameters;
-  return config.FindObject("rope_scaling");
-}
-
-std::string RopeType(const std::optional<JsonObject>& rope) {
-  if (!rope) return "default";
-  if (const auto type = rope->FindString("rope_type")) return *type;
-  return rope->FindString("type").value_or("default");
-}
-
-double RopeBase(const JsonObject& config, const std::optional<JsonObject>& rope) {
-  const std::optional<double> base = rope && rope->Find("rope_theta")
-                                         ? rope->FindFloat("rope_theta")
-                                         : config.FindFloat("rope_theta");
-  return base.value_or(kDefaultRopeBase);
-}
-
-/// Llama 3.1's stretching of slow rotations (arXiv 2407.21783): wavelengths below context / high
-/// stay, those above context / low are divided by `factor`, between them a blend.
-std::vector<float> Llama3Factors(const JsonObject& rope, double base, uint64_t head_dim) {
-  const double factor = rope.Float("factor");
-  const double low = rope.Float("low_freq_factor");
-  const double high = rope.Float("high_freq_factor");
-  const double context = rope.Float("original_max_position_embeddings");
-  if (!(factor > 0 && low > 0 && high > low && context > 0)) {
-    rope.Fail("factor", "and its neighbours do not describe a scaling");
+/// A list of kinds must say what follows without it, but in Qwen2, where it decides.
+void ReadLayerTypes(const JsonObject& config, HfConfig& out) {
+  if (config.Find("layer_types") == nullptr) return;
+  const nlohmann::json& types = config.Array("layer_types");
+  if (types.size() != out.layers) {
+    config.Fail("layer_types",
+                fmt::format("has {} entries for {} layers", types.size(), out.layers));
   }
-  std::vector<float> factors(head_dim / 2);
-  for (size_t i = 0; i < factors.size(); ++i) {
-    const double exponent = 2.0 * static_cast<double>(i) / static_cast<double>(head_dim);
-    const double wavelength = 2 * std::numbers::pi * std::pow(base, exponent);
-    const double smooth = std::clamp((context / wavelength - low) / (high - low), 0.0, 1.0);
-    factors[i] = static_cast<float>(1.0 / ((1 - smooth) / factor + smooth));
+  std::vector<bool> windowed(out.layers);
+  for (uint64_t i = 0; i < out.layers; ++i) {
+    windowed[i] = types[i] == "sliding_attention";
+    if (windowed[i] || types[i] == "full_attention") continue;
+    Unsupported(config, fmt::format("layer {} is of the kind {}; known: full_attention, "
+                                    "sliding_attention",
+                                    i, types[i].dump().substr(0, 40)));
   }
-  return factors;
+  const bool any = std::ranges::count(windowed, true) > 0;
+  if (out.architecture == "qwen2" && (out.window != 0 || !any)) {
+    out.window_layers = windowed;
+  } else if (any && (out.window == 0 || windowed != out.window_layers)) {
+    config.Fail("layer_types", "says something else than 'sliding_window' and the architecture");
+  }
 }
 
-/// rope.scaling.*; what Llama 3 does stands in a tensor instead.
-void AddRopeScaling(const JsonObject& config, const std::string& prefix, GgufMetadata& out) {
-  const auto rope = RopeParameters(config);
-  const std::string type = RopeType(rope);
-  if (type == "default" || type == "llama3") return;
-  const auto add = [&](std::string_view key, GgufValue value) {
-    out.emplace_back(fmt::format("{}rope.scaling.{}", prefix, key), std::move(value));
-  };
-  if (type != "linear" && type != "yarn") {
-    Unsupported(config, fmt::format("positions are scaled by {}, which cannot be converted; known: "
-                                    "default, linear, yarn, llama3",
-                                    Quoted(type)));
+/// Gates by another function than SiLU belong to other architectures.
+void CheckActivation(const JsonObject& config) {
+  const std::string act = config.FindString("hidden_act").value_or("silu");
+  if (act == "silu" || act == "swish") return;
+  Unsupported(config, fmt::format("'hidden_act' is {}; only silu can be run in this architecture",
+                                  Quoted(act)));
+}
+
+/// transformers builds what model_type says, converters what `architectures` says.
+void CheckModelType(const JsonObject& config, const KnownArchitecture& architecture,
+                    std::vector<std::string>& warnings) {
+  const auto said = config.FindString("model_type");
+  if (!said || *said == architecture.type) return;
+  warnings.push_back(
+      fmt::format("{}: 'model_type' is {}, but 'architectures' says {}, which counts",
+                  config.name(), Quoted(*said), architecture.hf));
+}
+
+/// Which layers see a window only, as transformers decides it: in Mistral all, by default of 4096;
+/// in Qwen2, where use_sliding_window is true, those of layer_types, else from max_window_layers
+/// on; in Llama none.
+void ReadWindows(const JsonObject& config, std::string_view family, HfConfig& out) {
+  constexpr uint64_t kDefaultWindow = 4096;
+  constexpr uint64_t kDefaultFullLayers = 28;
+  // Null says that there is none, as no key does but in Mistral and Qwen2.
+  const bool said = config.value().contains("sliding_window");
+  const uint64_t window =
+      config.Find("sliding_window") ? Size(config, "sliding_window") : uint64_t{0};
+  out.window_layers.assign(out.layers, false);
+  if (family == "mistral") {
+    out.window = said ? window : kDefaultWindow;
+    out.window_layers.assign(out.layers, true);
+  } else if (family == "qwen2" && config.FindBool("use_sliding_window").value_or(false)) {
+    out.window = said ? window : kDefaultWindow;
+    const uint64_t full = config.FindCount("max_window_layers").value_or(kDefaultFullLayers);
+    for (uint64_t i = full; i < out.layers; ++i) out.window_layers[i] = true;
+  } else if (family == "llama" && window != 0 && window < Size(config, "max_position_embeddings")) {
+    out.warnings.push_back(
+        fmt::format("{}: 'sliding_window' is not honoured: LlamaForCausalLM has "
+                    "none, in transformers either",
+                    config.name()));
   }
-  add("type", GgufText(type));
-  add("factor", GgufFloat(rope->Float("factor")));
-  if (type == "linear") return;
-  const auto context = rope->FindCount("original_max_position_embeddings");
-  add("original_context_length",
-      GgufUint(context ? *context : config.Count("max_position_embeddings")));
-  const auto add_float = [&](std::string_view hf, std::string_view gguf) {
-    if (const auto value = rope->FindFloat(hf)) add(gguf, GgufFloat(*value));
-  };
-  add_float("extrapolation_factor", "yarn_ext_factor");
-  add_float(rope->Find("attention_factor") ? "attention_factor" : "attn_factor",
-            "yarn_attn_factor");
-  add_float("beta_fast", "yarn_beta_fast");
-  add_float("beta_slow", "yarn_beta_slow");
+  ReadLayerTypes(config, out);
+  // Without effect within the context, and llama.cpp's converter writes none.
+  if (out.window >= Size(config, "max_position_embeddings")) out.window = 0;
+}
+
+void AddWindows(const HfConfig& facts, const std::string& prefix, GgufMetadata& out) {
+  out.emplace_back(prefix + "attention.sliding_window", GgufUint(facts.window));
+  if (std::ranges::count(facts.window_layers, false) == 0) return;
+  out.emplace_back(
+      prefix + "attention.sliding_window_pattern",
+      GgufValue{GgufType::kArray, GgufType::kBool,
+                std::vector<int64_t>(facts.window_layers.begin(), facts.window_layers.end())});
 }
 
 }  // namespace
@@ -137,10 +146,14 @@ GgufValue GgufText(std::string value) { return {GgufType::kString, {}, std::move
 
 HfConfig ReadHfConfig(const JsonObject& config) {
   HfConfig out;
-  out.architecture = Architecture(config);
+  const KnownArchitecture& architecture = FindArchitecture(config);
+  out.architecture = architecture.gguf;
+  CheckModelType(config, architecture, out.warnings);
   if (config.Find("quantization_config") != nullptr) {
     Unsupported(config, "the checkpoint is quantised already; convert the original one");
   }
+  CheckHfConfigKeys(config, out.warnings);
+  CheckActivation(config);
   out.layers = Size(config, "num_hidden_layers");
   out.dim = Size(config, "hidden_size");
   if (out.dim > kMaxModelWidth) {
@@ -171,10 +184,12 @@ HfConfig ReadHfConfig(const JsonObject& config) {
                 fmt::format("is {}, but 1 to {} make sense", out.vocab, kMaxVocabulary));
   }
   out.tied = config.FindBool("tie_word_embeddings").value_or(false);
-  const auto rope = RopeParameters(config);
-  if (RopeType(rope) == "llama3") {
-    out.rope_factors = Llama3Factors(*rope, RopeBase(config, rope), out.head_dim);
+  if (config.FindBool("mlp_bias").value_or(false)) {
+    Unsupported(config, "'mlp_bias' is true; biases of the feed-forward block cannot be run");
   }
+  out.attention_bias = config.FindBool("attention_bias");
+  ReadWindows(config, architecture.type, out);
+  out.rope = ReadHfRope(config, out.head_dim, out.warnings);
   return out;
 }
 
@@ -193,8 +208,8 @@ GgufMetadata HfConfigMetadata(const JsonObject& config, const HfConfig& facts,
   add("feed_forward_length", GgufUint(facts.ffn_dim));
   add("attention.head_count", GgufUint(facts.heads));
   add("attention.head_count_kv", GgufUint(facts.kv_heads));
-  AddRopeScaling(config, prefix, out);
-  add("rope.freq_base", GgufFloat(RopeBase(config, RopeParameters(config))));
+  if (facts.window != 0) AddWindows(facts, prefix, out);
+  for (const auto& [key, value] : facts.rope.keys) add(key, value);
   add("attention.layer_norm_rms_epsilon", GgufFloat(config.Float("rms_norm_eps")));
   if (config.Find("head_dim")) {
     add("attention.key_length", GgufUint(facts.head_dim));

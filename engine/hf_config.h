@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "engine/gguf.h"
+#include "engine/hf_rope.h"
 #include "engine/json_object.h"
 
 namespace crossover::engine {
@@ -28,12 +30,17 @@ struct HfConfig {
   uint64_t kv_heads = 0;
   uint64_t head_dim = 0;
   uint64_t vocab = 0;
-  bool tied = false;                // no output matrix beside the embedding
-  std::vector<float> rope_factors;  // [head_dim / 2], Llama 3's; empty: none
+  bool tied = false;                   // no output matrix beside the embedding
+  std::optional<bool> attention_bias;  // of q, k, v and the output; nullopt: where there are some
+  uint64_t window = 0;                 // of the layers that have one; 0: none has
+  std::vector<bool> window_layers;     // [layers]
+  HfRope rope;
+  std::vector<std::string> warnings;  // what is not honoured, a line each
 };
 
 /// Error(kUnsupported) for an architecture other than the known ones (listed), a scaling of
-/// positions or a quantised checkpoint that GGUF cannot state; Error(kCorruptFile) names the key.
+/// positions or a quantised checkpoint that GGUF cannot state, and for keys that ask for what
+/// cannot be run; Error(kCorruptFile) names the key.
 HfConfig ReadHfConfig(const JsonObject& config);
 
 /// The keys from general.architecture to the architecture's own, as converters write them.

@@ -45,8 +45,9 @@ void Run(uint8_t kind, std::span<const uint8_t> bytes) {
   const engine::HfTokenizerFiles files =
       kind % 4 == 2 ? engine::HfTokenizerFiles{object, std::nullopt, std::nullopt, empty}
                     : engine::HfTokenizerFiles{minimal, object, std::nullopt, object};
+  std::vector<std::string> warnings;
   const auto file =
-      engine::GgufFile::FromParts("fuzz", engine::HfTokenizerMetadata(files, kVocab), {});
+      engine::GgufFile::FromParts("fuzz", engine::HfTokenizerMetadata(files, kVocab, warnings), {});
   (void)engine::LoadTokenizer(*file)->Encode("Hello, wörld\n 42");
 }
 

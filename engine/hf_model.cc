@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -39,7 +40,10 @@ std::vector<Expected> ExpectedLayer(const HfConfig& config, uint64_t layer) {
   const uint64_t q_rows = config.heads * config.head_dim;
   const uint64_t kv_rows = config.kv_heads * config.head_dim;
   const bool llama = config.architecture == "llama";
-  const bool biases = config.architecture == "qwen2";
+  // In Qwen2 the three are always there; the output has none.
+  const bool biases = config.architecture == "qwen2" || config.attention_bias.value_or(false);
+  const bool may_have_biases = biases || !config.attention_bias;
+  const bool output_bias = llama && config.attention_bias.value_or(false);
   const uint64_t q_halved = llama ? config.heads : 0;
   const uint64_t k_halved = llama ? config.kv_heads : 0;
   std::vector<Expected> all;
@@ -52,9 +56,12 @@ std::vector<Expected> ExpectedLayer(const HfConfig& config, uint64_t layer) {
   add("self_attn.q_proj.weight", "attn_q.weight", {q_rows, config.dim}, true, q_halved);
   add("self_attn.k_proj.weight", "attn_k.weight", {kv_rows, config.dim}, true, k_halved);
   add("self_attn.v_proj.weight", "attn_v.weight", {kv_rows, config.dim});
-  add("self_attn.q_proj.bias", "attn_q.bias", {q_rows}, biases, q_halved);
-  add("self_attn.k_proj.bias", "attn_k.bias", {kv_rows}, biases, k_halved);
-  add("self_attn.v_proj.bias", "attn_v.bias", {kv_rows}, biases);
+  if (may_have_biases) {
+    add("self_attn.q_proj.bias", "attn_q.bias", {q_rows}, biases, q_halved);
+    add("self_attn.k_proj.bias", "attn_k.bias", {kv_rows}, biases, k_halved);
+    add("self_attn.v_proj.bias", "attn_v.bias", {kv_rows}, biases);
+    if (llama) add("self_attn.o_proj.bias", "attn_output.bias", {config.dim}, output_bias);
+  }
   add("self_attn.o_proj.weight", "attn_output.weight", {config.dim, q_rows});
   add("post_attention_layernorm.weight", "ffn_norm.weight", {config.dim});
   add("mlp.gate_proj.weight", "ffn_gate.weight", {config.ffn_dim, config.dim});
@@ -172,8 +179,8 @@ std::vector<GgufTensor> Tensors(const std::filesystem::path& directory, const Hf
     tensors.push_back(tensor->shape.size() == 1 ? AsVector(*tensor) : std::move(*tensor));
   }
   taker.CheckNothingLeft();
-  if (!config.rope_factors.empty()) {
-    tensors.push_back(FloatVector("rope_freqs.weight", config.rope_factors, directory.string()));
+  if (!config.rope.factors.empty()) {
+    tensors.push_back(FloatVector("rope_freqs.weight", config.rope.factors, directory.string()));
   }
   return tensors;
 }
@@ -181,6 +188,17 @@ std::vector<GgufTensor> Tensors(const std::filesystem::path& directory, const Hf
 std::optional<JsonObject> ReadIfThere(const std::filesystem::path& path) {
   if (!std::filesystem::exists(path)) return std::nullopt;
   return JsonObject::Read(path);
+}
+
+/// NAME.jinja by name; none where there is no such directory.
+std::map<std::string, std::string> NamedTemplates(const std::filesystem::path& directory) {
+  std::map<std::string, std::string> named;
+  if (!std::filesystem::is_directory(directory)) return named;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    if (entry.path().extension() != ".jinja" || !entry.is_regular_file()) continue;
+    named[entry.path().stem().string()] = ReadFile(entry.path());
+  }
+  return named;
 }
 
 /// What GGUF calls general.name: the directory's, which is the model's where it was downloaded.
@@ -205,10 +223,17 @@ std::shared_ptr<const GgufFile> OpenHuggingFace(const std::filesystem::path& dir
   const auto jinja = directory / "chat_template.jinja";
   if (std::filesystem::exists(jinja)) chat_template = ReadFile(jinja);
   const HfTokenizerFiles files{JsonObject::Read(directory / "tokenizer.json"),
-                               ReadIfThere(directory / "tokenizer_config.json"), chat_template,
-                               config};
-  std::ranges::move(HfTokenizerMetadata(files, facts.vocab), std::back_inserter(metadata));
-  return GgufFile::FromParts(directory.string(), std::move(metadata), std::move(tensors));
+                               ReadIfThere(directory / "tokenizer_config.json"),
+                               chat_template,
+                               config,
+                               ReadIfThere(directory / "special_tokens_map.json"),
+                               ReadIfThere(directory / "chat_template.json"),
+                               NamedTemplates(directory / "additional_chat_templates")};
+  std::vector<std::string> warnings = facts.warnings;
+  std::ranges::move(HfTokenizerMetadata(files, facts.vocab, warnings),
+                    std::back_inserter(metadata));
+  return GgufFile::FromParts(directory.string(), std::move(metadata), std::move(tensors),
+                             std::move(warnings));
 }
 
 }  // namespace crossover::engine

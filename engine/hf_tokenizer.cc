@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <map>
 #include <string_view>
@@ -11,7 +10,11 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/name_some.h"
 #include "engine/gguf_cursor.h"
+#include "engine/hf_chat_template.h"
+#include "engine/hf_special_tokens.h"
+#include "engine/hf_text_steps.h"
 #include "tokenizer/pre_tokenizer.h"
 #include "tokenizer/tokenizer.h"
 
@@ -35,19 +38,6 @@ std::string Replaced(std::string_view text, std::string_view what, std::string_v
     text.remove_prefix(at + what.size());
   }
   return out.append(text);
-}
-
-/// {"type": …} or a Sequence of such under `list`, flattened; empty if absent.
-std::vector<JsonObject> Steps(const JsonObject& parent, std::string_view key,
-                              std::string_view list) {
-  std::vector<JsonObject> steps;
-  const auto step = parent.FindObject(key);
-  if (!step) return steps;
-  if (step->FindString("type") != "Sequence") return {*step};
-  for (const json& inner : step->Array(list)) {
-    steps.emplace_back(inner, fmt::format("{}: {}", step->name(), list));
-  }
-  return steps;
 }
 
 // ---- Tokens ------------------------------------------------------------------------------------
@@ -154,37 +144,9 @@ GgufValue Types(const std::vector<TokenType>& types) {
 
 // ---- Byte-level BPE ----------------------------------------------------------------------------
 
-/// The patterns that a text is cut by, one after the other, as PreTokenizerFamily has them.
-std::vector<std::string> Patterns(const JsonObject& tokenizer) {
-  const std::string_view gpt2 = tokenizer::FindPreTokenizerFamily("gpt-2").patterns.front();
-  std::vector<std::string> patterns;
-  for (const JsonObject& step : Steps(tokenizer, "pre_tokenizer", "pretokenizers")) {
-    const std::string type = step.FindString("type").value_or("");
-    if (type == "Split") {
-      const auto pattern = step.Object("pattern").FindString("Regex");
-      if (!pattern || step.FindString("behavior") != "Isolated" ||
-          step.FindBool("invert").value_or(false)) {
-        Unsupported(tokenizer, "cuts text in a way that GGUF has no name for (Split)");
-      }
-      patterns.push_back(*pattern);
-    } else if (type == "Digits") {
-      patterns.emplace_back(step.FindBool("individual_digits").value_or(false) ? R"(\p{N})"
-                                                                               : R"(\p{N}+)");
-    } else if (type == "ByteLevel") {
-      if (step.FindBool("add_prefix_space").value_or(true)) {
-        Unsupported(tokenizer, "puts a space before a text (ByteLevel), which GGUF has no key for");
-      }
-      if (step.FindBool("use_regex").value_or(true)) patterns.emplace_back(gpt2);
-    } else {
-      Unsupported(tokenizer,
-                  fmt::format("cuts text by {}, which cannot be converted", Quoted(type)));
-    }
-  }
-  return patterns;
-}
-
-std::string PreTokenizerName(const JsonObject& tokenizer, const JsonObject& model) {
-  const std::vector<std::string> patterns = Patterns(tokenizer);
+std::string PreTokenizerName(const JsonObject& tokenizer, const JsonObject& model,
+                             std::vector<std::string>& warnings) {
+  const std::vector<std::string> patterns = HfTextSteps(tokenizer, warnings).ReadByteLevel();
   const bool whole_words = model.FindBool("ignore_merges").value_or(false);
   const tokenizer::PreTokenizerFamily* found = nullptr;
   for (const auto& family : tokenizer::PreTokenizerFamilies()) {
@@ -200,13 +162,23 @@ std::string PreTokenizerName(const JsonObject& tokenizer, const JsonObject& mode
                 "cuts text into words by patterns of no known family; convert the model "
                 "with its makers' own tool");
   }
+  if (found->whole_words != whole_words) {
+    warnings.push_back(fmt::format(
+        "{}: model: 'ignore_merges' is {}, but GGUF's name for this way to cut text says {}, which "
+        "counts",
+        tokenizer.name(), whole_words, found->whole_words));
+  }
   return std::string(found->names.front());
 }
 
 void AddByteLevel(const HfTokenizerFiles& files, const JsonObject& model, Tokens tokens,
-                  GgufMetadata& out) {
+                  GgufMetadata& out, std::vector<std::string>& warnings) {
+  if (files.config && files.config->FindBool("add_prefix_space").value_or(false)) {
+    Unsupported(*files.config, "'add_prefix_space' is true, which GGUF has no key for here");
+  }
   out.emplace_back("tokenizer.ggml.model", GgufText("gpt2"));
-  out.emplace_back("tokenizer.ggml.pre", GgufText(PreTokenizerName(files.tokenizer, model)));
+  out.emplace_back("tokenizer.ggml.pre",
+                   GgufText(PreTokenizerName(files.tokenizer, model, warnings)));
   out.emplace_back("tokenizer.ggml.tokens", Texts(std::move(tokens.texts)));
   out.emplace_back("tokenizer.ggml.token_type", Types(tokens.types));
   std::vector<std::string> merges;
@@ -246,22 +218,21 @@ std::vector<double> Scores(const JsonObject& model, const Tokens& tokens) {
   return scores;
 }
 
-/// Whether a text's first word gets the space that others have: by the normalizer of older files,
-/// by the pre-tokenizer of newer ones.
-bool AddsSpacePrefix(const JsonObject& tokenizer) {
-  for (const JsonObject& step : Steps(tokenizer, "normalizer", "normalizers")) {
-    if (step.FindString("type") == "Prepend") return true;
-  }
-  for (const JsonObject& step : Steps(tokenizer, "pre_tokenizer", "pretokenizers")) {
-    if (step.FindString("type") == "Metaspace") {
-      return step.FindString("prepend_scheme").value_or("always") != "never";
-    }
+/// Whether a token has a space elsewhere than at its beginning.
+bool HasInnerSpaces(const Tokens& tokens) {
+  for (uint64_t id = 0; id < tokens.texts.size(); ++id) {
+    if (tokens.types[id] != TokenType::kNormal) continue;
+    const size_t last = tokens.texts[id].rfind(kSpaceMark);
+    if (last != std::string::npos && last > 0) return true;
   }
   return false;
 }
 
 void AddSentencePiece(const HfTokenizerFiles& files, const JsonObject& model, Tokens tokens,
-                      GgufMetadata& out) {
+                      GgufMetadata& out, std::vector<std::string>& warnings) {
+  bool prefix = HfTextSteps(files.tokenizer, warnings).ReadSentencePiece(HasInnerSpaces(tokens));
+  // transformers builds the steps anew where its configuration speaks of the space.
+  if (files.config) prefix = files.config->FindBool("add_prefix_space").value_or(prefix);
   const std::string unknown = model.FindString("unk_token").value_or("");
   for (uint64_t id = 0; id < tokens.texts.size(); ++id) {
     TokenType& type = tokens.types[id];
@@ -275,120 +246,65 @@ void AddSentencePiece(const HfTokenizerFiles& files, const JsonObject& model, To
   out.emplace_back("tokenizer.ggml.tokens", Texts(std::move(tokens.texts)));
   out.emplace_back("tokenizer.ggml.scores", std::move(scores));
   out.emplace_back("tokenizer.ggml.token_type", Types(tokens.types));
-  out.emplace_back("tokenizer.ggml.add_space_prefix", GgufBool(AddsSpacePrefix(files.tokenizer)));
+  out.emplace_back("tokenizer.ggml.add_space_prefix", GgufBool(prefix));
 }
 
-// ---- Special tokens ----------------------------------------------------------------------------
+// ---- Added tokens that ask for more than their text
+// ----------------------------------------------
 
-struct SpecialKey {
-  std::string_view hf, gguf;
-};
-// GGUF's spelling of "separator" is its own.
-constexpr std::array kSpecialKeys = std::to_array<SpecialKey>({{"bos", "bos"},
-                                                               {"eos", "eos"},
-                                                               {"unk", "unknown"},
-                                                               {"sep", "seperator"},
-                                                               {"pad", "padding"},
-                                                               {"cls", "cls"},
-                                                               {"mask", "mask"}});
-
-/// The content of tokenizer_config's bos_token and the like: a text, or an object that has it.
-std::string SpecialText(const HfTokenizerFiles& files, const std::string& key) {
-  if (!files.config) return "";
-  const json* value = files.config->Find(key);
-  if (value == nullptr) return "";
-  if (value->is_string()) return value->get<std::string>();
-  if (!value->is_object()) files.config->Fail(key, "is neither text nor object");
-  return JsonObject(*value, files.config->name() + ": " + key).FindString("content").value_or("");
-}
-
-/// config.json's bos_token_id and the like; of a list, the first.
-std::optional<uint64_t> SpecialId(const JsonObject& config, const std::string& key) {
-  const json* value = config.Find(key);
-  if (value != nullptr && value->is_array() && !value->empty()) value = &value->front();
-  if (value == nullptr || !value->is_number_unsigned()) return std::nullopt;
-  return value->get<uint64_t>();
-}
-
-/// The text that the post-processor puts at one end of what it is given; empty: none.
-std::string TemplateEnd(const JsonObject& tokenizer, bool first) {
-  for (const JsonObject& step : Steps(tokenizer, "post_processor", "processors")) {
-    if (step.FindString("type") != "TemplateProcessing") continue;
-    const json& parts = step.Array("single");
-    if (parts.size() < 2) continue;
-    const JsonObject part(first ? parts.front() : parts.back(), step.name() + ": single");
-    if (const auto token = part.FindObject("SpecialToken")) {
-      return token->FindString("id").value_or("");
-    }
+void CheckAddedTokens(const HfTokenizerFiles& files, std::vector<std::string>& warnings) {
+  if (files.tokenizer.Find("added_tokens") == nullptr) return;
+  std::vector<std::string> strip, words;
+  for (const json& entry : files.tokenizer.Array("added_tokens")) {
+    const JsonObject token(entry, files.tokenizer.name() + ": added_tokens");
+    const std::string text = Quoted(token.FindString("content").value_or(""));
+    const auto is = [&](std::string_view key) { return token.FindBool(key).value_or(false); };
+    if (is("lstrip") || is("rstrip")) strip.push_back(text);
+    if (is("single_word")) words.push_back(text);
   }
-  return "";
-}
-
-void AddSpecialTokens(const HfTokenizerFiles& files, const Tokens& tokens, GgufMetadata& out) {
-  for (const SpecialKey& key : kSpecialKeys) {
-    const std::string hf = fmt::format("{}_token", key.hf);
-    const auto added = tokens.added.find(SpecialText(files, hf));
-    std::optional<uint64_t> id;
-    if (added != tokens.added.end()) id = added->second;
-    if (!id) id = SpecialId(files.model_config, fmt::format("{}_id", hf));
-    if (!id) continue;
-    if (*id >= tokens.types.size()) {
-      files.model_config.Fail(fmt::format("{}_id", hf),
-                              fmt::format("is {}, but vocab_size is {}", *id, tokens.types.size()));
-    }
-    out.emplace_back(fmt::format("tokenizer.ggml.{}_token_id", key.gguf), GgufUint(*id));
+  if (!strip.empty()) {
+    warnings.push_back(
+        fmt::format("{}: white space beside {} belongs to it (lstrip, rstrip), which "
+                    "GGUF has no key for: it is kept",
+                    files.tokenizer.name(), NameSome(strip)));
   }
-  for (const bool first : {true, false}) {
-    const std::string name = first ? "bos" : "eos";
-    std::optional<bool> adds;
-    const std::string text = TemplateEnd(files.tokenizer, first);
-    if (!text.empty()) adds = text == SpecialText(files, fmt::format("{}_token", name));
-    if (files.config) {
-      const auto said = files.config->FindBool(fmt::format("add_{}_token", name));
-      if (said) adds = said;
-    }
-    if (adds) {
-      out.emplace_back(fmt::format("tokenizer.ggml.add_{}_token", name), GgufBool(*adds));
-    }
+  if (!words.empty()) {
+    warnings.push_back(
+        fmt::format("{}: {} counts as a word by itself only (single_word), which "
+                    "GGUF has no key for: it is found inside words too",
+                    files.tokenizer.name(), NameSome(words)));
   }
-}
-
-/// A text, or a list of named ones, of which the default counts.
-std::optional<std::string> ChatTemplate(const HfTokenizerFiles& files) {
-  const json* value = files.config ? files.config->Find("chat_template") : nullptr;
-  if (value == nullptr) return files.chat_template;
-  if (value->is_string()) return value->get<std::string>();
-  if (!value->is_array()) files.config->Fail("chat_template", "is neither text nor list");
-  for (const json& entry : *value) {
-    const JsonObject named(entry, files.config->name() + ": chat_template");
-    if (named.FindString("name") == "default") return named.FindString("template");
-  }
-  return std::nullopt;
 }
 
 }  // namespace
 
-GgufMetadata HfTokenizerMetadata(const HfTokenizerFiles& files, uint64_t vocab) {
+GgufMetadata HfTokenizerMetadata(const HfTokenizerFiles& files, uint64_t vocab,
+                                 std::vector<std::string>& warnings) {
   const JsonObject model = files.tokenizer.Object("model");
   if (model.FindString("type").value_or("BPE") != "BPE") {
     Unsupported(files.tokenizer,
                 fmt::format("is of the kind {}; known: BPE", Quoted(*model.FindString("type"))));
   }
+  if (files.config && files.config->FindBool("do_lower_case").value_or(false)) {
+    Unsupported(*files.config, "'do_lower_case' is true, which GGUF has no key for");
+  }
+  const bool byte_level = !model.FindBool("byte_fallback").value_or(false);
+  const HfTextSteps steps(files.tokenizer, warnings);
+  steps.CheckModel(model, byte_level);
+  steps.CheckRest();
   Tokens tokens(vocab);
   AddVocabulary(model, tokens);
   AddAddedTokens(files, tokens);
+  CheckAddedTokens(files, warnings);
   GgufMetadata out;
-  GgufMetadata special;
-  AddSpecialTokens(files, tokens, special);
-  if (model.FindBool("byte_fallback").value_or(false)) {
-    AddSentencePiece(files, model, std::move(tokens), out);
+  const GgufMetadata special = HfSpecialTokens(files, tokens.added, vocab, warnings);
+  if (byte_level) {
+    AddByteLevel(files, model, std::move(tokens), out, warnings);
   } else {
-    AddByteLevel(files, model, std::move(tokens), out);
+    AddSentencePiece(files, model, std::move(tokens), out, warnings);
   }
   out.insert(out.end(), special.begin(), special.end());
-  if (auto chat = ChatTemplate(files)) {
-    out.emplace_back("tokenizer.chat_template", GgufText(std::move(*chat)));
-  }
+  AddChatTemplates(files, out, warnings);
   return out;
 }
 

@@ -232,6 +232,7 @@ QuantizeReport QuantizeFile(const std::filesystem::path& in, const std::filesyst
 
   QuantizeReport report;
   report.input_bytes = file->file_bytes();
+  report.warnings = file->warnings();
   if (const auto warning = unsaid.Warning(options.importance.string())) {
     report.warnings.push_back(*warning);
   }

@@ -28,8 +28,11 @@ std::vector<float> RopeDivisors(const RopeConfig& config, size_t rotary_dim) {
   std::vector<float> divisors(rotary_dim / 2, static_cast<float>(config.factor));
   if (!config.yarn) return divisors;
   const auto d = static_cast<double>(rotary_dim);
-  const double low = std::max(0.0, std::floor(PairThatTurns(config.yarn->beta_fast, config, d)));
-  const double high = std::min(d - 1, std::ceil(PairThatTurns(config.yarn->beta_slow, config, d)));
+  const bool rounds = config.yarn->rounds_bounds;
+  const double fast = PairThatTurns(config.yarn->beta_fast, config, d);
+  const double slow = PairThatTurns(config.yarn->beta_slow, config, d);
+  const double low = std::max(0.0, rounds ? std::floor(fast) : fast);
+  const double high = std::min(d - 1, rounds ? std::ceil(slow) : slow);
   for (size_t i = 0; i < divisors.size(); ++i) {
     const double kept = KeptShare(static_cast<double>(i), low, high) * config.yarn->extrapolation;
     divisors[i] = static_cast<float>(1 / ((1 - kept) / config.factor + kept));

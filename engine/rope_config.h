@@ -17,7 +17,8 @@ namespace crossover::engine {
 struct Yarn {
   double beta_fast = 32;
   double beta_slow = 1;
-  double extrapolation = 1;  // share of the kept frequencies in the blend
+  double extrapolation = 1;   // share of the kept frequencies in the blend
+  bool rounds_bounds = true;  // the blend's bounds to whole pairs, outwards
 };
 
 struct RopeConfig {
