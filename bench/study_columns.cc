@@ -53,6 +53,11 @@ std::string WithError(double value, double error) {
   return fmt::format("{:.2f} ± {:.2f}", value, error);
 }
 
+const SourceRecord* Source(const Record& record) {
+  const Measurement* m = Measured(record);
+  return m == nullptr || !m->source ? nullptr : &*m->source;
+}
+
 std::string PerplexityText(const Record& record) {
   const PerplexityRecord* p = Perplexity(record);
   return p == nullptr ? kNone : WithError(p->ppl, p->ppl_stderr);
@@ -157,6 +162,8 @@ void AddQuality(std::vector<StudyColumn>& columns) {
                      .get = FieldOf(Perplexity, [](const P& p) { return p.ppl_stderr; })});
   columns.push_back({.name = "perplexity_tokens",
                      .get = FieldOf(Perplexity, [](const P& p) { return p.tokens; })});
+  columns.push_back({.name = "source_format",
+                     .get = FieldOf(Source, [](const SourceRecord& r) { return r.format; })});
   using D = DivergenceRecord;
   columns.push_back({.name = "kld",
                      .unit = "nats",

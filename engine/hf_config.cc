@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "engine/gguf_cursor.h"
 #include "engine/hf_config_keys.h"
 #include "engine/model_limits.h"
@@ -71,7 +72,7 @@ void ReadLayerTypes(const JsonObject& config, HfConfig& out) {
     if (windowed[i] || types[i] == "full_attention") continue;
     Unsupported(config, fmt::format("layer {} is of the kind {}; known: full_attention, "
                                     "sliding_attention",
-                                    i, types[i].dump().substr(0, 40)));
+                                    i, DumpJson(types[i]).substr(0, 40)));
   }
   const bool any = std::ranges::count(windowed, true) > 0;
   if (out.architecture == "qwen2" && (out.window != 0 || !any)) {

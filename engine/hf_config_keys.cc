@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/name_some.h"
 #include "engine/gguf_cursor.h"
 
@@ -203,7 +204,7 @@ void CheckHfConfigKeys(const JsonObject& config, std::vector<std::string>& warni
       throw Error(ErrorCode::kUnsupported,
                   fmt::format("{}: {} is {}, which belongs to another architecture; a model that "
                               "needs it cannot be converted",
-                              config.name(), Quoted(key), value.dump().substr(0, 40)));
+                              config.name(), Quoted(key), DumpJson(value).substr(0, 40)));
     }
     if (value.is_null() || Holds(kHonoured, key) || Holds(kHarmless, key)) continue;
     unknown.push_back(Quoted(key));
