@@ -165,8 +165,7 @@ void AddKeyWarnings(const GgufFile& file, std::vector<std::string>& warnings) {
   }
   const std::string charsmap = Key("precompiled_charsmap");
   if (const GgufValue* value = file.FindValue(charsmap)) {
-    const auto* bytes = std::get_if<std::vector<int64_t>>(&value->value);
-    if (bytes == nullptr || !bytes->empty()) {
+    if (value->type != GgufType::kArray || ArrayCount(*value) > 0) {
       warnings.push_back(charsmap +
                          " is not honoured: characters are not normalised (text in ASCII is the "
                          "same without)");
