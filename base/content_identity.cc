@@ -51,6 +51,9 @@ class Hash {
     std::memcpy(words.data(), block, kBlock);
     for (size_t i = 0; i < words.size(); ++i) {
       lanes_[i] = (std::rotl(lanes_[i], 29) ^ words[i]) * kFactor;
+      // The product's top bit hangs on one bit of the word alone, which one of the next block's
+      // could undo.
+      lanes_[i] ^= lanes_[i] >> 32;
     }
   }
 
