@@ -36,7 +36,7 @@ TEST_CASE("markup and separators are escaped") {
 
 TEST_CASE("what a spreadsheet would take for a formula is none in CSV, and numbers stay numbers") {
   for (const char* formula : {"=1+1", "+a", "-a", "@a", "\ta"}) {
-    CHECK(CsvField(formula) == "'" + std::string(formula));
+    CHECK(CsvField(formula) == std::string("'") + formula);
   }
   CHECK(CsvField("=a,b") == "\"'=a,b\"");
   for (const char* number : {"-1.5", "+2", "-1e-7", "-inf"}) CHECK(CsvField(number) == number);
