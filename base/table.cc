@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/markdown.h"
 #include "base/visible_text.h"
 
 namespace crossover {
@@ -75,14 +76,14 @@ std::string Table::Text() const {
 
 std::string Table::Markdown() const {
   std::string out = "|";
-  for (const Column& column : columns_) out += " " + column.title + " |";
+  for (const Column& column : columns_) out += " " + EscapeMarkdown(column.title) + " |";
   out += "\n|";
   for (const Column& column : columns_) out += column.align == Align::kLeft ? ":--|" : "--:|";
   out += '\n';
   for (const auto& row : rows_) {
     if (row.empty()) continue;
     out += '|';
-    for (const std::string& cell : row) out += " " + cell + " |";
+    for (const std::string& cell : row) out += " " + EscapeMarkdown(cell) + " |";
     out += '\n';
   }
   return out;

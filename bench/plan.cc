@@ -75,9 +75,8 @@ class Node {
   /// A text that stands in tables, on pages and in names of files.
   std::string Name() const {
     const std::string text = Text();
-    const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7F; };
-    if (std::any_of(text.begin(), text.end(), is_control)) {
-      Fail("a name must be one line without control characters");
+    if (VisibleText(text) != text) {
+      Fail(fmt::format("a name must be one line of visible characters, not '{}'", text));
     }
     return text;
   }

@@ -182,6 +182,22 @@ TEST_CASE("a shape is a model without a file") {
   CHECK(t.Names("models[0]: unknown key 'path'"));
 }
 
+TEST_CASE("a name that is more than a line of text is refused, a file's is made visible") {
+  PlanTest t;
+  for (const char* name : {"x\n!touch HERE\n#", "a\rb", "\x1b[2J", "a\u202eb", "a\u009bb"}) {
+    CAPTURE(name);
+    t.plan["models"] = {{{"name", name}, {"synth", "qwen2.5-7b"}}};
+    CHECK(t.Names("models[0].name: a name must be one line"));
+  }
+  t.plan["models"] = {{{"synth", "qwen2.5-7b"}}};
+  t.plan["name"] = "a\nb";
+  CHECK(t.Names("name: a name must be one line"));
+  t.plan["name"] = "a";
+  WriteFile(t.path("x\ny.gguf"), "");
+  t.plan["models"] = {"x\ny.gguf"};
+  CHECK(t.Parse().models[0].name == "x\\x0ay");
+}
+
 TEST_CASE("cells are counted with their threads, of which none comes twice") {
   PlanTest t;
   CHECK(CountCells(t.Parse()) == 2);

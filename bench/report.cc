@@ -94,7 +94,7 @@ Report MakeReport(const std::filesystem::path& directory) {
     WriteCsv(report.more.back(), CrossoverCsv(models));
   }
   report.more.push_back(directory / "table.md");
-  WriteFile(report.more.back(), ReportMarkdown(records));
+  WriteOwn(report.more.back(), ReportMarkdown(records), kMarkdownBeginning);
   report.more.push_back(directory / "fits.csv");
   WriteCsv(report.more.back(), FitsCsv(records));
   WriteOwn(report.html, ReportHtml(records, sections, report.warning), kReportBeginning);

@@ -16,6 +16,8 @@ namespace crossover::bench {
 /// end with the reason.
 std::string ReportTable(std::span<const CellRecord> records);
 
+/// What the Markdown begins with: invisible where it is shown.
+inline constexpr std::string_view kMarkdownBeginning = "<!-- crossover report -->\n\n";
 /// The same table and its notes as Markdown, for a README.
 std::string ReportMarkdown(std::span<const CellRecord> records);
 

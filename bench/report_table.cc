@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "base/markdown.h"
 #include "base/table.h"
 #include "bench/findings.h"
 #include "bench/report.h"
@@ -77,11 +78,15 @@ std::string ReportTable(std::span<const CellRecord> records) {
 
 std::string ReportMarkdown(std::span<const CellRecord> records) {
   const ReportRows rows = MakeReportRows(records);
-  std::string text;
-  for (const std::string& warning : ReportWarnings(records)) text += warning + "\n\n";
+  std::string text(kMarkdownBeginning);
+  for (const std::string& warning : ReportWarnings(records)) {
+    text += EscapeMarkdown(warning) + "\n\n";
+  }
   text += ToTable(rows, false).Markdown() + "\n";
-  for (const std::string& failure : rows.failures) text += "- FAILED " + failure + "\n";
-  for (const std::string& note : ReportNotes(records)) text += "- " + note + "\n";
+  for (const std::string& failure : rows.failures) {
+    text += "- FAILED " + EscapeMarkdown(failure) + "\n";
+  }
+  for (const std::string& note : ReportNotes(records)) text += "- " + EscapeMarkdown(note) + "\n";
   return text;
 }
 

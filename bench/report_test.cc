@@ -155,7 +155,7 @@ TEST_CASE("files of others are not replaced by a report, where links lead to nei
   std::string lines;
   for (const CellRecord& record : Records()) lines += nlohmann::json(record).dump() + "\n";
   WriteFile(directory / "results.jsonl", lines);
-  for (const char* name : {"results.csv", "fits.csv", "report.html"}) {
+  for (const char* name : {"results.csv", "fits.csv", "report.html", "table.md"}) {
     WriteFile(directory / name, "model,mine\n");
     CHECK_THROWS_AS(MakeReport(directory.path()), Error);
     CHECK(ReadFile(directory / name) == "model,mine\n");
@@ -188,8 +188,12 @@ TEST_CASE("names out of a file do nothing in the page or in the CSV") {
   CHECK(WellFormed(html));
   CHECK_FALSE(test::Contains(html, "<script"));
   CHECK_FALSE(test::Contains(html, "\"onload"));
+  CHECK(test::Contains(html, "x\\x0a=1+1"));
+  const std::string markdown = ReadFile(directory / "table.md");
+  CHECK(test::Contains(markdown, "&#60;script&#62;"));
+  CHECK_FALSE(test::Contains(markdown, "<b>"));
   const std::string csv = ReadFile(report.csv);
-  CHECK(test::Contains(csv, ",\"'=1+1"));
+  CHECK(test::Contains(csv, ",'=1+1\\x0a<b>"));
   CHECK(test::Contains(csv, ",\"'=HYPERLINK"));
 }
 

@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "base/output_file.h"
 #include "base/output_place.h"
+#include "base/visible_text.h"
 #include "bench/record.h"
 
 namespace crossover::bench {
@@ -25,6 +26,14 @@ struct Parsed {
   std::vector<CellRecord> records;
   size_t whole_bytes = 0;  // up to where every line is a record
 };
+
+/// A stranger's file may name anything anyhow; what its texts say is shown, on pages, in tables and
+/// in CSV, so none of them may hold more than one line of visible characters.
+void MakeVisible(nlohmann::json& value) {
+  if (value.is_string()) value = VisibleText(value.get_ref<const std::string&>());
+  if (!value.is_structured()) return;
+  for (nlohmann::json& element : value) MakeVisible(element);  // as deep as ParseJson lets it be
+}
 
 /// A line without its newline at the end of the file is what a crash left, or another process has
 /// not written yet, whatever it says. `number`: the first line's.
@@ -38,7 +47,11 @@ Parsed ParseLines(std::string_view text, const std::filesystem::path& path, size
       const JsonSource source{.name = path.string(),
                               .remedy = "no record of a study; remove the line or the file",
                               .line = number};
-      if (!line.empty()) parsed.records.push_back(ParseJson(line, source).get<CellRecord>());
+      if (!line.empty()) {
+        nlohmann::json record = ParseJson(line, source);
+        MakeVisible(record);
+        parsed.records.push_back(record.get<CellRecord>());
+      }
     } catch (const nlohmann::json::exception& error) {
       throw Error(ErrorCode::kCorruptFile,
                   fmt::format("{}:{}: no record of a study ({}); remove the line or the file",
