@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/name_some.h"
 #include "engine/gguf_cursor.h"
 #include "tokenizer/pre_tokenizer.h"
@@ -190,7 +191,7 @@ void HfTextSteps::CheckModel(const JsonObject& model, bool byte_level) const {
        {"dropout", "continuing_subword_prefix", "end_of_word_suffix"}) {
     if (IsEmptyOrFalse(model.Find(key))) continue;
     Unsupported(fmt::format("model: {} is {}, which GGUF has no key for", Quoted(key),
-                            model.Find(key)->dump().substr(0, 40)));
+                            DumpJson(*model.Find(key)).substr(0, 40)));
   }
   CheckWords(model, {"vocab", "merges", "dropout", "unk_token", "continuing_subword_prefix",
                      "end_of_word_suffix", "fuse_unk", "byte_fallback", "ignore_merges"});

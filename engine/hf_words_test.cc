@@ -52,7 +52,8 @@ struct Copy {
   /// Of a directory that converts, a line each.
   std::string Warnings() const {
     std::string all;
-    for (const std::string& warning : Open()->warnings()) all += warning + "\n";
+    const auto file = Open();
+    for (const std::string& warning : file->warnings()) all += warning + "\n";
     return all;
   }
   std::unique_ptr<const tokenizer::Tokenizer> Tokenizer() const { return LoadTokenizer(*Open()); }

@@ -191,7 +191,8 @@ TEST_CASE("metadata: keys that are not honoured are told, others are not") {
     Metadata metadata = SmallMetadata();
     metadata.insert(metadata.end(), more.begin(), more.end());
     std::string all;
-    for (const std::string& warning : LoadMetadata(metadata)->warnings()) all += warning + '\n';
+    const auto tokenizer = LoadMetadata(metadata);
+    for (const std::string& warning : tokenizer->warnings()) all += warning + '\n';
     return all;
   };
   const GgufValue yes{GgufType::kBool, GgufType::kU8, true};
