@@ -56,6 +56,15 @@ struct Logits {
   std::span<const float> row(size_t i) const { return {data + i * vocab, vocab}; }
 };
 
+/// Threads: a Model is constant, and any number of engines and threads may share it. An Engine,
+/// with its KvCache and a Scheduler on it, is one thread's at a time: no two calls at once, and
+/// none from inside an OpenMP region. A pass runs on `threads` threads of OpenMP, which belong to
+/// the calling thread and stay; calls from one thread spare a second set of them.
+///
+/// fork(): a child has none of these threads, but OpenMP's runtime counts on them. After a pass
+/// with more than one thread the child may exec, or exit with _exit; a pass in it, or an Engine of
+/// more than one thread, would wait for ever (libgomp). To run models in several processes, fork
+/// before the first Engine is made and before a Model is loaded with more than one thread.
 class Engine {
  public:
   /// Error(kOutOfMemory, kInvalidArgument).

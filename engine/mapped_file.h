@@ -17,7 +17,8 @@ class MappedFile {
  public:
   /// Error(kNotFound, kIo, kOutOfMemory) with the name. An empty file has an empty span.
   /// The size is taken once, here: another process that shortens a mapped file afterwards makes the
-  /// kernel send SIGBUS on the lost pages, which no check of ours can prevent (kRam is immune).
+  /// kernel send SIGBUS on the lost pages, which no check of ours can prevent (kRam is immune). The
+  /// program says so in a line (tools/last_words.h); who uses the library has to, by a handler.
   static std::shared_ptr<const MappedFile> Open(const std::filesystem::path& path,
                                                 LoadMode mode = LoadMode::kMmap);
   /// A copy of bytes that stand in no file; `name` is what error messages call it.
