@@ -82,14 +82,15 @@ std::string RandomName() {
 }
 
 bool OpenStandardStreams() {
-  for (;;) {
+  const auto is_open = [](int fd) { return fcntl(fd, F_GETFD) != -1; };
+  while (!is_open(STDIN_FILENO) || !is_open(STDOUT_FILENO) || !is_open(STDERR_FILENO)) {
     // The lowest number that is free.
     const int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (fd < 0) return false;
-    if (fd > STDERR_FILENO) return close(fd) == 0;
     // As the streams are that a shell opens: children inherit them.
     fcntl(fd, F_SETFD, 0);
   }
+  return true;
 }
 
 }  // namespace crossover
