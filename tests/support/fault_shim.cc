@@ -1,0 +1,289 @@
+// Faults for the executable under test (LD_PRELOAD): lets the n-th call of a kind fail, counted
+// from main on, as an operating system that runs out of something would. Never part of the program.
+//
+//   CROSSOVER_FAULT=KIND:N[+]   the N-th call of KIND fails, with + every one from there on
+//   CROSSOVER_FAULT_COUNT=FILE  at exit, "KIND COUNT" a line: how many calls there were
+//
+// Kinds: alloc (malloc and its kin, and anonymous mmap), map (mmap of a file), thread, open, read,
+// short-read (a byte at most), eintr (read and write once more, please), write (no space left),
+// short-write, fsync, rename.
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdarg>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace {
+
+enum Kind {
+  kAlloc,
+  kMap,
+  kThread,
+  kOpen,
+  kRead,
+  kShortRead,
+  kInterrupt,
+  kWrite,
+  kShortWrite,
+  kSync,
+  kRename,
+  kKinds
+};
+constexpr const char* kNames[kKinds] = {"alloc",       "map",        "thread", "open",
+                                        "read",        "short-read", "eintr",  "write",
+                                        "short-write", "fsync",      "rename"};
+
+std::atomic<bool> counting;
+std::atomic<uint64_t> counts[kKinds];
+int fault_kind = -1;
+uint64_t fault_at = 0;
+bool fault_stays = false;
+
+/// Counts a call; whether it is to fail.
+bool Fails(Kind kind) {
+  if (!counting.load(std::memory_order_relaxed)) return false;
+  const uint64_t n = counts[kind].fetch_add(1, std::memory_order_relaxed) + 1;
+  return kind == fault_kind && (n == fault_at || (fault_stays && n > fault_at));
+}
+
+// dlsym may allocate before malloc is known.
+alignas(16) char early[4096];
+size_t early_used = 0;
+
+void* Early(size_t size) {
+  size = (size + 15) / 16 * 16;
+  if (early_used + size > sizeof(early)) abort();
+  void* const p = early + early_used;
+  early_used += size;
+  return p;
+}
+
+bool IsEarly(const void* p) {
+  const auto at = reinterpret_cast<uintptr_t>(p), begin = reinterpret_cast<uintptr_t>(early);
+  return at >= begin && at < begin + sizeof(early);
+}
+
+thread_local bool resolving __attribute__((tls_model("initial-exec"))) = false;
+
+/// The function that would have been called without this library.
+template <class Function>
+Function Next(const char* name) {
+  resolving = true;
+  auto* const next = reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
+  resolving = false;
+  if (next == nullptr) abort();
+  return next;
+}
+
+void ReadFault() {
+  const char* fault = getenv("CROSSOVER_FAULT");
+  if (fault == nullptr) return;
+  const char* colon = strchr(fault, ':');
+  if (colon == nullptr) abort();
+  for (int kind = 0; kind < kKinds; ++kind) {
+    const size_t length = strlen(kNames[kind]);
+    if (length == static_cast<size_t>(colon - fault) && strncmp(fault, kNames[kind], length) == 0) {
+      fault_kind = kind;
+    }
+  }
+  char* end = nullptr;
+  fault_at = strtoull(colon + 1, &end, 10);
+  fault_stays = *end == '+';
+  if (fault_kind < 0 || fault_at == 0) abort();
+}
+
+void WriteCounts() {
+  const char* path = getenv("CROSSOVER_FAULT_COUNT");
+  if (path == nullptr) return;
+  const int fd =
+      static_cast<int>(syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0644));
+  for (int kind = 0; kind < kKinds; ++kind) {
+    char line[64];
+    const int n = snprintf(line, sizeof(line), "%s %llu\n", kNames[kind],
+                           static_cast<unsigned long long>(counts[kind].load()));
+    if (syscall(SYS_write, fd, line, n) != n) abort();
+  }
+  syscall(SYS_close, fd);
+}
+
+int (*real_main)(int, char**, char**);
+
+int CountedMain(int argc, char** argv, char** environment) {
+  ReadFault();
+  counting = true;
+  return real_main(argc, argv, environment);
+}
+
+__attribute__((destructor)) void AtExit() {
+  if (!counting.exchange(false)) return;
+  WriteCounts();
+}
+
+}  // namespace
+
+extern "C" {
+
+int __libc_start_main(int (*main)(int, char**, char**), int argc, char** argv, void (*init)(),
+                      void (*fini)(), void (*loader_fini)(), void* stack_end) {
+  real_main = main;
+  return Next<decltype(&__libc_start_main)>("__libc_start_main")(CountedMain, argc, argv, init,
+                                                                 fini, loader_fini, stack_end);
+}
+
+void* malloc(size_t size) {
+  if (resolving) return Early(size);
+  static auto* const next = Next<void* (*)(size_t)>("malloc");
+  if (Fails(kAlloc)) {
+    errno = ENOMEM;
+    return nullptr;
+  }
+  return next(size);
+}
+
+void free(void* p) {
+  if (IsEarly(p)) return;
+  static auto* const next = Next<void (*)(void*)>("free");
+  next(p);
+}
+
+void* calloc(size_t count, size_t size) {
+  if (resolving) return Early(count * size);  // zero as every global
+  static auto* const next = Next<void* (*)(size_t, size_t)>("calloc");
+  if (Fails(kAlloc)) {
+    errno = ENOMEM;
+    return nullptr;
+  }
+  return next(count, size);
+}
+
+void* realloc(void* p, size_t size) {
+  static auto* const next = Next<void* (*)(void*, size_t)>("realloc");
+  if (Fails(kAlloc)) {
+    errno = ENOMEM;
+    return nullptr;
+  }
+  return next(p, size);
+}
+
+void* aligned_alloc(size_t alignment, size_t size) {
+  static auto* const next = Next<void* (*)(size_t, size_t)>("aligned_alloc");
+  if (Fails(kAlloc)) {
+    errno = ENOMEM;
+    return nullptr;
+  }
+  return next(alignment, size);
+}
+
+int posix_memalign(void** p, size_t alignment, size_t size) {
+  static auto* const next = Next<int (*)(void**, size_t, size_t)>("posix_memalign");
+  return Fails(kAlloc) ? ENOMEM : next(p, alignment, size);
+}
+
+void* mmap(void* address, size_t length, int protection, int flags, int fd, off_t offset) {
+  if (Fails(fd < 0 ? kAlloc : kMap)) {
+    errno = ENOMEM;
+    return MAP_FAILED;
+  }
+  return reinterpret_cast<void*>(syscall(SYS_mmap, address, length, protection, flags, fd, offset));
+}
+void* mmap64(void* address, size_t length, int protection, int flags, int fd, off64_t offset) {
+  return mmap(address, length, protection, flags, fd, offset);
+}
+
+int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*start)(void*),
+                   void* argument) {
+  static auto* const next =
+      Next<int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*)>("pthread_create");
+  return Fails(kThread) ? EAGAIN : next(thread, attributes, start, argument);
+}
+
+int open(const char* path, int flags, ...) {
+  va_list more;
+  va_start(more, flags);
+  const mode_t mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(more, mode_t) : 0;
+  va_end(more);
+  if (Fails(kOpen)) {
+    errno = EMFILE;
+    return -1;
+  }
+  return static_cast<int>(syscall(SYS_openat, AT_FDCWD, path, flags, mode));
+}
+int open64(const char* path, int flags, ...) {
+  va_list more;
+  va_start(more, flags);
+  const mode_t mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(more, mode_t) : 0;
+  va_end(more);
+  return open(path, flags, mode);
+}
+
+ssize_t read(int fd, void* to, size_t size) {
+  if (Fails(kRead)) {
+    errno = EIO;
+    return -1;
+  }
+  if (Fails(kInterrupt)) {
+    errno = EINTR;
+    return -1;
+  }
+  if (Fails(kShortRead) && size > 1) size = 1;
+  return syscall(SYS_read, fd, to, size);
+}
+
+ssize_t pread(int fd, void* to, size_t size, off_t offset) {
+  if (Fails(kRead)) {
+    errno = EIO;
+    return -1;
+  }
+  if (Fails(kInterrupt)) {
+    errno = EINTR;
+    return -1;
+  }
+  if (Fails(kShortRead) && size > 1) size = 1;
+  return syscall(SYS_pread64, fd, to, size, offset);
+}
+ssize_t pread64(int fd, void* to, size_t size, off64_t offset) {
+  return pread(fd, to, size, offset);
+}
+
+ssize_t write(int fd, const void* from, size_t size) {
+  if (Fails(kWrite) && fd > STDERR_FILENO) {
+    errno = ENOSPC;
+    return -1;
+  }
+  if (Fails(kInterrupt)) {
+    errno = EINTR;
+    return -1;
+  }
+  if (Fails(kShortWrite) && size > 1) size = 1;
+  return syscall(SYS_write, fd, from, size);
+}
+
+int fsync(int fd) {
+  if (Fails(kSync)) {
+    errno = EIO;
+    return -1;
+  }
+  return static_cast<int>(syscall(SYS_fsync, fd));
+}
+
+int rename(const char* from, const char* to) {
+  if (Fails(kRename)) {
+    errno = EACCES;
+    return -1;
+  }
+  return static_cast<int>(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0));
+}
+
+}  // extern "C"
