@@ -11,4 +11,9 @@ namespace crossover::engine {
 /// (MatMulInput::AssignNormed).
 inline constexpr size_t kMaxModelWidth = kernels::Team::kScratchBytes / sizeof(float);
 
+/// The most rows of a matrix, whatever key they come from: three such matrices, shared out together
+/// in pairs of 16 rows, are pieces that Worker::Share numbers with 24 bits (kernels/team.cc).
+inline constexpr size_t kMaxModelRows = size_t{1} << 27;
+static_assert(3 * kMaxModelRows / 32 < size_t{1} << 24 && kMaxModelRows / 16 < size_t{1} << 24);
+
 }  // namespace crossover::engine

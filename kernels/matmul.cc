@@ -29,6 +29,8 @@ constexpr size_t kTileBlockPairs = 8;
 /// All of a product but its rows.
 MatMulShare ShareOf(const Worker& worker, const Matrix& w, const MatMulInput& input) {
   const MatMulInput::Rows& rows = input.rows();
+  // Shapes are checked where a model is bound (tensor_binder.cc), and that rows are whole blocks
+  // where a file is read (gguf_reader.cc).
   assert(rows.cols == w.cols && w.cols % quant::Info(w.format).block_weights == 0);
   return {.w = &w,
           .row_bytes = quant::Info(w.format).row_bytes(w.cols),

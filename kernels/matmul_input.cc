@@ -151,6 +151,8 @@ MatMulInput::Rows::Plan MatMulInput::Rows::Begin(const Worker& worker, const flo
                                                  size_t token_count, size_t col_count,
                                                  std::span<const Matrix* const> readers,
                                                  Activations form) {
+  // The engine reserves for its largest batch, to which it holds every call (engine.cc), and for
+  // the model's widths, whose matrices have these shapes or are refused (tensor_binder.cc).
   assert(token_count <= max_tokens && col_count <= max_cols);
   Plan plan;
   for (const Matrix* w : readers) {
@@ -262,6 +264,7 @@ void MatMulInput::AssignNormed(const Worker& worker, const float* x, const float
   const size_t chunks = Chunks(cols);
   const Range share = chunked ? worker.Split(tokens * chunks) : Range{};
   auto* row = reinterpret_cast<float*>(worker.scratch.data());
+  // A model with wider rows is refused when it is read (kMaxModelWidth).
   assert(cols * sizeof(float) <= worker.scratch.size());
   for (size_t i = share.begin; i < share.end; ++i) {
     const size_t token = i / chunks;

@@ -100,6 +100,39 @@ double Distance(const std::vector<float>& a, const std::vector<float>& b) {
   return std::sqrt(difference / size);
 }
 
+// A row fills a worker's scratch to its last byte: one more would be a write behind it.
+TEST_CASE_TEMPLATE("matmul together: the widest row is normed as any other", Level,
+                   CROSSOVER_EVERY_LEVEL) {
+  const LevelScope<Level> scope;
+  if (!scope.available()) return;
+  constexpr size_t kWidest = Team::kScratchBytes / sizeof(float), kRows = 16, kTokens = 2;
+  std::vector<float> x(kTokens * kWidest), weight(kWidest), normed(x.size()), written(x.size());
+  for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 251) - 125;
+  for (size_t i = 0; i < kWidest; ++i) weight[i] = 1 + static_cast<float>(i % 7);
+  for (size_t t = 0; t < kTokens; ++t) {
+    RmsNorm(&x[t * kWidest], weight.data(), kWidest, 1e-5f, &normed[t * kWidest]);
+  }
+  const PackedMatrix packed("Q8_0", kRows, kWidest, 1);
+  MatMulInput input;
+  input.Reserve(kTokens, kWidest);
+  const Matrix* const reader = &packed.matrix;
+  for (const Activations activations : {Activations::kQ8, Activations::kF32, Activations::kBF16}) {
+    for (const size_t threads : {1, 2}) {
+      Team team(threads);
+      std::vector<float> expected(kTokens * kRows), found(kTokens * kRows);
+      team.Run([&](const Worker& worker) {
+        input.Assign(worker, normed.data(), kTokens, kWidest, {&reader, 1}, activations);
+        MatMul(worker, packed.matrix, input, expected.data(), kRows);
+        worker.Sync();
+        input.AssignNormed(worker, x.data(), weight.data(), 1e-5f, written.data(), kTokens, kWidest,
+                           {&reader, 1}, activations);
+        MatMul(worker, packed.matrix, input, found.data(), kRows);
+      });
+      CHECK(SameBits(expected, found));
+    }
+  }
+}
+
 TEST_CASE_TEMPLATE("matmul together: a gated unit by any number of workers", Level,
                    CROSSOVER_EVERY_LEVEL) {
   const LevelScope<Level> scope;

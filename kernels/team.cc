@@ -58,7 +58,7 @@ Range Worker::Split(size_t n, size_t multiple) const {
 void Worker::BeginShare(size_t n, size_t multiple) const {
   WorkPart& own = parts[rank];
   const size_t units = (n + multiple - 1) / multiple;
-  assert(units <= kBoundMask);
+  assert(units <= kBoundMask);  // a model with more rows is refused when it is read (kMaxModelRows)
   const Range mine = Split(units);
   own.state.store(PackState(++own.step, mine.begin, mine.end), std::memory_order_relaxed);
 }

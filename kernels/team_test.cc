@@ -102,6 +102,24 @@ TEST_CASE("team: shared work is done once, at multiples, also what its owner is 
   }
 }
 
+// All workers count the same calls, each call writes a worker's state anew, and a barrier keeps the
+// workers within a few calls of each other: a step and the one 65536 later never meet.
+TEST_CASE("team: steps are not mixed up where their count wraps") {
+  constexpr size_t kItems = 100, kSteps = 40;
+  Team team(3);
+  std::vector<std::atomic<int>> done(kItems);
+  team.Run([&](const Worker& worker) {
+    worker.parts[worker.rank].step = UINT16_MAX - kSteps / 2;
+    worker.Sync();
+    for (size_t step = 0; step < kSteps; ++step) {
+      worker.Share(kItems, 1, 1, [&](Range r) {
+        for (size_t i = r.begin; i < r.end; ++i) ++done[i];
+      });
+    }
+  });
+  for (const auto& times : done) CHECK(times == static_cast<int>(kSteps));
+}
+
 TEST_CASE("team: who is done takes from who is late") {
   constexpr size_t kItems = 64;
   Team team(2);

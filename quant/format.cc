@@ -52,7 +52,7 @@ std::span<const FormatInfo> Formats() { return kFormats; }
 
 const FormatInfo& Info(Format format) {
   const FormatInfo* info = FindFormat(static_cast<uint32_t>(format));
-  assert(info != nullptr);
+  assert(info != nullptr);  // numbers out of files become a Format by FindFormat alone
   return *info;
 }
 

@@ -15,10 +15,8 @@ namespace crossover::engine {
 namespace {
 
 // Widths reach buffers of a fixed size and products of sizes; what these hold is checked here,
-// once. With heads · head_dim and every other size at most 2^30, and 2^20 tokens a batch, no
-// product of the forward pass overflows.
-constexpr size_t kMaxWidth = size_t{1} << 30;
-
+// once. With these limits, 2^30 for all other sizes and 2^20 tokens a batch no product of the
+// forward pass overflows.
 void CheckWidth(const Keys& keys, const std::string& key, size_t width, size_t most) {
   if (width <= most) return;
   keys.Fail(key, fmt::format("makes rows of {}; rows of up to {} can be run", width, most),
@@ -40,7 +38,7 @@ void ReadAttentionShape(const Keys& keys, ModelConfig& config) {
         fmt::format("is {}; heads of up to {} can be run", config.head_dim, kernels::kMaxHeadDim),
         ErrorCode::kUnsupported);
   }
-  CheckWidth(keys, "attention.head_count", config.heads * config.head_dim, kMaxWidth);
+  CheckWidth(keys, "attention.head_count", config.heads * config.head_dim, kMaxModelRows);
   if (keys.Size("attention.value_length", config.head_dim) != config.head_dim) {
     keys.Fail("attention.value_length", "differs from the key length, which cannot be run",
               ErrorCode::kUnsupported);
@@ -58,7 +56,6 @@ void ReadAttentionShape(const Keys& keys, ModelConfig& config) {
 }
 
 size_t ReadVocabulary(const GgufFile& file) {
-  constexpr uint64_t kMaxRows = uint64_t{1} << 30;  // ids have 32 bits
   const GgufTensor* embedding = file.FindTensor("token_embd.weight");
   if (embedding == nullptr || embedding->shape.size() < 2) {
     throw Error(ErrorCode::kCorruptFile,
@@ -66,10 +63,10 @@ size_t ReadVocabulary(const GgufFile& file) {
                             "model that can be run (a vocabulary only?)",
                             file.path()));
   }
-  if (embedding->shape[1] > kMaxRows) {
+  if (embedding->shape[1] > kMaxModelRows) {
     throw Error(ErrorCode::kCorruptFile,
                 fmt::format("{}: token_embd.weight has {} rows; up to {} can be run", file.path(),
-                            embedding->shape[1], kMaxRows));
+                            embedding->shape[1], kMaxModelRows));
   }
   return embedding->shape[1];
 }
@@ -155,6 +152,7 @@ ModelConfig ReadDecoderConfig(const GgufFile& file, kernels::RopeStyle rope_styl
   config.dim = keys.Size("embedding_length");
   CheckWidth(keys, "embedding_length", config.dim, kMaxModelWidth);
   config.ffn_dim = keys.Size("feed_forward_length");
+  CheckWidth(keys, "feed_forward_length", config.ffn_dim, kMaxModelRows);
   config.context = keys.Size("context_length");
   config.norm_eps = static_cast<float>(keys.Positive("attention.layer_norm_rms_epsilon"));
   if (keys.SizeOrNone("expert_count", 0) != 0) {
