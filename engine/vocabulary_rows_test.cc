@@ -2,10 +2,12 @@
 #include <cmath>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "engine/engine.h"
+#include "engine/gguf_array.h"
 #include "engine/gguf_writer.h"
 #include "engine/vocabulary_rows.h"
 #include "kernels/matmul.h"
@@ -27,13 +29,15 @@ class Padded {
         metadata_(source_->metadata()) {
     for (auto& [key, value] : metadata_) {
       if (key == "tokenizer.ggml.tokens") {
-        auto& tokens = std::get<std::vector<std::string>>(value.value);
+        std::vector<std::string> tokens = ReadStrings(value).value();
         tokens_ = tokens.size();
         for (size_t i = 0; i < more_tokens; ++i) tokens.push_back("more " + std::to_string(i));
+        value.value = std::move(tokens);
       }
       if (key == "tokenizer.ggml.token_type") {
-        auto& types = std::get<std::vector<int64_t>>(value.value);
+        std::vector<int64_t> types = ReadIntegers(value).value();
         types.insert(types.end(), more_tokens, 1);
+        value.value = std::move(types);
       }
     }
     Write(more_rows);
