@@ -285,7 +285,8 @@ TEST_CASE("hf words: steps of tokenizer.json that GGUF cannot say are refused by
       {"tiny-llama-hf",
        [](json& t) {
          json& single = t["post_processor"]["single"];
-         single.insert(single.begin(), {{"SpecialToken", {{"id", "</s>"}, {"type_id", 0}}}});
+         const json token = {{"SpecialToken", {{"id", "</s>"}, {"type_id", 0}}}};
+         single.insert(single.begin(), token);
        },
        "puts both '</s>' and '<s>' before a text"},
       {"tiny-llama-hf",
