@@ -1,5 +1,7 @@
 #include "base/table.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -76,14 +78,14 @@ std::string Table::Text() const {
 
 std::string Table::Markdown() const {
   std::string out = "|";
-  for (const Column& column : columns_) out += " " + EscapeMarkdown(column.title) + " |";
+  for (const Column& column : columns_) out += fmt::format(" {} |", EscapeMarkdown(column.title));
   out += "\n|";
   for (const Column& column : columns_) out += column.align == Align::kLeft ? ":--|" : "--:|";
   out += '\n';
   for (const auto& row : rows_) {
     if (row.empty()) continue;
     out += '|';
-    for (const std::string& cell : row) out += " " + EscapeMarkdown(cell) + " |";
+    for (const std::string& cell : row) out += fmt::format(" {} |", EscapeMarkdown(cell));
     out += '\n';
   }
   return out;
