@@ -188,8 +188,7 @@ std::string DisturbedCount::FootLine() const {
                        disturbed_, all_, Causes());
   }
   if (left_out_ > 0) {
-    text += fmt::format("{} disturbed repetition{} of other figures left out\n", left_out_,
-                        left_out_ == 1 ? " is" : "s are");
+    text += fmt::format("repetitions of other figures left out as disturbed: {}\n", left_out_);
   }
   return text;
 }

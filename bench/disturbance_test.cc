@@ -190,7 +190,7 @@ TEST_CASE("disturbed figures are counted, with the worst of each cause") {
   count.Add(MadeConditions(1, {0}));
   CHECK(count.FootLine().empty());
   count.Add(MadeConditions(2, {0, 0.5, 0}));
-  CHECK(count.FootLine() == "1 disturbed repetition of other figures is left out\n");
+  CHECK(count.FootLine() == "repetitions of other figures left out as disturbed: 1\n");
   count.Add(MadeConditions(1, {0.125, 0.5}));
   count.Add(MadeConditions(1, {0.25}));
   count.Add(Conditions{});

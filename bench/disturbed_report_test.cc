@@ -50,7 +50,7 @@ TEST_CASE("disturbed cells are left out of lines, and counted") {
   CHECK(fits[0].fit.r_squared == doctest::Approx(1));
   CHECK(LeftOut(points, Quantity::kDecodeSeconds) == 1);
   CHECK(LeftOut(points, Quantity::kPrefillSeconds) == 0);
-  CHECK(FitAgainstBits(points, Quantity::kRssBytes)[0].fit.points == 5);  // is no time
+  CHECK(FitAgainstBits(points, Quantity::kFileBytes)[0].fit.points == 5);  // is no time
   const std::string text = LinearityText(points);
   CHECK(test::Contains(text, "(left out as disturbed: 1). Prefill time"));
   CHECK(BandwidthShares(points)[0].above_one == 0);
@@ -82,7 +82,7 @@ TEST_CASE("the paragraph, the table, the page and the CSV say what was disturbed
   CHECK(test::Contains(FindingsParagraph(records), "The machine was not quiet: " + text));
   const std::string table = ReportTable(records);
   CHECK(test::Contains(table, text));
-  CHECK(test::Contains(table, "0.50! (0.45–0.60)"));
+  CHECK(test::Contains(table, "0.500! (0.450–0.600)"));
   CHECK(test::Contains(table, "25.0 (22.5–30.0)"));
   const std::string html = ReportHtml(records, MakeSections(records, kNoPlots), "");
   CHECK(test::Contains(html, "<p class=\"warning\">The machine was not quiet: " + text));
