@@ -60,7 +60,7 @@ void MakeInputs(const TemporaryDirectory& directory) {
   for (int i = 0; i < 60; ++i) text += "the end and the 12 rings ";
   WriteFile(directory / "text.txt", text);
   WriteFile(directory / "ids.txt", "1 2 3");
-  WriteFile(directory / "template.jinja", "{{ messages[-1].content }}");
+  WriteFile(directory / "template.jinja", "{% for m in messages %}{{ m.content }}{% endfor %}");
   WriteFile(directory / "data.jsonl", "{\"p\": \"the\", \"a\": \"0\"}\n");
   WriteFile(directory / "task.json",
             R"({"task": "t", "items": [{"file": "data.jsonl", "format": "jsonl"}],
