@@ -47,7 +47,7 @@ TEST_CASE("what was appended is read back, and only successes count as finished"
   REQUIRE(file.records().size() == 2);
   CHECK(file.Finished("key-of-small/Q8_0"));
   CHECK_FALSE(file.Finished("key-of-small/Q2_K"));
-  CHECK(file.records()[1].error == "out of memory\nreally");
+  CHECK(file.records()[1].error == "out of memory\\x0areally");
 }
 
 TEST_CASE("a last line that a crash cut is dropped, wherever it was cut") {

@@ -79,7 +79,7 @@ TEST_CASE("the table shows the figures with their spread and how many items they
 TEST_CASE(
     "a divergence has its columns, a quantised source its warning, in every form of the table") {
   std::vector<CellRecord> records = Records();
-  CHECK(ReportWarnings(records).empty());
+  const size_t before = ReportWarnings(records).size();  // of what was disturbed
   CHECK_FALSE(test::Contains(ReportTable(records), "KLD"));
   for (CellRecord& record : records) {
     if (!record.ok() || record.model != "small") continue;
@@ -87,16 +87,16 @@ TEST_CASE(
     record.measurement->perplexity->divergence = DivergenceRecord{0.01234, 0.00021, 0.905};
   }
   const std::vector<std::string> warnings = ReportWarnings(records);
-  REQUIRE(warnings.size() == 1);
-  CHECK(
-      test::Contains(warnings[0], "small comes from a file that is quantised itself (mostly Q4_1"));
+  REQUIRE(warnings.size() == before + 1);
+  CHECK(test::Contains(warnings.back(),
+                       "small comes from a file that is quantised itself (mostly Q4_1"));
   const ReportRows rows = MakeReportRows(records);
   for (const auto& row : rows.rows) CHECK(row.cells.size() == rows.columns.size());
   const std::string table = ReportTable(records);
   const std::string markdown = ReportMarkdown(records);
   const std::string html = ReportHtml(records, {}, "");
   for (const std::string& text : {table, markdown, html}) {
-    CHECK(test::Contains(text, warnings[0]));
+    CHECK(test::Contains(text, warnings.back()));
     CHECK(test::Contains(text, "12.34 ± 0.21"));
     CHECK(test::Contains(text, "90.5"));
     CHECK(test::Contains(text, "n/a"));

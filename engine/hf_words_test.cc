@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -415,7 +416,12 @@ TEST_CASE(
 
 TEST_CASE("hf words: chat templates of all places") {
   const Copy copy("tiny-llama-hf");
-  const auto found = [&](const std::string& key) { return copy.Open()->FindString(key); };
+  // A copy, since the text lies in the file that is opened here.
+  const auto found = [&](const std::string& key) -> std::optional<std::string> {
+    const auto file = copy.Open();
+    const auto text = file->FindString(key);
+    return text ? std::optional<std::string>(*text) : std::nullopt;
+  };
   const std::string key = "tokenizer.chat_template";
   const auto drop = [](json& config) { config.erase("chat_template"); };
   copy.Edit("tokenizer_config.json", drop);
