@@ -48,6 +48,8 @@ json Quantize(const json& step) {
   const auto settings = step.at("settings").get<Settings>();
   engine::QuantizeOptions options;
   options.threads = settings.threads;
+  // Real models are handed around quantised. The report says above its table what that means.
+  options.allow_requantize = true;
   const auto report =
       engine::QuantizeFile(source, PathOfText(step.at("file").get<std::string>()), recipe, options);
   const auto fallbacks =

