@@ -179,7 +179,7 @@ class Collector : public benchmark::BenchmarkReporter {
   }
 
   void ReportRuns(const std::vector<Run>& runs) override {
-    if (options_.json) json_.ReportRuns(runs);
+    if (options_.json) json_.ReportRuns(OfNumbers(runs));
     std::map<std::string, std::vector<double>> samples;  // aggregates come in a call of their own
     for (const Run& run : runs) {
       if (run.run_type != Run::RT_Iteration) continue;
@@ -208,6 +208,15 @@ class Collector : public benchmark::BenchmarkReporter {
   std::vector<KernelResult> Take() { return std::move(results_); }
 
  private:
+  /// Without counters that are no number, which JSON has no word for: the variation of what was 0
+  /// in every repetition.
+  static std::vector<Run> OfNumbers(std::vector<Run> runs) {
+    for (Run& run : runs) {
+      std::erase_if(run.counters, [](const auto& c) { return !std::isfinite(c.second.value); });
+    }
+    return runs;
+  }
+
   const KernelRunOptions& options_;
   const LevelLimits& limits_;
   const Runner& runner_;

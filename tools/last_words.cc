@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
@@ -197,10 +198,21 @@ void InstallStack() {
   }
 }
 
+// Whether memory was refused once; a handler can reach nothing but a global.
+std::atomic<bool> memory_ran_out = false;
+
+void OnNoMemory() {
+  memory_ran_out = true;
+  throw std::bad_alloc();
+}
+
 [[noreturn]] void OnTerminate() {
   const std::type_info* const type = abi::__cxa_current_exception_type();
-  if (type != nullptr &&
-      (*type == typeid(std::bad_alloc) || *type == typeid(std::bad_array_new_length))) {
+  // None, where not even the runtime's reserve had room for an exception.
+  const bool no_memory = type == nullptr ? memory_ran_out.load()
+                                         : *type == typeid(std::bad_alloc) ||
+                                               *type == typeid(std::bad_array_new_length);
+  if (no_memory) {
     ReportOutOfMemory();
     _exit(kFailed);
   }
@@ -223,6 +235,7 @@ int ReportOutOfMemory() {
 void InstallLastWords() {
   stack_top = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
   std::set_terminate(OnTerminate);
+  std::set_new_handler(OnNoMemory);
   InstallStack();
   Install(SIGBUS, OnBusError);
   for (const int signal : {SIGSEGV, SIGILL, SIGFPE, SIGABRT}) Install(signal, OnCrash);
