@@ -70,7 +70,7 @@ void WriteFile(const std::filesystem::path& path, std::string_view text);
 
 /// Reads a whole file; a FIFO or another stream to its end, which may take 1 GiB at most (some
 /// devices have none). Error(kNotFound or kIo) with the name; Error(kInterrupted) where Ctrl-C ends
-/// the wait for a FIFO's writer.
+/// the wait for a FIFO's writer; Error(kCorruptFile) for a Git LFS pointer.
 std::string ReadFile(const std::filesystem::path& path);
 
 }  // namespace crossover

@@ -10,6 +10,7 @@
 
 #include "base/descriptor.h"
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/interrupt.h"
 #include "base/output_file.h"
 
@@ -59,7 +60,10 @@ std::string ReadFile(const std::filesystem::path& path) {
   struct stat status {};
   if (fstat(file.get(), &status) != 0) ThrowErrno("cannot read", path);
   if (S_ISDIR(status.st_mode)) Fail(path, "it is a folder; name a file");
-  return S_ISREG(status.st_mode) ? ReadAll(file.get(), path) : ReadStream(file.get(), path);
+  std::string text =
+      S_ISREG(status.st_mode) ? ReadAll(file.get(), path) : ReadStream(file.get(), path);
+  CheckIsNoPointer(text, path.string());
+  return text;
 }
 
 }  // namespace crossover

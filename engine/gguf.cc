@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "engine/gguf_reader.h"
+#include "engine/model_path.h"
 #include "engine/part_name.h"
 
 namespace crossover::engine {
@@ -80,6 +81,17 @@ auto WithMemoryError(const std::filesystem::path& path, F&& f) {
   }
 }
 
+/// What is wrong with a file that is still being fetched is just that.
+std::shared_ptr<GgufFile> ReadNoting(const std::filesystem::path& path, LoadMode mode,
+                                     const std::string& unfinished) {
+  try {
+    return GgufReader::Read(MappedFile::Open(path, mode));
+  } catch (const Error& error) {
+    if (unfinished.empty() || error.code() != ErrorCode::kCorruptFile) throw;
+    throw Error(error.code(), error.what() + unfinished);
+  }
+}
+
 [[noreturn]] void FailType(const GgufFile& file, std::string_view key, std::string_view wanted) {
   Fail(ErrorCode::kCorruptFile, file,
        fmt::format("metadata key {} is not {}; the file is damaged", Quoted(key), wanted));
@@ -100,8 +112,17 @@ uint64_t GgufTensor::elements() const {
 }
 
 std::shared_ptr<const GgufFile> GgufFile::Open(const std::filesystem::path& path, LoadMode mode) {
+  CheckIsNoDirectory(path);
+  const std::string unfinished = UnfinishedNote(path);
+  // aria2c makes a file as long as it will be: what is missing would be zeros.
+  if (!unfinished.empty() && std::filesystem::exists(path) &&
+      std::filesystem::exists(path.string() + ".aria2")) {
+    throw Error(ErrorCode::kCorruptFile,
+                fmt::format("{}: is not whole{}; let it end, or remove that file if it is old",
+                            path.string(), unfinished));
+  }
   return WithMemoryError(path, [&] {
-    auto file = GgufReader::Read(MappedFile::Open(path, mode));
+    auto file = ReadNoting(path, mode, unfinished);
     const uint64_t count = file->FindUint("split.count").value_or(0);
     if (count > 1) OpenSiblings(*file, count, mode);
     return std::shared_ptr<const GgufFile>(std::move(file));

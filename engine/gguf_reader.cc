@@ -7,6 +7,8 @@
 #include <limits>
 #include <utility>
 
+#include "base/error.h"
+#include "engine/model_path.h"
 #include "engine/packed_file.h"
 #include "kernels/packed/pack.h"
 
@@ -76,12 +78,19 @@ GgufReader::GgufReader(GgufFile& file, std::shared_ptr<const MappedFile> mapping
   file_.file_bytes_ = mapping_->bytes().size();
 }
 
-void GgufReader::ReadHeader() {
-  if (cursor_.Read<uint32_t>("the magic number") != kMagic) {
-    cursor_.Fail(ErrorCode::kCorruptFile, 0,
-                 "does not begin with \"GGUF\"; this is no GGUF model (or a download of an error "
-                 "page): name a .gguf file");
+void GgufReader::CheckMagic() {
+  const bool is_gguf =
+      cursor_.remaining() >= sizeof(kMagic) && cursor_.Read<uint32_t>("the magic number") == kMagic;
+  if (is_gguf) return;
+  if (const std::string instead = WhatInstead(*mapping_); !instead.empty()) {
+    throw Error(ErrorCode::kCorruptFile, instead);
   }
+  cursor_.Fail(ErrorCode::kCorruptFile, 0,
+               "does not begin with \"GGUF\"; this is no GGUF model: name a .gguf file");
+}
+
+void GgufReader::ReadHeader() {
+  CheckMagic();
   file_.version_ = cursor_.Read<uint32_t>("the version");
   // Versions are small, so in a file of the other byte order the low half is what is empty.
   if (file_.version_ != 0 && (file_.version_ & 0xFFFF) == 0) {

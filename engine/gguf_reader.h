@@ -27,6 +27,7 @@ class GgufReader {
 
   GgufReader(GgufFile& file, std::shared_ptr<const MappedFile> mapping);
 
+  void CheckMagic();
   void ReadHeader();
   void ReadMetadata();
   GgufValue ReadValue(std::string_view key, uint64_t at);

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "engine/gguf.h"
 #include "engine/gguf_cursor.h"
+#include "engine/model_path.h"
 #include "quant/f32/f32.h"
 
 namespace crossover::engine {
@@ -70,6 +71,9 @@ Importance Importance::Load(const std::filesystem::path& path) {
   if (gguf) {
     importance.ReadGguf(std::move(file));
   } else {
+    if (const std::string instead = WhatInstead(*file); !instead.empty()) {
+      throw Error(ErrorCode::kCorruptFile, instead);
+    }
     importance.ReadLegacy(*file);
   }
   importance.Check(path.string());

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/json.h"
 #include "base/output_file.h"
 #include "engine/gguf_cursor.h"
@@ -20,6 +21,7 @@ JsonObject JsonObject::Read(const std::filesystem::path& path) {
 }
 
 JsonObject JsonObject::Parse(std::string_view text, std::string name) {
+  CheckIsData(text, name);
   json value = ParseJson(text, {.name = name});
   return {std::move(value), std::move(name)};
 }

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "engine/gguf_cursor.h"
 #include "engine/json_object.h"
+#include "engine/model_path.h"
 
 namespace crossover::engine {
 namespace {
@@ -178,6 +179,11 @@ SafetensorsMap OpenShards(const std::filesystem::path& directory) {
 SafetensorsMap ParseSafetensors(std::shared_ptr<const MappedFile> mapping) {
   const std::string& path = mapping->path();
   GgufCursor cursor(mapping->bytes(), path);
+  // A sane header is followed by its object; else its length could be taken for a magic number.
+  const bool plausible = mapping->bytes().size() > 8 && mapping->bytes()[8] == std::byte{'{'};
+  if (const auto instead = plausible ? std::string() : WhatInstead(*mapping); !instead.empty()) {
+    throw Error(ErrorCode::kCorruptFile, instead);
+  }
   const auto length = cursor.Read<uint64_t>("the header's length");
   if (length > cursor.remaining() || length > kMaxHeader) {
     cursor.Fail(ErrorCode::kCorruptFile, 0,
