@@ -21,6 +21,7 @@
 #include "engine/packed_file.h"
 #include "engine/tensor_encoder.h"
 #include "engine/tensor_importance.h"
+#include "quant/check_overrides.h"
 #include "quant/tensor_role.h"
 
 namespace crossover::engine {
@@ -103,6 +104,7 @@ std::vector<quant::TensorChoice> Plan(const GgufFile& file,
   for (const GgufTensor* tensor : tensors) {
     facts.push_back({tensor->name, tensor->shape, tensor->format});
   }
+  CheckOverrides(recipe, facts, options.recipe);
   auto choices = PlanRecipe(recipe, FactsOf(file, has_importance), facts, options.recipe);
   for (size_t i = 0; i < tensors.size(); ++i) {
     const quant::FormatInfo& source = quant::Info(tensors[i]->format);

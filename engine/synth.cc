@@ -6,6 +6,7 @@
 #include "engine/gguf_writer.h"
 #include "engine/synth_model.h"
 #include "engine/synth_weights.h"
+#include "quant/check_overrides.h"
 #include "quant/format_list.h"
 
 namespace crossover::engine {
@@ -43,6 +44,7 @@ std::vector<GgufTensorInfo> PlanSynth(const SynthShape& shape, const quant::Reci
   for (const SynthTensor& tensor : tensors) {
     facts.push_back({tensor.name, tensor.shape, quant::F32::kFormat});
   }
+  quant::CheckOverrides(recipe, facts, options);
   const auto choices = quant::PlanRecipe(recipe, model, facts, options);
   std::vector<GgufTensorInfo> infos;
   for (size_t i = 0; i < tensors.size(); ++i) {
