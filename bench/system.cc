@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "bench/usable_cpus.h"
+
 namespace crossover::bench {
 namespace {
 
@@ -41,14 +43,50 @@ size_t DistinctCores(const fs::path& root, size_t cpus, const Allowed& allowed) 
   return cores.size();
 }
 
-/// cgroup v2's "QUOTA PERIOD" in whole CPUs, rounded up: spinning threads beyond it would stall
-/// each other. Nothing if there is no limit.
-std::optional<size_t> QuotaCpus(const fs::path& root) {
-  std::ifstream in(root / "sys/fs/cgroup/cpu.max");
+/// "QUOTA PERIOD" in CPUs; nothing if there is no limit.
+std::optional<double> Quota(const fs::path& group) {
   double quota = 0;
   double period = 0;
-  if (!(in >> quota >> period) || quota <= 0 || period <= 0) return std::nullopt;
-  return static_cast<size_t>(std::ceil(quota / period));
+  if (std::ifstream in(group / "cpu.max"); in >> quota >> period) {  // cgroup v2
+    if (quota > 0 && period > 0) return quota / period;
+    return std::nullopt;
+  }
+  const auto v1_quota = ReadValue<double>(group / "cpu.cfs_quota_us");
+  const auto v1_period = ReadValue<double>(group / "cpu.cfs_period_us");
+  if (v1_quota && v1_period && *v1_quota > 0 && *v1_period > 0) return *v1_quota / *v1_period;
+  return std::nullopt;
+}
+
+/// This process's group below the hierarchy's mount: of the line "0::/PATH", or in cgroup v1 of the
+/// one that has "cpu" among its controllers.
+fs::path GroupPath(const fs::path& root) {
+  std::ifstream in(root / "proc/self/cgroup");
+  std::string path;
+  for (std::string line; std::getline(in, line);) {
+    const size_t first = line.find(':');
+    const size_t second = line.find(':', first + 1);
+    if (first == std::string::npos || second == std::string::npos) continue;
+    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
+    const bool cpu = controllers.find(",cpu,") != std::string::npos;
+    if (cpu || (controllers == ",," && path.empty())) path = line.substr(second + 1);
+  }
+  return fs::path(path).relative_path();
+}
+
+/// The least quota of this process's group and those around it, in whole CPUs, rounded up: spinning
+/// threads beyond it would stall each other. Nothing if there is no limit.
+std::optional<size_t> QuotaCpus(const fs::path& root) {
+  std::optional<double> least;
+  for (const char* mount : {"sys/fs/cgroup", "sys/fs/cgroup/cpu", "sys/fs/cgroup/cpu,cpuacct"}) {
+    for (fs::path group = GroupPath(root);; group = group.parent_path()) {
+      if (const auto quota = Quota(root / mount / group)) {
+        least = std::min(least.value_or(*quota), *quota);
+      }
+      if (group.empty()) break;
+    }
+  }
+  if (!least) return std::nullopt;
+  return static_cast<size_t>(std::ceil(*least));
 }
 
 size_t AtLeastOneWithinQuota(const fs::path& root, size_t cores) {
@@ -68,6 +106,14 @@ size_t PhysicalCores() {
   const size_t cores = DistinctCores("/", CPU_SETSIZE, allowed);
   // Some containers hide the topology: every allowed CPU then counts.
   return AtLeastOneWithinQuota("/", cores > 0 ? cores : static_cast<size_t>(CPU_COUNT(&mask)));
+}
+
+size_t UsableCpus() {
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  const bool known = sched_getaffinity(0, sizeof(mask), &mask) == 0;
+  const long online = std::max(1L, sysconf(_SC_NPROCESSORS_ONLN));
+  return AtLeastOneWithinQuota("/", static_cast<size_t>(known ? CPU_COUNT(&mask) : online));
 }
 
 size_t CountCores(const fs::path& root, size_t cpus) {

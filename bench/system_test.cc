@@ -46,6 +46,26 @@ TEST_CASE("a CPU quota limits the cores, and no limit does not") {
   CHECK(CountCores(root.path(), 8) == 2);
 }
 
+TEST_CASE("the quota of a group around this process's counts, in both versions of cgroups") {
+  const test::TemporaryDirectory root;
+  for (int cpu = 0; cpu < 4; ++cpu) AddCpu(root.path(), cpu, 0, cpu);
+  std::filesystem::create_directories(root / "proc/self");
+  std::filesystem::create_directories(root / "sys/fs/cgroup/user.slice/job");
+  WriteFile(root / "proc/self/cgroup", "0::/user.slice/job\n");
+  WriteFile(root / "sys/fs/cgroup/user.slice/cpu.max", "300000 100000\n");
+  CHECK(CountCores(root.path(), 8) == 3);
+  WriteFile(root / "sys/fs/cgroup/user.slice/job/cpu.max", "100000 100000\n");
+  CHECK(CountCores(root.path(), 8) == 1);
+
+  WriteFile(root / "proc/self/cgroup", "5:memory:/other\n4:cpu,cpuacct:/job\n");
+  std::filesystem::create_directories(root / "sys/fs/cgroup/cpu,cpuacct/job");
+  WriteFile(root / "sys/fs/cgroup/cpu,cpuacct/job/cpu.cfs_quota_us", "-1\n");
+  WriteFile(root / "sys/fs/cgroup/cpu,cpuacct/job/cpu.cfs_period_us", "100000\n");
+  CHECK(CountCores(root.path(), 8) == 4);
+  WriteFile(root / "sys/fs/cgroup/cpu,cpuacct/job/cpu.cfs_quota_us", "150000\n");
+  CHECK(CountCores(root.path(), 8) == 2);
+}
+
 TEST_CASE("the peak resident size follows what is touched") {
   const auto before = PeakRssBytes();
   if (!before) {
