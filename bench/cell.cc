@@ -31,7 +31,7 @@ using nlohmann::json;
 
 /// Then the file itself can be measured.
 bool IsInRecipe(const std::filesystem::path& file, const quant::Recipe& recipe) {
-  if (quant::Info(recipe.base).quantized) return false;
+  if (quant::Info(recipe.base).quantized || std::filesystem::is_directory(file)) return false;
   const auto gguf = engine::GgufFile::Open(file);
   return std::all_of(gguf->tensors().begin(), gguf->tensors().end(),
                      [&](const engine::GgufTensor& tensor) {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 
+#include "base/counted.h"
 #include "bench/findings.h"
 #include "bench/text.h"
 
@@ -264,9 +265,8 @@ std::string CrossoverText(std::span<const CrossoverModel> measured) {
     bound += first.bound_by_communication() ? 1 : 0;
     shares[model.parameters].push_back(first.shares().communication);
   }
-  std::string text =
-      fmt::format("A pass of {} token{} is bound by communication in {} of {} cells.", tokens,
-                  tokens == 1 ? "" : "s", bound, cells);
+  std::string text = fmt::format("A pass of {} is bound by communication in {} of {}.",
+                                 Counted(tokens, "token"), bound, Counted(cells, "cell"));
   if (changes.size() == 1) {
     text += fmt::format(" In one cell the bound changes with the tokens a pass, at {} tokens.",
                         Significant(changes.front()));
@@ -274,8 +274,8 @@ std::string CrossoverText(std::span<const CrossoverModel> measured) {
     const Summary summary = Summarise(changes);
     text += fmt::format(
         " Where the bound changes with the tokens a pass, it does so at {} tokens "
-        "(median of {} cells; {} to {}).",
-        Significant(summary.median), changes.size(), Significant(summary.min),
+        "(median of {}; {} to {}).",
+        Significant(summary.median), Counted(changes.size(), "cell"), Significant(summary.min),
         Significant(summary.max));
   }
   std::vector<std::string> parts;

@@ -49,7 +49,10 @@ std::string DominantFormat(const engine::GgufFile& file) {
 }
 
 std::vector<const SpeedResult*> ModelBenchResult::speeds() const {
-  std::vector<const SpeedResult*> all{&prefill, &decode};
+  std::vector<const SpeedResult*> all;
+  for (const SpeedResult* speed : {&prefill, &decode}) {
+    if (speed->tokens > 0) all.push_back(speed);
+  }
   if (together) all.push_back(&*together);
   for (const SpeedResult& speed : more) all.push_back(&speed);
   return all;
@@ -118,6 +121,7 @@ ModelBench::ModelBench(const std::filesystem::path& path, const Settings& settin
 
 void ModelBench::AddTests(const MoreTests& more) {
   const auto add = [&](const char* test, size_t tokens, size_t sequences, size_t depth) {
+    if (tokens == 0) return;  // not asked for
     tests_.push_back({.result = {.test = test, .tokens = tokens}});
     SpeedResult& result = tests_.back().result;
     result.limit_kind = std::string_view(test) == "prefill" ? "arithmetic" : "bandwidth";
@@ -305,10 +309,10 @@ ModelBenchResult ModelBench::Result(const Limits& limits) const {
                           .warm_up_rounds = warm_up_rounds_};
   for (size_t i = 0; i < tests_.size(); ++i) {
     SpeedResult speed = Finish(tests_[i], limits);
-    if (i == 0) {
-      result.prefill = std::move(speed);
-    } else if (i == 1) {
-      result.decode = std::move(speed);
+    const bool is_prefill = speed.test == "prefill";
+    SpeedResult& first = is_prefill ? result.prefill : result.decode;
+    if (first.tokens == 0 && speed.sequences == 1) {
+      first = std::move(speed);
     } else if (speed.sequences > 1) {
       result.together = std::move(speed);
     } else {

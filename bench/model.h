@@ -91,7 +91,7 @@ struct ModelBenchResult {
   std::optional<uint64_t> peak_rss_bytes = {};
   std::optional<double> energy_j_per_token = {};  // decode, idle power taken off
   std::string energy_reason = {};                 // why there is none
-  SpeedResult prefill = {};
+  SpeedResult prefill = {};                       // the first of each; of 0 tokens: not measured
   SpeedResult decode = {};
   std::optional<SpeedResult> together = {};  // decode, of several sequences at a time
   std::vector<SpeedResult> more = {};        // prompts of other lengths, decoding at other depths

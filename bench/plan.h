@@ -28,8 +28,8 @@ struct TasksMetric {
 };
 
 struct SpeedMetric {
-  size_t prefill = 512;  // tokens
-  size_t decode = 64;    // tokens
+  size_t prefill = 512;  // tokens; 0, which no plan can ask for: not measured
+  size_t decode = 64;    // likewise
   size_t repetitions = 5;
   size_t sequences = 1;  // more: also decoded that many at a time; `bench model` only
 };

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/output_file.h"
@@ -27,7 +28,7 @@ std::vector<CellRecord> ApartByThreads(std::vector<CellRecord> records) {
   for (const CellRecord& record : records) threads.insert(record.settings.threads);
   if (threads.size() < 2) return records;
   for (CellRecord& record : records) {
-    record.model += fmt::format(" ({} threads)", record.settings.threads);
+    record.model += fmt::format(" ({})", Counted(record.settings.threads, "thread"));
   }
   return records;
 }

@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "base/counted.h"
 #include "bench/findings.h"
 #include "bench/study_columns.h"
 #include "bench/text.h"
@@ -57,8 +58,8 @@ std::string TaskNote(const Measurement& m) {
   for (const TaskRecord& task : m.tasks) {
     if (task.task == last) continue;
     last = task.task;
-    text +=
-        fmt::format("{}{} {} ({} items)", text.empty() ? "" : ", ", task.task, task.metric, task.n);
+    text += fmt::format("{}{} {} ({})", text.empty() ? "" : ", ", task.task, task.metric,
+                        Counted(task.n, "item"));
   }
   return "Accuracy in percent ± standard error: " + text + ".";
 }
@@ -107,14 +108,15 @@ std::vector<std::string> OtherMachines(std::span<const CellRecord> records,
     std::string text =
         "Measured on several machines, so that speeds of different cells may not be "
         "comparable: ";
-    for (const auto& [name, cells] : machines) text += fmt::format("{}: {} cells; ", name, cells);
+    for (const auto& [name, cells] : machines)
+      text += fmt::format("{}: {}; ", name, Counted(cells, "cell"));
     notes.push_back(text + "the figures of limits are those of " + first.host + ".");
   }
   if (sharing > 0) {
     notes.push_back(
-        fmt::format("{} cells were measured while another rank measured on the same "
-                    "host: their speeds are lower than they would be alone.",
-                    sharing));
+        fmt::format("{} measured while another rank measured on the same host: speeds are lower "
+                    "there than they would be alone.",
+                    Counted(sharing, "cell was", "cells were")));
   }
   return notes;
 }
@@ -197,8 +199,9 @@ std::vector<std::string> ReportNotes(std::span<const CellRecord> records) {
   const Measurement& m = *record->measurement;
   std::vector<std::string> notes;
   if (const auto& p = m.perplexity) {
-    notes.push_back(fmt::format("Perplexity ± standard error over {} tokens ({} chunks of {}).",
-                                p->tokens, p->chunks, p->context));
+    notes.push_back(fmt::format("Perplexity ± standard error over {} ({} of {}).",
+                                Counted(p->tokens, "token"), Counted(p->chunks, "chunk"),
+                                p->context));
     if (std::any_of(records.begin(), records.end(), HasDivergence)) {
       notes.push_back(
           "KLD: mean Kullback-Leibler divergence from the model's own file over the same tokens, "
@@ -209,27 +212,28 @@ std::vector<std::string> ReportNotes(std::span<const CellRecord> records) {
   if (!m.tasks.empty()) notes.push_back(TaskNote(m));
   if (const auto& s = m.speed) {
     const Conditions& conditions = s->decode.conditions;
-    notes.push_back(
-        fmt::format("Prefill {} tokens, decode {} tokens, {} repetitions of at least some "
-                    "50 ms each after a warm-up{}; peak RSS of a "
-                    "process that loads, prefills and decodes. Energy: {}.",
-                    s->prefill.tokens, s->decode.tokens,
-                    conditions.asked > 0 ? conditions.asked : s->decode.samples.size(),
-                    conditions.known() ? ", more where some were disturbed, whose medians are of "
-                                         "the undisturbed ones; !: fewer than half were undisturbed"
-                                       : "",
-                    s->energy_j_per_token ? "in results.csv" : "n/a, " + s->energy_reason));
+    notes.push_back(fmt::format(
+        "Prefill {}, decode {}, {} of at least some "
+        "50 ms each after a warm-up{}; peak RSS of a "
+        "process that loads, prefills and decodes. Energy: {}.",
+        Counted(s->prefill.tokens, "token"), Counted(s->decode.tokens, "token"),
+        Counted(conditions.asked > 0 ? conditions.asked : s->decode.samples.size(), "repetition"),
+        conditions.known() ? ", more where some were disturbed, whose medians are of "
+                             "the undisturbed ones; !: fewer than half were undisturbed"
+                           : "",
+        s->energy_j_per_token ? "in results.csv" : "n/a, " + s->energy_reason));
   }
   notes.push_back(LimitsNote(record->machine));
   for (const std::string& other : OtherMachines(records, record->machine)) notes.push_back(other);
   for (const std::string& other : OtherBuilds(records)) notes.push_back(other);
-  notes.push_back(fmt::format(
-      "{}, {} cores, {:.0f} GiB; {} threads, kernels {}, activations {}, "
-      "KV {}, weights by {}, {}; Crossover {}, {}.",
-      record->machine.cpu, record->machine.cores,
-      static_cast<double>(record->machine.memory_bytes) / (1 << 30), record->settings.threads,
-      m.isa, record->settings.activations, record->settings.kv_type, record->settings.load,
-      record->settings.weights, record->version, record->date));
+  notes.push_back(
+      fmt::format("{}, {}, {:.0f} GiB; {}, kernels {}, activations {}, "
+                  "KV {}, weights by {}, {}; Crossover {}, {}.",
+                  record->machine.cpu, Counted(record->machine.cores, "core"),
+                  static_cast<double>(record->machine.memory_bytes) / (1 << 30),
+                  Counted(record->settings.threads, "thread"), m.isa, record->settings.activations,
+                  record->settings.kv_type, record->settings.load, record->settings.weights,
+                  record->version, record->date));
   return notes;
 }
 

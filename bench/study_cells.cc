@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/content_identity.h"
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/fingerprint.h"
 #include "base/json.h"
@@ -161,7 +162,7 @@ std::vector<StudyCell> StudyCells(const Plan& plan, const Settings& settings,
                        .name = model.name + "/" + recipe,
                        .file_bytes = bytes};
         cell.settings.threads = count;
-        if (threads.size() > 1) cell.name += fmt::format("/{} threads", count);
+        if (threads.size() > 1) cell.name += "/" + Counted(count, "thread");
         if (!model.shape.empty()) {
           cell.metrics.perplexity.reset();
           cell.metrics.tasks.reset();

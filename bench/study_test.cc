@@ -382,7 +382,7 @@ TEST_CASE("each number of threads is a cell with limits of its own") {
   CHECK(t.Calls("\"step\":\"limits\"") == 2);
   const auto records = t.Records();
   REQUIRE(records.size() == 2);
-  CHECK(records[0].cell == "model/Q8_0/1 threads");
+  CHECK(records[0].cell == "model/Q8_0/1 thread");
   CHECK(records[0].settings.threads == 1);
   CHECK(records[1].settings.threads == 2);
   CHECK(records[0].key != records[1].key);

@@ -14,7 +14,8 @@ namespace crossover::bench {
 /// affinity mask, at most the cgroup's CPU quota. At least 1.
 size_t PhysicalCores();
 
-/// The same from another root than "/" and for CPUs 0 … cpus - 1; 0 where the topology is missing.
+/// The same from another root than "/" and for CPUs 0 … cpus - 1; 0 where the topology is
+/// missing.
 size_t CountCores(const std::filesystem::path& root, size_t cpus);
 
 /// "model name" of /proc/cpuinfo, or "unknown".

@@ -7,7 +7,9 @@
 #include <ctime>
 #include <utility>
 
+#include "base/counted.h"
 #include "base/error.h"
+#include "engine/trained_context.h"
 
 namespace crossover::engine {
 namespace {
@@ -151,13 +153,12 @@ Chat::Answer Chat::Reply(const std::string& message, GenerateOptions options) {
     }
     WarnOfLoss();
     const size_t capacity = std::min<size_t>(engine_.kv().pages() * engine_.options().page_tokens,
-                                             engine_.model().config().context);
+                                             TrainedContext(engine_.model().config()));
     if (ids.size() >= capacity) {
-      throw Error(
-          ErrorCode::kInvalidArgument,
-          fmt::format("the conversation has {} tokens, and the context room for {}: begin a "
-                      "new one, or ask for more context",
-                      ids.size(), capacity));
+      throw Error(ErrorCode::kInvalidArgument,
+                  fmt::format("the conversation has {}, and the context room for {}: begin a "
+                              "new one, or ask for more context",
+                              Counted(ids.size(), "token"), capacity));
     }
     options.max_tokens = std::min(options.max_tokens, capacity - ids.size());
     options.sampler.seed += before;

@@ -41,7 +41,7 @@ std::vector<double> Score(Engine& engine, std::span<const TokenId> context,
       const auto token = static_cast<size_t>(continuation[begin + i]);
       if (token >= logits.vocab) {
         throw Error(ErrorCode::kInvalidArgument,
-                    fmt::format("token id {} is outside the vocabulary's {} tokens",
+                    fmt::format("token id {} is outside the vocabulary of {} tokens",
                                 continuation[begin + i], logits.vocab));
       }
       scores.push_back(LogProbability(row, logits.row(i), continuation[begin + i]));

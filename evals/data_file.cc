@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/json.h"
 #include "base/output_file.h"
 #include "evals/bzip2.h"
@@ -249,6 +250,7 @@ std::vector<LocatedRecord> ReadRecords(const std::filesystem::path& directory,
   std::string text = ReadFile(path);
   if (path.extension() == ".bz2") text = UnpackBzip2(text, path.string());
   if (path.extension() == ".gz") text = UnpackGzip(text, path.string());
+  CheckIsData(text, path.string());
   Records records = ParseRecords(text, format, path.string());
   for (const auto& [field, beside] : format.beside) AddBeside(directory / beside, field, records);
   return records;

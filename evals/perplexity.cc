@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "engine/log_softmax.h"
 #include "engine/non_finite.h"
@@ -111,9 +112,9 @@ ChunkPlan PlanChunks(const tokenizer::Tokenizer& tokenizer, size_t tokens,
   ChunkPlan plan = PlainChunks(tokenizer, ChunkTokens(options.context, stride), 0);
   if (tokens / 2 < plan.context) {
     fail(
-        fmt::format("the text has {} tokens, but {} need at least {}; use a longer text or a "
+        fmt::format("the text has {}, but {} need at least {}; use a longer text or a "
                     "smaller context",
-                    tokens,
+                    Counted(tokens, "token"),
                     stride == 0 ? fmt::format("two chunks of {}", plan.context)
                                 : fmt::format("windows of {}", plan.context),
                     2 * plan.context));
@@ -121,7 +122,7 @@ ChunkPlan PlanChunks(const tokenizer::Tokenizer& tokenizer, size_t tokens,
   plan.chunks = tokens / plan.context;
   if (stride != 0) {
     if (stride >= options.context) {
-      fail(fmt::format("a stride of {} tokens is not below the context of {}", stride,
+      fail(fmt::format("a stride of {} is not below the context of {}", Counted(stride, "token"),
                        options.context));
     }
     plan.stride = stride;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/counted.h"
 #include "base/error.h"
 
 namespace crossover::evals {
@@ -24,9 +25,9 @@ std::string Answered(const GenerationItem& item) {
 template <class Item>
 std::string Prefix(const std::vector<Item>& items, size_t index, size_t fewshot) {
   if (fewshot >= items.size()) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("{} few-shot examples asked for, but the task has only {} other items",
-                            fewshot, items.size() - 1));
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("{} asked for, but the task has only {}",
+                                                         Counted(fewshot, "few-shot example"),
+                                                         Counted(items.size() - 1, "other item")));
   }
   std::string text;
   size_t taken = 0;

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <optional>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "evals/example_sampler.h"
 #include "evals/prompts.h"
@@ -98,8 +99,8 @@ class ExampleChooser {
     const size_t others = examples - (task.examples_are_items ? 1 : 0);
     if (count <= others) return;
     throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("{}: {} few-shot examples asked for, but there are only {}", task.name,
-                            count, others));
+                fmt::format("{}: {} asked for, but there are only {}", task.name,
+                            Counted(count, "few-shot example"), others));
   }
 
   std::vector<size_t> For(size_t item) {

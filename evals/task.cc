@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/json.h"
 #include "base/output_file.h"
 #include "evals/data_file.h"
@@ -132,7 +133,9 @@ Task LoadTask(const std::filesystem::path& directory, std::string_view name) {
                 fmt::format("no task \"{}\": {} is not a file; there are: {}", name, path.string(),
                             fmt::join(ListTasks(directory), ", ")));
   }
-  return ParseTask(name, ReadFile(path), path.string());
+  const std::string text = ReadFile(path);
+  CheckIsData(text, path.string());
+  return ParseTask(name, text, path.string());
 }
 
 std::vector<std::string> ListTasks(const std::filesystem::path& directory) {

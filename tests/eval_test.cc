@@ -111,7 +111,7 @@ TEST_CASE("eval: an interrupted run goes on, and ends as one that was not") {
   INFO(resumed.err);
   REQUIRE(resumed.ok());
   CHECK(resumed.out == whole.out);
-  CHECK(test::Contains(resumed.err, "were answered by an earlier run"));
+  CHECK(test::Contains(resumed.err, "answered by an earlier run"));
   CHECK(Lines(journal) == 120);
   CHECK(kept <= 120);
   // Another question is asked anew.

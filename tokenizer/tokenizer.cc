@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "tokenizer/byte_level_bpe.h"
 #include "tokenizer/check_vocabulary.h"
@@ -99,8 +100,9 @@ std::vector<TokenId> Tokenizer::Encode(std::string_view text, const EncodeOption
 
 std::string Tokenizer::Decode(TokenId id, bool special) const {
   if (id < 0 || static_cast<size_t>(id) >= size()) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("token id {} is outside the vocabulary's {} tokens", id, size()));
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        fmt::format("token id {} is outside the vocabulary of {}", id, Counted(size(), "token")));
   }
   const TokenType type = vocabulary_.types[id];
   if (type != TokenType::kControl && type != TokenType::kUnknown) return DecodePlain(id);

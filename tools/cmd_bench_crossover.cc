@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/counted.h"
 #include "base/json.h"
 #include "base/progress.h"
 #include "base/say.h"
@@ -14,6 +15,7 @@
 #include "bench/machine_info.h"
 #include "bench/time_model.h"
 #include "tools/cmd_bench.h"
+#include "tools/warning.h"
 
 namespace crossover::tools {
 namespace {
@@ -46,6 +48,9 @@ void Run(BenchCrossoverFlags& flags, const GlobalOptions& globals) {
   std::ranges::sort(flags.metric.tokens);
   const auto repeated = std::ranges::unique(flags.metric.tokens);
   flags.metric.tokens.erase(repeated.begin(), repeated.end());
+  for (const std::string& model : flags.models) {
+    WarnBeyondContext(model, flags.metric.tokens.back());
+  }
   const size_t cells = flags.metric.tokens.size();
   std::vector<bench::CrossoverModel> models;
   {
@@ -66,10 +71,10 @@ void Run(BenchCrossoverFlags& flags, const GlobalOptions& globals) {
   }
   Say("{}\n(a) matrix products as they run, (b) with all weights in {}, (c) their bytes read "
       "without\narithmetic; comm.: (c) of the whole pass; overlap: ((b) + (c) - (a)) / the smaller;"
-      "\nover: (a) - the larger. {} threads, kernels {}, weights {}; median of {} repetitions in "
-      "turn.\n",
-      bench::CrossoverTable(models), models.front().cache, globals.thread_count(),
-      models.front().isa, globals.settings().weights, flags.metric.repetitions);
+      "\nover: (a) - the larger. {}, kernels {}, weights {}; median of {} in turn.\n",
+      bench::CrossoverTable(models), models.front().cache,
+      Counted(globals.thread_count(), "thread"), models.front().isa, globals.settings().weights,
+      Counted(flags.metric.repetitions, "repetition"));
   const auto fits = bench::FitTimeModels(models);
   if (fits.empty()) return;
   Say("\n{}rule: the longer (max) or the sum of reading and computing, what fits better; "
@@ -85,7 +90,7 @@ void AddBenchCrossover(CLI::App& bench, const GlobalOptions& globals) {
   auto flags = std::make_shared<BenchCrossoverFlags>();
   CLI::App* command = bench.add_subcommand(
       "crossover", "Where reading weights gives way to computing with them, measured");
-  command->add_option("models", flags->models, "GGUF files")->required()->type_name("MODEL...");
+  AddModels(*command, flags->models, "GGUF files")->required();
   command->add_option("--tokens", flags->metric.tokens, "Tokens in a pass")
       ->delimiter(',')
       ->check(CLI::Range(1, 65536))
@@ -101,7 +106,10 @@ void AddBenchCrossover(CLI::App& bench, const GlobalOptions& globals) {
       "  crossover bench crossover model.gguf\n"
       "  crossover bench crossover model-q8.gguf model-q4.gguf model-q2.gguf --tokens 1,16\n"
       "  crossover bench crossover model.gguf --isa avx2 --json");
-  command->callback([flags, &globals] { Run(*flags, globals); });
+  command->callback([flags, &globals] {
+    RefuseCsvWithJson(flags->csv, globals);
+    Run(*flags, globals);
+  });
 }
 
 }  // namespace crossover::tools

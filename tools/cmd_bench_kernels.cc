@@ -5,9 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "bench/kernels.h"
+#include "tools/checks.h"
 #include "tools/cmd_bench.h"
 
 namespace crossover::tools {
@@ -55,8 +57,8 @@ void Run(BenchKernelsFlags& flags, const GlobalOptions& globals,
   if (cases.empty()) throw CLI::ValidationError("no benchmark is left; see --list");
   if (!globals.quiet) {
     fmt::print(
-        stderr, "{} benchmarks of {} repetitions, about {:.0f} s{}\n", cases.size(),
-        flags.run.repetitions,
+        stderr, "{} of {}, about {:.0f} s{}\n", Counted(cases.size(), "benchmark"),
+        Counted(flags.run.repetitions, "repetition"),
         3 + static_cast<double>(cases.size()) *
                 (0.1 + flags.run.min_seconds * (1.5 + static_cast<double>(flags.run.repetitions))),
         left_out == 0 ? ""
@@ -76,10 +78,11 @@ void Run(BenchKernelsFlags& flags, const GlobalOptions& globals,
     return;
   }
   fmt::print(
-      "{}\n{} threads; median of {} repetitions. µs: a pass; GB/s: weights, K and V, or rows; "
+      "{}\n{}; median of {}. µs: a pass; GB/s: weights, K and V, or rows; "
       "GOP/s:"
       " multiplications and additions.\n",
-      bench::KernelTable(results), globals.thread_count(), flags.run.repetitions);
+      bench::KernelTable(results), Counted(globals.thread_count(), "thread"),
+      Counted(flags.run.repetitions, "repetition"));
 }
 
 void AddSelection(CLI::App& command, bench::KernelSelection& selection) {
@@ -98,6 +101,7 @@ void AddSelection(CLI::App& command, bench::KernelSelection& selection) {
   add("--context", selection.contexts,
       "Tokens that attention looks back on (default: 8192 for up to 16 tokens, else 0)");
   command.add_option("--filter", selection.filter, "Only benchmarks whose names match")
+      ->check(NotEmpty())
       ->type_name("REGEX");
 }
 
@@ -113,7 +117,7 @@ void AddBenchKernels(CLI::App& bench, const GlobalOptions& globals) {
       ->type_name("N")
       ->capture_default_str();
   command->add_option("--min-time", flags->run.min_seconds, "Seconds a repetition lasts at least")
-      ->check(CLI::Range(0.001, 60.0))
+      ->check(NumberFrom(0.001, 60))
       ->type_name("S")
       ->capture_default_str();
   command->add_flag("--list", flags->list, "Name the benchmarks that the other words select");
@@ -125,7 +129,10 @@ void AddBenchKernels(CLI::App& bench, const GlobalOptions& globals) {
               "  crossover bench kernels --op matmul --format Q4_K --level all --layout all\n"
               "  crossover bench kernels --op attention --format all --context 8192,32768 --json\n"
               "  crossover bench kernels --shape all --tokens all --working-set all --list");
-  command->callback([flags, command, &globals] { Run(*flags, globals, command->remaining()); });
+  command->callback([flags, command, &globals] {
+    RefuseCsvWithJson(flags->csv, globals);
+    Run(*flags, globals, command->remaining());
+  });
 }
 
 }  // namespace crossover::tools

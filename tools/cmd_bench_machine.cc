@@ -104,7 +104,10 @@ void AddBenchMachine(CLI::App& bench, const GlobalOptions& globals) {
               "  crossover bench machine --remeasure\n"
               "  crossover bench machine --threads 1 --json\n"
               "  crossover bench machine --isa avx2");
-  command->callback([flags, &globals] { Run(*flags, globals); });
+  command->callback([flags, &globals] {
+    RefuseCsvWithJson(flags->csv, globals);
+    Run(*flags, globals);
+  });
 }
 
 }  // namespace crossover::tools

@@ -1,12 +1,15 @@
 // crossover bench model: prefill and decode, with the machine's limit beside each.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <initializer_list>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "base/counted.h"
 #include "base/data_path.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -18,6 +21,7 @@
 #include "bench/shared_prefix.h"
 #include "bench/system.h"
 #include "tools/cmd_bench.h"
+#include "tools/warning.h"
 
 namespace crossover::tools {
 namespace {
@@ -62,8 +66,55 @@ std::optional<uint64_t> PeakRss(const std::filesystem::path& model, const bench:
   return result.speed->peak_rss_bytes;
 }
 
-void Run(BenchModelFlags& flags, const GlobalOptions& globals) {
+void PrintLimits(const bench::ModelBenchResult& result, const bench::Limits& limits) {
+  std::string units;
+  for (const auto& [unit, rate] : limits.peaks) {
+    units += fmt::format("{}{} {:.0f}", units.empty() ? "" : ", ", unit, rate / 1e9);
+  }
+  const std::string& unit = result.prefill.limit_unit;
+  fmt::print(
+      "limit: measured before and after each repetition. Decode: bytes read per token at the rate "
+      "of reads;\nprefill: operations at the rate of the unit that most weights go through{}. "
+      "At the start:\n{} GB/s; of Gop/s: {}\n",
+      unit.empty() ? "" : fmt::format(" ({})", unit),
+      limits.read_bytes_s ? fmt::format("{:.1f}", *limits.read_bytes_s / 1e9) : "n/a",
+      units.empty() ? "n/a" : units);
+  if (!limits.disturbed.empty()) {
+    fmt::print("Those at the start were disturbed: {}\n", limits.disturbed);
+  }
+}
+
+/// What a sequence of the tests comes to at most.
+size_t LongestSequence(const BenchModelFlags& flags) {
+  if (flags.shared_prefix > 0) return flags.shared_prefix + bench::SharedPrefixMetric().own;
+  return std::max(*std::ranges::max_element(flags.prefills),
+                  flags.speed.decode + *std::ranges::max_element(flags.depths));
+}
+
+/// -p 0 leaves prompts out, -n 0 decoding; words that only the other one has a use for are off.
+void Check(BenchModelFlags& flags, const CLI::App& command) {
+  const auto refuse = [&](std::initializer_list<const char*> names, const char* why) {
+    for (const char* name : names) {
+      if (command.get_option(name)->count() == 0) continue;
+      throw CLI::ValidationError(fmt::format("{} has no effect {}; leave it out", name, why));
+    }
+  };
+  std::erase(flags.prefills, size_t{0});
+  if (flags.prefills.empty()) flags.prefills = {0};
   flags.speed.prefill = flags.prefills.front();
+  if (flags.shared_prefix > 0) {
+    return refuse({"-p", "-n", "-d", "--details"}, "with --shared-prefix");
+  }
+  if (flags.speed.decode > 0) return;
+  if (flags.speed.prefill == 0)
+    throw CLI::ValidationError("-p 0 and -n 0 leave nothing to measure");
+  refuse({"-d", "--sequences"}, "with -n 0");
+}
+
+void Run(BenchModelFlags& flags, const GlobalOptions& globals) {
+  for (const std::string& model : flags.models) {
+    WarnBeyondContext(model, LongestSequence(flags));
+  }
   if (flags.shared_prefix > 0) return RunSharedPrefix(flags, globals);
   const std::vector<std::filesystem::path> paths(flags.models.begin(), flags.models.end());
   const bench::Settings settings = globals.settings();
@@ -83,30 +134,18 @@ void Run(BenchModelFlags& flags, const GlobalOptions& globals) {
     return;
   }
   fmt::print(
-      "{}\n{} threads, kernels {}, activations {}, KV {}, load {}, weights {}; median of {} "
-      "repetitions,\nof the undisturbed ones where there are enough (docs/method.md).\n",
-      bench::BenchTable(results), settings.threads, settings.isa, settings.activations,
-      settings.kv_type, settings.load, settings.weights, flags.speed.repetitions);
-  std::string units;
-  for (const auto& [unit, rate] : limits.peaks) {
-    units += fmt::format("{}{} {:.0f}", units.empty() ? "" : ", ", unit, rate / 1e9);
-  }
-  fmt::print(
-      "limit: measured before and after each repetition. Decode: bytes read per token at the rate "
-      "of reads;\nprefill: operations at the rate of the unit that most weights go through ({}). "
-      "At the start:\n{} GB/s; of Gop/s: {}\n",
-      results.front().prefill.limit_unit,
-      limits.read_bytes_s ? fmt::format("{:.1f}", *limits.read_bytes_s / 1e9) : "n/a",
-      units.empty() ? "n/a" : units);
-  if (!limits.disturbed.empty()) {
-    fmt::print("Those at the start were disturbed: {}\n", limits.disturbed);
-  }
+      "{}\n{}, kernels {}, activations {}, KV {}, load {}, weights {}; median of {},\nof the "
+      "undisturbed ones where there are enough (docs/method.md).\n",
+      bench::BenchTable(results), Counted(settings.threads, "thread"), settings.isa,
+      settings.activations, settings.kv_type, settings.load, settings.weights,
+      Counted(flags.speed.repetitions, "repetition"));
+  PrintLimits(results.front(), limits);
   if (flags.details) {
     const bench::Frequency clock = bench::ReadFrequency();
-    fmt::print("\n{}clock: {} ({}); {} rounds of warm-up.\n",
+    fmt::print("\n{}clock: {} ({}); {} of warm-up.\n",
                bench::BenchDetails(results, settings.threads),
                clock.mhz > 0 ? fmt::format("{:.0f} MHz", clock.mhz) : "n/a", clock.source,
-               results.front().warm_up_rounds);
+               Counted(results.front().warm_up_rounds, "round"));
   }
   if (!results.front().energy_reason.empty()) {
     fmt::print("J/token: {}\n", results.front().energy_reason);
@@ -119,12 +158,12 @@ void AddBenchModel(CLI::App& bench, const GlobalOptions& globals) {
   auto flags = std::make_shared<BenchModelFlags>();
   CLI::App* command =
       bench.add_subcommand("model", "Prefill and decode speed, the machine's limit beside each");
-  command->add_option("models", flags->models, "GGUF files; measured in turn, round after round")
-      ->required()
-      ->type_name("MODEL...");
-  command->add_option("-p,--prefill", flags->prefills, "Tokens of the prompt; several lengths")
+  AddModels(*command, flags->models, "GGUF files; measured in turn, round after round")->required();
+  command
+      ->add_option("-p,--prefill", flags->prefills,
+                   "Tokens of the prompt; several lengths; 0: none")
       ->delimiter(',')
-      ->check(CLI::Range(1, 1 << 20))
+      ->check(CLI::Range(0, 1 << 20))
       ->type_name("N,N,...")
       ->capture_default_str();
   command
@@ -137,8 +176,8 @@ void AddBenchModel(CLI::App& bench, const GlobalOptions& globals) {
   command->add_flag(
       "--details", flags->details,
       "Also latencies, loading cold and warm, memory by parts, page faults, CPU time");
-  command->add_option("-n,--decode", flags->speed.decode, "Tokens decoded one by one")
-      ->check(CLI::Range(1, 1 << 20))
+  command->add_option("-n,--decode", flags->speed.decode, "Tokens decoded one by one; 0: none")
+      ->check(CLI::Range(0, 1 << 20))
       ->type_name("N")
       ->capture_default_str();
   command->add_option("-r,--repetitions", flags->speed.repetitions, "Repetitions after a warm-up")
@@ -163,7 +202,10 @@ void AddBenchModel(CLI::App& bench, const GlobalOptions& globals) {
               "  crossover bench model model.gguf -p 128,512,2048 -d 0,1024,4096 --details\n"
               "  crossover bench model model.gguf --sequences 16\n"
               "  crossover bench model model.gguf --sequences 64 --shared-prefix 256");
-  command->callback([flags, &globals] { Run(*flags, globals); });
+  command->callback([flags, command, &globals] {
+    Check(*flags, *command);
+    Run(*flags, globals);
+  });
 }
 
 }  // namespace crossover::tools

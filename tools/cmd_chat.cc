@@ -7,16 +7,20 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "base/output_file.h"
 #include "base/say.h"
 #include "engine/chat.h"
+#include "engine/trained_context.h"
+#include "tools/checks.h"
 #include "tools/command.h"
-#include "tools/generate_flags.h"
 #include "tools/line_reader.h"
 #include "tools/model_warnings.h"
+#include "tools/sampling_flags.h"
+#include "tools/warning.h"
 
 namespace crossover::tools {
 namespace {
@@ -30,7 +34,7 @@ struct ChatFlags {
   std::string template_file;
   bool no_thinking = false;
   size_t context = 0;  // 0: the model's, but not more than kDefaultContext
-  engine::GenerateOptions options;
+  SamplingFlags sampling;
 };
 
 constexpr const char* kHelp =
@@ -51,8 +55,9 @@ class Conversation {
         chat_(engine_, *tokenizer_, Template(), Options()) {
     TellWarnings(flags.model, *model_);
     TellWarnings(flags.model, *tokenizer_);
-    flags_.options.interrupt_ends = true;
-    if (!globals_.json) flags_.options.on_text = Show;
+    WarnOfSettings(*model_, globals_);
+    options().interrupt_ends = true;
+    if (!globals_.json) options().on_text = Show;
   }
 
   void Run() {
@@ -73,9 +78,17 @@ class Conversation {
   }
 
  private:
+  engine::GenerateOptions& options() { return flags_.sampling.options; }
+
   engine::EngineOptions EngineOptions() const {
     engine::EngineOptions options = globals_.engine_options();
-    const size_t most = model_->config().context;
+    const size_t most = engine::TrainedContext(model_->config());
+    if (flags_.context > most) {
+      Warn(fmt::format(
+          "-c {}: the model was trained for a context of {}, and the conversation keeps "
+          "to it",
+          flags_.context, Counted(most, "token")));
+    }
     options.kv_capacity =
         flags_.context > 0 ? std::min(flags_.context, most) : std::min(most, kDefaultContext);
     return options;
@@ -91,6 +104,14 @@ class Conversation {
   }
 
   std::string Template() {
+    std::string text = ChosenTemplate();
+    if (flags_.no_thinking && text.find("enable_thinking") == std::string::npos) {
+      Warn("--no-thinking has no effect: the chat template knows no such switch");
+    }
+    return text;
+  }
+
+  std::string ChosenTemplate() {
     if (!flags_.template_file.empty()) return ReadFile(flags_.template_file);
     const std::string& own = tokenizer_->vocabulary().chat_template;
     if (!own.empty()) return own;
@@ -99,14 +120,14 @@ class Conversation {
                  "note: this model has no chat template, so it was hardly made for chats; turns "
                  "are marked 'User:' and 'Assistant:' (or give --chat-template FILE)\n");
     }
-    flags_.options.stop_strings.emplace_back("\nUser:");
+    options().stop_strings.emplace_back("\nUser:");
     return std::string(engine::kPlainChatTemplate);
   }
 
   // A person may go on after a message that cannot be answered; a script is told at once.
   void Turn(const std::string& message, bool person) {
     try {
-      const auto answer = chat_.Reply(message, flags_.options);
+      const auto answer = chat_.Reply(message, options());
       if (globals_.json) {
         Print(answer);
       } else {
@@ -121,8 +142,9 @@ class Conversation {
   }
 
   // A line each, for programs that talk to this one.
-  static void Print(const engine::Chat::Answer& answer) {
+  void Print(const engine::Chat::Answer& answer) {
     const nlohmann::json json{{"text", answer.text},
+                              {"seed", options().sampler.seed},
                               {"ids", answer.ids},
                               {"end", engine::Name(answer.end)},
                               {"prompt_tokens", answer.prompt_tokens},
@@ -146,25 +168,29 @@ class Conversation {
 
 void AddChat(CLI::App& app, const GlobalOptions& globals) {
   auto flags = std::make_shared<ChatFlags>();
-  flags->options.max_tokens = kDefaultTokens;
+  flags->sampling.options.max_tokens = kDefaultTokens;
   CLI::App* command = app.add_subcommand("chat", "Talk with a model");
-  command->add_option("model", flags->model, "GGUF file")->required();
+  AddModel(*command, flags->model, "GGUF file")->required();
   command->add_option("--system", flags->system, "The system message");
   command->add_option("--chat-template", flags->template_file,
                       "A template to use instead of the model's own");
   command->add_flag("--no-thinking", flags->no_thinking,
                     "Ask a model that thinks first to answer at once (enable_thinking=false)");
   command
-      ->add_option("--context", flags->context,
+      ->add_option("-c,--ctx-size,--context", flags->context,
                    fmt::format("Tokens of conversation to keep room for (default: the model's "
                                "context, but at most {})",
                                kDefaultContext))
-      ->check(CLI::Range(size_t{16}, size_t{1} << 24));
-  AddGenerateFlags(*command, flags->options);
+      ->check(WholeFrom(16, uint64_t{1} << 24))
+      ->type_name("N");
+  AddSamplingFlags(*command, flags->sampling);
   SetExamples(*command,
               "crossover chat model.gguf --system 'You are brief.'\n"
               "crossover chat model.gguf --temp 0 --json < questions.txt");
-  command->callback([flags, &globals] { Conversation(*flags, globals).Run(); });
+  command->callback([flags, command, &globals] {
+    TakeSamplingFlags(*command, flags->sampling);
+    Conversation(*flags, globals).Run();
+  });
 }
 
 }  // namespace crossover::tools

@@ -13,8 +13,8 @@
 #include "evals/answer_journal.h"
 #include "evals/program.h"
 #include "kernels/isa.h"
-#include "tools/command.h"
 #include "tools/eval_compare.h"
+#include "tools/eval_flags.h"
 #include "tools/eval_harness_json.h"
 #include "tools/eval_llama.h"
 #include "tools/eval_model.h"
@@ -23,20 +23,6 @@
 
 namespace crossover::tools {
 namespace {
-
-struct EvalFlags : EvalTaskFlags {
-  std::vector<std::string> models;
-  std::string samples;
-  std::string resume;
-  std::string harness_json;
-  std::string system;
-  bool chat = false;
-  bool multiturn = false;
-  bool run_programs = false;
-  size_t max_new_tokens = 64;
-  bool csv = false;
-  bool compare = false;
-};
 
 HarnessReport Report(const std::string& model, const EvalFlags& flags,
                      const GlobalOptions& globals) {
@@ -66,10 +52,7 @@ void PrintRows(const EvalFlags& flags, const GlobalOptions& globals,
   }
 }
 
-void Run(const EvalFlags& flags, const GlobalOptions& globals) {
-  if (flags.compare && flags.models.size() < 2) {
-    throw CLI::ValidationError("--compare needs two models or more");
-  }
+void Run(const EvalFlags& flags, const CLI::App& command, const GlobalOptions& globals) {
   EvalFlags rest = flags;
   const std::vector<evals::LlamaTask> llama_tasks = TakeLlamaTasks(rest);
   if (!llama_tasks.empty() && (flags.chat || !flags.system.empty() || flags.fewshot)) {
@@ -84,6 +67,7 @@ void Run(const EvalFlags& flags, const GlobalOptions& globals) {
     tasks = LoadEvalTasks(rest, {.system = flags.system});
   }
   WarnOfCounts(tasks);
+  WarnOfIdleEvalFlags(command, tasks, llama_tasks);
   std::optional<evals::ProgramRunner> runner;
   if (flags.run_programs) runner.emplace();
   std::optional<evals::AnswerJournal> journal;
@@ -145,11 +129,11 @@ void Run(const EvalFlags& flags, const GlobalOptions& globals) {
 void AddEval(CLI::App& app, const GlobalOptions& globals) {
   auto flags = std::make_shared<EvalFlags>();
   CLI::App* command = app.add_subcommand("eval", "Accuracy on tasks");
-  command->add_option("models", flags->models, "GGUF files")->required();
+  AddModels(*command, flags->models, "GGUF files")->required();
   command
       ->add_option("--tasks", flags->tasks,
-                   "Shipped tasks, DATA/NAME.jsonl by NAME, or task files (*.json); default: all "
-                   "of DATA")
+                   "Shipped tasks, DATA/NAME.jsonl by NAME, or paths of items (*.jsonl) and task "
+                   "files (*.json); default: all of DATA")
       ->delimiter(',')
       ->type_name("A,B");
   command->add_option(
@@ -207,11 +191,9 @@ void AddEval(CLI::App& app, const GlobalOptions& globals) {
       "  crossover eval model.gguf --tasks humaneval --data evals --run-generated-programs\n"
       "  crossover eval model.gguf --tasks mmlu --fewshot 5 --data evals --chat-template "
       "--harness-json results.json");
-  command->callback([flags, &globals] {
-    if (!flags->harness_json.empty() && flags->models.size() > 1) {
-      throw CLI::ValidationError("--harness-json", "holds the results of one model; name one");
-    }
-    Run(*flags, globals);
+  command->callback([flags, command, &globals] {
+    CheckEvalFlags(*flags, globals);
+    Run(*flags, *command, globals);
   });
 }
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/table.h"
@@ -213,13 +214,13 @@ void PrintTensors(const engine::GgufFile& file) {
 
 void PrintConfig(const engine::Model& model, const GlobalOptions& globals) {
   const engine::ModelConfig& c = model.config();
-  fmt::print("shape         {} layers, width {}, FFN {}, vocabulary {}\n", c.layers, c.dim,
-             c.ffn_dim, c.vocab);
-  fmt::print("attention     {} heads of {}, {} for keys and values\n", c.heads, c.head_dim,
-             c.kv_heads);
-  fmt::print("context       {} tokens, RoPE base {} over {} of {}\n", c.context, c.ropes[0].base,
-             c.rotary_dim, c.head_dim);
-  fmt::print("KV cache      {} bytes per token ({})\n", KvBytesPerToken(c, globals),
+  fmt::print("shape         {}, width {}, FFN {}, vocabulary {}\n", Counted(c.layers, "layer"),
+             c.dim, c.ffn_dim, c.vocab);
+  fmt::print("attention     {} of {}, {} for keys and values\n", Counted(c.heads, "head"),
+             c.head_dim, c.kv_heads);
+  fmt::print("context       {}, RoPE base {} over {} of {}\n", Counted(c.context, "token"),
+             c.ropes[0].base, c.rotary_dim, c.head_dim);
+  fmt::print("KV cache      {} per token ({})\n", Counted(KvBytesPerToken(c, globals), "byte"),
              globals.kv_type);
   fmt::print("decoding      {} MB of weights per token\n",
              bench::Megabytes(model.bytes_per_token()));
@@ -261,10 +262,11 @@ void PrintModel(const Subject& subject, const GlobalOptions& globals, bool tenso
   if (tokenizer.is_null()) {
     fmt::print("tokenizer     n/a: the file carries none\n");
   } else {
-    fmt::print("tokenizer     {} {}, {} tokens, {} merges{}\n",
+    fmt::print("tokenizer     {} {}, {}, {}{}\n",
                VisibleText(tokenizer["model"].get<std::string>()),
-               VisibleText(tokenizer["pre"].get<std::string>()), tokenizer["tokens"].get<size_t>(),
-               tokenizer["merges"].get<size_t>(),
+               VisibleText(tokenizer["pre"].get<std::string>()),
+               Counted(tokenizer["tokens"].get<size_t>(), "token"),
+               Counted(tokenizer["merges"].get<size_t>(), "merge"),
                tokenizer["chat_template"].get<bool>() ? ", chat template" : "");
   }
   fmt::print("\n");
@@ -284,7 +286,7 @@ void Run(const InfoFlags& flags, const GlobalOptions& globals) {
 void AddInfo(CLI::App& app, const GlobalOptions& globals) {
   auto flags = std::make_shared<InfoFlags>();
   CLI::App* command = app.add_subcommand("info", "Show what a model file holds, or the machine");
-  auto* model = command->add_option("model", flags->model, "GGUF file");
+  auto* model = AddModel(*command, flags->model, "GGUF file");
   auto* machine = command->add_flag("--machine", flags->machine,
                                     "The CPU, its caches and ISA levels, and the kernels used");
   machine->excludes(model);

@@ -7,12 +7,16 @@
 #include <string>
 #include <vector>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/output_file.h"
+#include "tools/checks.h"
 #include "tools/command.h"
+#include "tools/input.h"
 #include "tools/model_warnings.h"
 #include "tools/token_ids.h"
+#include "tools/warning.h"
 
 namespace crossover::tools {
 namespace {
@@ -25,9 +29,9 @@ struct LogitsFlags {
 };
 
 std::vector<engine::TokenId> ReadTokens(const std::string& path) {
-  std::vector<engine::TokenId> ids = ParseTokenIds(ReadFile(path), path);
+  std::vector<engine::TokenId> ids = ParseTokenIds(ReadInput(path), InputName(path));
   if (ids.empty()) {
-    throw Error(ErrorCode::kCorruptFile, fmt::format("{}: no token ids in it", path));
+    throw Error(ErrorCode::kCorruptFile, fmt::format("{}: no token ids in it", InputName(path)));
   }
   return ids;
 }
@@ -50,12 +54,15 @@ void WriteLogits(engine::Engine& engine, std::span<const engine::TokenId> ids, s
 
 void Run(const LogitsFlags& flags, const GlobalOptions& globals) {
   const std::vector<engine::TokenId> ids = ReadTokens(flags.tokens_file);
-  if (flags.last == 0 || flags.last > ids.size()) {
+  if (flags.last > ids.size()) {
     throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("--last {}: the file has {} tokens", flags.last, ids.size()));
+                fmt::format("--last {}: {} has {}", flags.last, InputName(flags.tokens_file),
+                            Counted(ids.size(), "token")));
   }
   const auto model = engine::Model::Load(flags.model, globals.model_options());
   TellWarnings(flags.model, *model);
+  WarnOfSettings(*model, globals);
+  WarnBeyondContext(*model, ids.size(), fmt::format("{} go", Counted(ids.size(), "token")));
   engine::EngineOptions options = globals.engine_options();
   options.kv_capacity = ids.size();
   options.max_batch = std::min(options.max_batch, ids.size());
@@ -69,7 +76,8 @@ void Run(const LogitsFlags& flags, const GlobalOptions& globals) {
     const nlohmann::json json{{"rows", flags.last}, {"vocab", vocab}, {"out", flags.out}};
     fmt::print("{}\n", DumpJson(json, 2));
   } else if (!globals.quiet) {
-    fmt::print(stderr, "{} rows × {} logits, float32, in {}\n", flags.last, vocab, flags.out);
+    fmt::print(stderr, "{} of {} logits, float32, in {}\n", Counted(flags.last, "row"), vocab,
+               flags.out);
   }
 }
 
@@ -79,15 +87,24 @@ void AddLogits(CLI::App& app, const GlobalOptions& globals) {
   auto flags = std::make_shared<LogitsFlags>();
   CLI::App* command =
       app.add_subcommand("logits", "One forward pass over token ids; the last rows as float32");
-  command->add_option("model", flags->model, "GGUF file")->required();
-  command->add_option("--tokens", flags->tokens_file, "File of token ids")->required();
+  AddModel(*command, flags->model, "GGUF file")->required();
+  command->add_option("--tokens", flags->tokens_file, "File of token ids; -: the standard input")
+      ->required()
+      ->check(NotEmpty());
   command->add_option("--last", flags->last, "Rows to write: those of the last K tokens")
+      ->check(WholeFrom(1, uint64_t{1} << 40))
+      ->type_name("K")
       ->capture_default_str();
-  command->add_option("--out", flags->out, "File of row-major little-endian float32")->required();
+  command->add_option("--out", flags->out, "File of row-major little-endian float32")
+      ->required()
+      ->check(NotEmpty());
   SetExamples(*command,
               "crossover logits model.gguf --tokens ids.txt --last 8 --out logits.f32 \\\n"
               "    --activations f32 --kv-type f32");
-  command->callback([flags, &globals] { Run(*flags, globals); });
+  command->callback([flags, &globals] {
+    RefuseOutputOverInput(flags->out, {flags->model, flags->tokens_file});
+    Run(*flags, globals);
+  });
 }
 
 }  // namespace crossover::tools

@@ -6,25 +6,31 @@
 #include <string>
 #include <vector>
 
+#include "base/counted.h"
 #include "base/error.h"
-#include "base/output_file.h"
 #include "base/progress.h"
 #include "engine/load_tokenizer.h"
 #include "evals/capacity.h"
 #include "evals/kl_divergence.h"
 #include "evals/kl_file.h"
 #include "evals/perplexity.h"
+#include "tools/checks.h"
 #include "tools/command.h"
+#include "tools/input.h"
 #include "tools/model_warnings.h"
 #include "tools/perplexity_print.h"
+#include "tools/warning.h"
 
 namespace crossover::tools {
 namespace {
 
+constexpr size_t kDefaultContext = 512;
+
 struct PerplexityFlags {
   std::vector<std::string> models;
   std::string text_file;
-  size_t context = 512;
+  size_t context = kDefaultContext;
+  bool context_given = false;
   size_t chunks = 0;
   size_t stride = 0;
   std::string kl_save;
@@ -58,6 +64,7 @@ struct Subject {
                evals::EvaluationEngineOptions(globals.engine_options(), model->config(), context)) {
     TellWarnings(path, *model);
     TellWarnings(path, *tokenizer);
+    WarnOfSettings(*model, globals);
   }
 
   std::shared_ptr<const engine::Model> model;
@@ -74,6 +81,33 @@ evals::PerplexityOptions Options(const PerplexityFlags& flags) {
               flags.kl_format == "exact" ? evals::KlFormat::kExact : evals::KlFormat::kLlamaCpp};
 }
 
+std::string BosText(const tokenizer::Tokenizer& tokenizer) {
+  if (!tokenizer.adds_bos() || !tokenizer.vocabulary().bos) return "";
+  return tokenizer.Decode(*tokenizer.vocabulary().bos, /*special=*/true);
+}
+
+// What a figure hangs on that its reader may not expect.
+void WarnOf(const Subject& subject, size_t context, std::string_view text) {
+  WarnBeyondContext(*subject.model, context,
+                    fmt::format("chunks of {} go", Counted(context, "token")));
+  const std::string bos = BosText(*subject.tokenizer);
+  if (!bos.empty() && text.starts_with(bos)) {
+    Warn(
+        "the text begins with the characters of BOS; they count as characters, and BOS comes "
+        "before them all the same");
+  }
+}
+
+/// A base file brings its own context. Saying the same again is no mistake.
+size_t BaseContext(const PerplexityFlags& flags) {
+  const size_t context = evals::KlBaseFile(flags.kl_base).context();
+  if (!flags.context_given || flags.context == context) return context;
+  throw CLI::ValidationError(
+      fmt::format("--ctx-size {}: {} holds logits of chunks of {}, and --kl-base compares these; "
+                  "leave out -c, or save a base with it",
+                  flags.context, flags.kl_base, Counted(context, "token")));
+}
+
 void Check(const PerplexityFlags& flags) {
   if (flags.kl_base.empty() == flags.text_file.empty()) {
     throw CLI::ValidationError(
@@ -83,14 +117,23 @@ void Check(const PerplexityFlags& flags) {
   if (flags.models.size() > 1 && (divergence || !flags.kl_save.empty())) {
     throw CLI::ValidationError("KL divergence and --kl-save take one model");
   }
+  if (flags.stride > 0 && flags.stride >= flags.context) {
+    throw CLI::ValidationError(
+        fmt::format("--ppl-stride {} is not below --ctx-size {}", flags.stride, flags.context));
+  }
+  std::vector<std::string> inputs = flags.models;
+  inputs.insert(inputs.end(), {flags.text_file, flags.kl_model});
+  RefuseOutputOverInput(flags.kl_save, inputs);
 }
 
 void RunKlDivergence(const PerplexityFlags& flags, const GlobalOptions& globals) {
   evals::PerplexityOptions options = Options(flags);
   const bool from_file = !flags.kl_base.empty();
-  const size_t context = from_file ? evals::KlBaseFile(flags.kl_base).context()
-                                   : evals::ChunkTokens(flags.context, flags.stride);
+  const size_t context =
+      from_file ? BaseContext(flags) : evals::ChunkTokens(flags.context, flags.stride);
+  const std::string text = from_file ? "" : ReadInput(flags.text_file);
   Subject subject(flags.models[0], context, globals);
+  WarnOf(subject, context, text);
   ChunkProgress progress("perplexity", !globals.quiet);
   options.progress = std::ref(progress);
   evals::KlDivergenceResult result;
@@ -99,7 +142,6 @@ void RunKlDivergence(const PerplexityFlags& flags, const GlobalOptions& globals)
                                  {.chunks = flags.chunks, .progress = options.progress});
   } else {
     Subject base(flags.kl_model, context, globals);
-    const std::string text = ReadFile(flags.text_file);
     if (evals::TokenizeForPerplexity(*subject.tokenizer, text) !=
         evals::TokenizeForPerplexity(*base.tokenizer, text)) {
       throw Error(
@@ -114,11 +156,13 @@ void RunKlDivergence(const PerplexityFlags& flags, const GlobalOptions& globals)
 }
 
 void RunPerplexity(const PerplexityFlags& flags, const GlobalOptions& globals) {
-  const std::string text = ReadFile(flags.text_file);
+  const std::string text = ReadInput(flags.text_file);
+  const size_t context = evals::ChunkTokens(flags.context, flags.stride);
   std::vector<ModelPerplexity> results;
   std::vector<tokenizer::TokenId> tokens;
   for (const std::string& path : flags.models) {
-    Subject subject(path, evals::ChunkTokens(flags.context, flags.stride), globals);
+    Subject subject(path, context, globals);
+    WarnOf(subject, context, text);
     if (flags.models.size() > 1) {
       auto own = evals::TokenizeForPerplexity(*subject.tokenizer, text);
       if (!results.empty() && own != tokens) {
@@ -156,15 +200,17 @@ void AddPerplexity(CLI::App& app, const GlobalOptions& globals) {
   auto flags = std::make_shared<PerplexityFlags>();
   CLI::App* command = app.add_subcommand(
       "perplexity", "Perplexity of a text by llama-perplexity's protocol, and KL divergence");
-  command
-      ->add_option("model", flags->models,
-                   "GGUF file; of several, each is compared with the first, token by token")
+  AddModels(*command, flags->models,
+            "GGUF file; of several, each is compared with the first, token by token")
       ->required();
-  command->add_option("-f,--file", flags->text_file, "Text file");
-  command->add_option("-c,--ctx-size", flags->context, "Tokens a chunk; its second half is scored")
-      ->check(CLI::Range(size_t{4}, size_t{1} << 24))
-      ->type_name("N")
-      ->capture_default_str();
+  command->add_option("-f,--file", flags->text_file, "Text file; -: the standard input")
+      ->check(NotEmpty());
+  auto* context =
+      command
+          ->add_option("-c,--ctx-size", flags->context, "Tokens a chunk; its second half is scored")
+          ->check(CLI::Range(size_t{4}, size_t{1} << 24))
+          ->type_name("N")
+          ->capture_default_str();
   command->add_option("--chunks", flags->chunks, "At most so many chunks (default: all)")
       ->check(CLI::Range(size_t{1}, size_t{1} << 30))
       ->type_name("N");
@@ -199,7 +245,10 @@ void AddPerplexity(CLI::App& app, const GlobalOptions& globals) {
               "  crossover perplexity model-q4.gguf --kl-model model-f16.gguf -f text.txt\n"
               "  crossover perplexity model-f16.gguf -f text.txt --kl-save base.kld\n"
               "  crossover perplexity model-q4.gguf --kl-base base.kld");
-  command->callback([flags, &globals] { Run(*flags, globals); });
+  command->callback([flags, context, &globals] {
+    flags->context_given = context->count() > 0;
+    Run(*flags, globals);
+  });
 }
 
 }  // namespace crossover::tools

@@ -14,6 +14,7 @@
 #include "base/table.h"
 #include "bench/predict.h"
 #include "bench/text.h"
+#include "tools/checks.h"
 #include "tools/command.h"
 
 namespace crossover::tools {
@@ -132,9 +133,10 @@ void Run(const PredictFlags& flags, const GlobalOptions& globals) {
 }
 
 void AddFlags(CLI::App& command, PredictFlags& flags) {
-  const auto positive = CLI::Range(1e-6, 1e12);
-  command.add_option("words", flags.words, "Shapes and recipes (all pairs), and GGUF files")
-      ->type_name("SHAPE... RECIPE... | MODEL...");
+  const auto positive = NumberFrom(1e-6, 1e12);
+  auto* words =
+      command.add_option("words", flags.words, "Shapes and recipes (all pairs), and GGUF files")
+          ->type_name("SHAPE... RECIPE... | MODEL...");
   command
       .add_option("--machine", flags.machine,
                   "What 'bench machine --json' or 'bench crossover --json' wrote, or a name that "
@@ -147,7 +149,7 @@ void AddFlags(CLI::App& command, PredictFlags& flags) {
       ->check(positive)
       ->type_name("X");
   command.add_option("--fixed", flags.fixed, "Microseconds a layer takes beside its products")
-      ->check(CLI::Range(0.0, 1e9))
+      ->check(NumberFrom(0, 1e9))
       ->type_name("X");
   command.add_option("--memory", flags.memory, "GB; models that need more are refused")
       ->check(positive)
@@ -162,7 +164,8 @@ void AddFlags(CLI::App& command, PredictFlags& flags) {
       ->check(CLI::Range(0, 1 << 24))
       ->type_name("N,N,...")
       ->capture_default_str();
-  command.add_flag("--list-machines", flags.list, "Show the machines known by published figures");
+  command.add_flag("--list-machines", flags.list, "Show the machines known by published figures")
+      ->excludes(words);
   command.add_flag("--csv", flags.csv, "One line a model and test");
 }
 
@@ -180,7 +183,10 @@ void AddPredict(CLI::App& app, const GlobalOptions& globals) {
       "  crossover predict --bandwidth 60 --rate 2000 --fixed 5 llama-3.1-8b Q8_0 -d 0,4096\n"
       "  crossover bench crossover model.gguf --json > here.json\n"
       "  crossover predict --machine here.json qwen2.5-14b Q4_K_M");
-  command->callback([flags, &globals] { Run(*flags, globals); });
+  command->callback([flags, &globals] {
+    RefuseCsvWithJson(flags->csv, globals);
+    Run(*flags, globals);
+  });
 }
 
 }  // namespace crossover::tools

@@ -1,6 +1,8 @@
 // crossover quantize: a model's weights in other formats.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <map>
@@ -11,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/progress.h"
@@ -21,6 +24,7 @@
 #include "tools/command.h"
 #include "tools/recipe_flags.h"
 #include "tools/tensor_role.h"
+#include "tools/warning.h"
 
 namespace crossover::tools {
 namespace {
@@ -36,18 +40,50 @@ struct QuantizeFlags {
 
 std::string_view Name(quant::Format format) { return quant::Info(format).name; }
 
-void Warn(const engine::QuantizeReport& report) {
+/// One line for all tensors whose rows have no whole number of blocks of what they were to get.
+void WarnOfFallbacks(const engine::QuantizeReport& report) {
+  std::map<std::string, size_t> changes;  // "Q4_K as Q5_0"
+  std::vector<std::string> roles;         // as first met
+  size_t count = 0;
   for (const engine::QuantizedTensor& tensor : report.tensors) {
-    if (tensor.fallback()) {
-      fmt::print(stderr,
-                 "crossover: warning: {}: rows of {} weights are no multiple of {}'s block of {}; "
-                 "stored as {}\n",
-                 VisibleText(tensor.name), tensor.columns, Name(tensor.wanted),
-                 quant::Info(tensor.wanted).block_weights, Name(tensor.format));
-    }
+    if (!tensor.fallback()) continue;
+    ++count;
+    ++changes[fmt::format("{} as {}", Name(tensor.wanted), Name(tensor.format))];
+    const std::string role = TensorRole(tensor.name);
+    if (std::ranges::find(roles, role) == roles.end()) roles.push_back(role);
   }
-  for (const std::string& warning : report.warnings) {
-    fmt::print(stderr, "crossover: warning: {}\n", warning);
+  if (count == 0) return;
+  std::vector<std::string> texts;
+  for (const auto& [change, tensors] : changes)
+    texts.push_back(fmt::format("{} {}", tensors, change));
+  constexpr size_t kNamed = 8;
+  const bool more = roles.size() > kNamed;
+  roles.resize(std::min(roles.size(), kNamed));
+  Warn(
+      fmt::format("{} of {} are stored in other formats, since their rows are no multiple of a "
+                  "block: {} ({}{}); --tensors shows each",
+                  count, Counted(report.tensors.size(), "tensor"), fmt::join(texts, ", "),
+                  fmt::join(roles, ", "), more ? " …" : ""));
+}
+
+void WarnOfReport(const engine::QuantizeReport& report) {
+  WarnOfFallbacks(report);
+  for (const std::string& warning : report.warnings) Warn(warning);
+}
+
+/// Words that the recipe leaves without an effect.
+void Check(const QuantizeFlags& flags) {
+  const quant::Recipe& recipe = flags.recipe.Recipe();
+  RefuseOutputOverInput(flags.out, {flags.in, flags.importance});
+  if (!quant::Info(recipe.base).quantized) {
+    const std::pair<bool, const char*> idle[] = {{!flags.importance.empty(), "--imatrix"},
+                                                 {flags.recipe.pure, "--pure"},
+                                                 {flags.packed, "--packed"}};
+    for (const auto& [given, name] : idle) {
+      if (!given) continue;
+      throw CLI::ValidationError(
+          fmt::format("{} has no effect with {}, which quantises nothing", name, recipe.name));
+    }
   }
 }
 
@@ -156,7 +192,7 @@ void Run(const QuantizeFlags& flags, const GlobalOptions& globals) {
   const engine::QuantizeReport report = engine::QuantizeFile(flags.in, flags.out, recipe, options);
   progress.reset();
 
-  Warn(report);
+  WarnOfReport(report);
   if (globals.json) return PrintJson(report, recipe);
   PrintTable(report, flags.tensors);
   fmt::print("\n{}: {}, {:.4f} effective bits per weight, {} MB (input {} MB), {:.2f} s\n",
@@ -191,7 +227,10 @@ void AddQuantize(CLI::App& app, const GlobalOptions& globals) {
               "  crossover quantize model-q4.gguf model-packed.gguf Q4_K_M --packed\n"
               "  crossover quantize model-f16.gguf model.gguf Q3_K_M --imatrix imatrix.gguf\n"
               "  crossover quantize model-f16.gguf model.gguf Q4_0 --tensor-type 'attn_v=Q8_0'");
-  command->callback([flags, &globals] { Run(*flags, globals); });
+  command->callback([flags, &globals] {
+    Check(*flags);
+    Run(*flags, globals);
+  });
 }
 
 }  // namespace crossover::tools

@@ -1,11 +1,14 @@
 // crossover study: models × recipes × metrics, resumable.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "base/counted.h"
 #include "base/data_path.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -15,6 +18,7 @@
 #include "bench/study.h"
 #include "bench/system.h"
 #include "tools/command.h"
+#include "tools/warning.h"
 
 namespace crossover::tools {
 namespace {
@@ -60,14 +64,37 @@ void Print(const bench::StudySummary& summary, const bench::Ranks& ranks,
       summary.disturbed == 0
           ? ""
           : fmt::format(" ({} disturbed by what else ran, see the report)", summary.disturbed);
-  fmt::print("{}: {} cells: {} measured now{}, {} were there already, {} failed{}\n", results,
-             summary.cells, summary.measured, disturbed, summary.skipped, summary.failed, others);
+  fmt::print("{}: {}: {} measured now{}, {} were there already, {} failed{}\n", results,
+             Counted(summary.cells, "cell"), summary.measured, disturbed, summary.skipped,
+             summary.failed, others);
+}
+
+/// The longest sequence that a plan's metrics make, not counting tasks, which fit theirs to the
+/// model.
+size_t LongestSequence(const bench::Metrics& metrics) {
+  size_t longest = 0;
+  if (metrics.perplexity) longest = metrics.perplexity->context;
+  if (metrics.speed) longest = std::max({longest, metrics.speed->prefill, metrics.speed->decode});
+  if (metrics.crossover) {
+    for (const size_t tokens : metrics.crossover->tokens) longest = std::max(longest, tokens);
+  }
+  return longest;
+}
+
+/// Once for all cells: what they cannot measure well, as far as it can be known before.
+void WarnOfPlan(const bench::Plan& plan) {
+  if (!plan.threads.empty()) WarnOfThreads(*std::ranges::max_element(plan.threads));
+  const size_t longest = LongestSequence(plan.metrics);
+  for (const bench::PlanModel& model : plan.models) {
+    if (std::filesystem::is_regular_file(model.path)) WarnBeyondContext(model.path, longest);
+  }
 }
 
 void Run(const StudyFlags& flags, const GlobalOptions& globals) {
   if (flags.list) return List(globals.json);
   bench::Plan plan = bench::LoadPlan(flags.plan);
   bench::AddModelFiles(flags.models, plan);
+  WarnOfPlan(plan);
   bench::CreateStudyFolder(flags.directory);
   const bench::StudyOptions options{.directory = flags.directory,
                                     .settings = globals.settings(),
@@ -79,9 +106,8 @@ void Run(const StudyFlags& flags, const GlobalOptions& globals) {
   const std::string results = bench::ResultsPath(flags.directory).string();
   Print(summary, options.ranks, results, globals.json);
   if (summary.failed == 0) return;
-  throw Error(ErrorCode::kIo,
-              fmt::format("{} of {} cells failed; {} says why; the same call tries them again",
-                          summary.failed, summary.cells, results));
+  throw Error(ErrorCode::kIo, fmt::format("{} of {} failed; {} says why; the same call tries again",
+                                          summary.failed, Counted(summary.cells, "cell"), results));
 }
 
 /// A step of a cell; for `study` to call, not for people.
@@ -101,15 +127,17 @@ void AddStudy(CLI::App& app, const GlobalOptions& globals) {
   auto flags = std::make_shared<StudyFlags>();
   CLI::App* command = app.add_subcommand(
       "study", "Measure models × recipes cell by cell; resumes where it stopped");
-  command->add_option("plan", flags->plan, "A plan file (JSON), or a ready plan that --list names")
-      ->type_name("PLAN");
+  auto* plan =
+      command
+          ->add_option("plan", flags->plan, "A plan file (JSON), or a ready plan that --list names")
+          ->type_name("PLAN");
   command->add_option("--out", flags->directory, "Folder for results.jsonl")->type_name("DIR");
   command
       ->add_option("--model", flags->models,
                    "Real weights for the plan's model NAME, so that its quality is measured too; "
                    "without NAME= one model more")
       ->type_name("[NAME=]FILE");
-  command->add_flag("--list", flags->list, "Show the ready plans");
+  command->add_flag("--list", flags->list, "Show the ready plans")->excludes(plan);
   SetExamples(*command,
               "  crossover study --list\n"
               "  crossover study demo --out out/demo\n"

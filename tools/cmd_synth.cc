@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/progress.h"
@@ -13,6 +14,7 @@
 #include "engine/synth.h"
 #include "tools/command.h"
 #include "tools/recipe_flags.h"
+#include "tools/seed.h"
 
 namespace crossover::tools {
 namespace {
@@ -20,7 +22,7 @@ namespace {
 struct SynthFlags {
   std::string shape, out;
   RecipeFlags recipe;
-  uint64_t seed = 1;
+  Seed seed{1};
   uint32_t layers = 0;  // 0: the shape's
   bool list = false;
 };
@@ -82,20 +84,21 @@ void Run(const SynthFlags& flags, const GlobalOptions& globals) {
   if (flags.layers > 0) shape.layers = flags.layers;
   const quant::Recipe& recipe = flags.recipe.Recipe();
 
+  const uint64_t seed = flags.seed.Take();
   engine::SynthReport report;
   {
     // Drawn with the first call, which knows the total; percents serve until then.
     Progress progress(std::string(shape.name), 100, !globals.quiet);
     engine::SynthOptions options;
     options.recipe = flags.recipe.Options();
-    options.seed = flags.seed;
+    options.seed = seed;
     options.progress = [&](uint64_t done, uint64_t total) { progress.Update(done * 100 / total); };
     report = engine::SynthesizeFile(shape, recipe, flags.out, options);
   }
   if (globals.json) {
     const nlohmann::json json{{"shape", shape.name},
                               {"recipe", recipe.name},
-                              {"seed", flags.seed},
+                              {"seed", seed},
                               {"layers", shape.layers},
                               {"parameters", report.parameters},
                               {"file_bytes", report.file_bytes},
@@ -104,10 +107,10 @@ void Run(const SynthFlags& flags, const GlobalOptions& globals) {
     fmt::print("{}\n", DumpJson(json, 2));
   } else {
     fmt::print(
-        "{}: {} with random weights (seed {}), {} parameters, {}, {:.4f} effective bits per "
+        "{}: {} with random weights (seed {}), {}, {}, {:.4f} effective bits per "
         "weight, {} MB, {:.2f} s\n",
-        flags.out, shape.name, flags.seed, report.parameters, recipe.name, report.effective_bpw,
-        bench::Megabytes(report.file_bytes), report.seconds);
+        flags.out, shape.name, seed, Counted(report.parameters, "parameter"), recipe.name,
+        report.effective_bpw, bench::Megabytes(report.file_bytes), report.seconds);
   }
 }
 
@@ -117,17 +120,17 @@ void AddSynth(CLI::App& app, const GlobalOptions& globals) {
   auto flags = std::make_shared<SynthFlags>();
   CLI::App* command =
       app.add_subcommand("synth", "Write a model of a true shape with random weights");
-  command->add_option("shape", flags->shape, "A shape that --list names, such as qwen2.5-7b")
-      ->check(CheckShape);
+  auto* shape =
+      command->add_option("shape", flags->shape, "A shape that --list names, such as qwen2.5-7b")
+          ->check(CheckShape);
   AddRecipe(*command, flags->recipe);
   command->add_option("out", flags->out, "GGUF file to write");
   AddRecipeOptions(*command, flags->recipe);
-  command->add_option("--seed", flags->seed, "Another seed gives other weights")
-      ->capture_default_str();
+  flags->seed.AddTo(*command, "Another seed gives other weights");
   command->add_option("--layers", flags->layers, "Fewer or more layers than the shape has")
       ->check(CLI::Range(uint32_t{1}, uint32_t{10000}))
       ->type_name("N");
-  command->add_flag("--list", flags->list, "Show the shapes");
+  command->add_flag("--list", flags->list, "Show the shapes")->excludes(shape);
   SetExamples(*command,
               "  crossover synth --list\n"
               "  crossover synth qwen2.5-7b Q4_K_M qwen2.5-7b-q4.gguf\n"

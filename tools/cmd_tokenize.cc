@@ -8,15 +8,16 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
 #include "base/json.h"
-#include "base/output_file.h"
 #include "base/say.h"
 #include "engine/gguf.h"
 #include "engine/load_tokenizer.h"
+#include "tools/checks.h"
 #include "tools/command.h"
+#include "tools/input.h"
 #include "tools/model_warnings.h"
 #include "tools/token_ids.h"
+#include "tools/warning.h"
 
 namespace crossover::tools {
 namespace {
@@ -26,21 +27,11 @@ using tokenizer::Tokenizer;
 
 struct TokenizeFlags {
   std::string model;
-  std::string file;
+  std::string file = "-";
   bool no_special = false;
   bool decode = false;
   bool pieces = false;
 };
-
-std::string ReadStandardInput() {
-  std::string text;
-  char buffer[1 << 16];
-  while (const size_t count = std::fread(buffer, 1, sizeof(buffer), stdin)) {
-    text.append(buffer, count);
-  }
-  if (std::ferror(stdin) != 0) throw Error(ErrorCode::kIo, "standard input: cannot be read");
-  return text;
-}
 
 /// Any bytes as a JSON string: what is no UTF-8 (half a character) becomes U+FFFD.
 std::string Quoted(const std::string& text) { return DumpJson(nlohmann::json(text)); }
@@ -66,17 +57,29 @@ void PrintIds(const Tokenizer& tokenizer, const std::vector<TokenId>& ids,
   }
 }
 
+// What is shown is what the vocabulary does, so nothing is left out here as `generate` does.
+void WarnOfTwoBos(const Tokenizer& tokenizer, const std::vector<TokenId>& ids,
+                  const tokenizer::EncodeOptions& options) {
+  if (!options.add_special || !tokenizer.adds_bos() || ids.size() < 2) return;
+  if (ids[0] != ids[1] || ids[0] != tokenizer.vocabulary().bos) return;
+  Warn(
+      "the text begins with BOS, and the vocabulary adds one: there are two (generate leaves one "
+      "out; --no-special adds none)");
+}
+
 void Run(const TokenizeFlags& flags, const GlobalOptions& globals) {
   const auto file = engine::GgufFile::Open(flags.model);
   const auto tokenizer = engine::LoadTokenizer(*file);
   TellWarnings(flags.model, *tokenizer);
-  const std::string input = flags.file.empty() ? ReadStandardInput() : ReadFile(flags.file);
+  const std::string input = ReadInput(flags.file);
   if (!flags.decode) {
     const tokenizer::EncodeOptions options{.add_special = !flags.no_special,
                                            .parse_special = !flags.no_special};
-    return PrintIds(*tokenizer, tokenizer->Encode(input, options), flags, globals.json);
+    const std::vector<TokenId> ids = tokenizer->Encode(input, options);
+    WarnOfTwoBos(*tokenizer, ids, options);
+    return PrintIds(*tokenizer, ids, flags, globals.json);
   }
-  const auto ids = ParseTokenIds(input, flags.file.empty() ? "standard input" : flags.file);
+  const auto ids = ParseTokenIds(input, InputName(flags.file));
   if (flags.pieces) return PrintIds(*tokenizer, ids, flags, globals.json);
   const std::string text = tokenizer->Decode(ids, /*special=*/!flags.no_special);
   if (globals.json) {
@@ -91,11 +94,11 @@ void Run(const TokenizeFlags& flags, const GlobalOptions& globals) {
 void AddTokenize(CLI::App& app, const GlobalOptions& globals) {
   auto flags = std::make_shared<TokenizeFlags>();
   CLI::App* command = app.add_subcommand("tokenize", "Turn text into token ids, or ids into text");
-  command->add_option("model", flags->model, "GGUF file; a vocabulary alone will do")
-      ->required()
-      ->type_name("MODEL");
-  command->add_option("-f,--file", flags->file, "Read this file instead of standard input")
-      ->type_name("FILE");
+  AddModel(*command, flags->model, "GGUF file; a vocabulary alone will do")->required();
+  command->add_option("-f,--file", flags->file, "Read this file; -: the standard input")
+      ->check(NotEmpty())
+      ->type_name("FILE")
+      ->capture_default_str();
   command->add_flag("--no-special", flags->no_special,
                     "Neither add BOS or EOS nor look for special tokens in the text; with "
                     "--decode, leave special tokens out");

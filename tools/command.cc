@@ -1,12 +1,19 @@
 #include "tools/command.h"
 
+#include <fmt/format.h>
+
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "bench/system.h"
+#include "bench/usable_cpus.h"
 #include "kernels/isa.h"
+#include "tools/checks.h"
+#include "tools/warning.h"
 
 namespace crossover::tools {
 namespace {
@@ -52,8 +59,8 @@ void AddGlobalOptions(CLI::App& app, GlobalOptions& globals) {
   const auto one_of = [](std::vector<std::string> values) {
     return CLI::IsMember(std::move(values), CLI::ignore_case);
   };
-  app.add_option("--threads", globals.threads, "Threads (default: physical cores)")
-      ->check(CLI::Range(size_t{1}, size_t{1024}))
+  app.add_option("-t,--threads", globals.threads, "Threads (default: physical cores)")
+      ->check(WholeFrom(1, 1024))
       ->type_name("N");
   app.add_option("--isa", globals.isa,
                  "Instruction-set level of the kernels (default: CROSSOVER_ISA, else the best)")
@@ -90,6 +97,47 @@ void ApplyIsa(const CLI::App& app, const GlobalOptions& globals) {
   } catch (const Error& error) {
     throw CLI::ValidationError(error.what());
   }
+}
+
+void WarnOfThreads(size_t threads) {
+  const size_t usable = bench::UsableCpus();
+  if (threads <= usable) return;
+  Warn(
+      fmt::format("{} on {} that this process may use: threads wait for each other, and all is "
+                  "slower than with {}",
+                  Counted(threads, "thread"), Counted(usable, "CPU"), Counted(usable, "thread")));
+}
+
+CLI::Option* AddModel(CLI::App& command, std::string& path, const std::string& what) {
+  return command.add_option("-m,--model,model", path, what)->check(NotEmpty())->type_name("MODEL");
+}
+
+CLI::Option* AddModels(CLI::App& command, std::vector<std::string>& paths,
+                       const std::string& what) {
+  return command.add_option("-m,--model,models", paths, what)
+      ->check(NotEmpty())
+      ->type_name("MODEL...");
+}
+
+void RefuseOutputOverInput(const std::string& output, const std::vector<std::string>& inputs) {
+  std::error_code none;
+  const bool is_file = std::filesystem::is_regular_file(output, none);
+  const bool is_new = !std::filesystem::exists(output, none);
+  if (output.empty() || !(is_file || is_new)) return;  // a device may well be both
+  for (const std::string& input : inputs) {
+    if (input.empty() || input == "-") continue;
+    std::error_code error;  // one of them is not there: nothing to compare
+    const bool same = std::filesystem::equivalent(input, output, error) && !error;
+    const std::filesystem::path a = std::filesystem::absolute(input, error).lexically_normal();
+    if (same || a == std::filesystem::absolute(output, error).lexically_normal()) {
+      throw CLI::ValidationError(fmt::format(
+          "{} would be written over {}, which is read; name another output", output, input));
+    }
+  }
+}
+
+void RefuseCsvWithJson(bool csv, const GlobalOptions& globals) {
+  if (csv && globals.json) throw CLI::ValidationError("--csv and --json exclude each other");
 }
 
 void SetExamples(CLI::App& command, const std::string& examples) {

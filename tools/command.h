@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
+#include <vector>
 
 #include "bench/settings.h"
 #include "engine/engine.h"
@@ -56,6 +57,20 @@ void AddBench(CLI::App& app, const GlobalOptions& globals);
 void AddStudy(CLI::App& app, const GlobalOptions& globals);
 void AddReport(CLI::App& app, const GlobalOptions& globals);
 void AddPredict(CLI::App& app, const GlobalOptions& globals);
+
+/// A warning if there are more threads than CPUs that this process may use.
+void WarnOfThreads(size_t threads);
+
+/// The model as a word of its own or behind -m; of several commands that take more than one, all.
+CLI::Option* AddModel(CLI::App& command, std::string& path, const std::string& what);
+CLI::Option* AddModels(CLI::App& command, std::vector<std::string>& paths, const std::string& what);
+
+/// CLI::ValidationError if `output` is one of `inputs`, through links of any kind too. An empty
+/// output is none.
+void RefuseOutputOverInput(const std::string& output, const std::vector<std::string>& inputs);
+
+/// CLI::ValidationError if both forms of output are asked for.
+void RefuseCsvWithJson(bool csv, const GlobalOptions& globals);
 
 /// Puts "Examples:" behind a subcommand's help.
 void SetExamples(CLI::App& command, const std::string& examples);

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "engine/load_tokenizer.h"
@@ -51,8 +52,8 @@ std::vector<evals::MetricResult> EvaluateLlamaTasks(const std::string& path,
     bar.reset();
     if (result.truncated > 0) {
       fmt::print(stderr,
-                 "crossover: {} {}: the beginning of {} items was cut to fit the model's context\n",
-                 file, task.name, result.truncated);
+                 "crossover: {} {}: {} without the beginning: the model's context is too short\n",
+                 file, task.name, Counted(result.truncated, "item"));
     }
     if (!globals.quiet) {
       fmt::print(stderr, "{} {}: 95 % interval (Wilson) {:.2f} to {:.2f} %, chance {:.2f} %\n",

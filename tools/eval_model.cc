@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/content_identity.h"
+#include "base/counted.h"
 #include "base/data_path.h"
 #include "base/error.h"
 #include "base/visible_text.h"
@@ -19,6 +20,7 @@
 #include "kernels/isa.h"
 #include "tools/eval_samples.h"
 #include "tools/model_warnings.h"
+#include "tools/warning.h"
 
 namespace crossover::tools {
 namespace {
@@ -58,6 +60,7 @@ ModelEvaluation::ModelEvaluation(const std::string& path, const EvalRun& run,
       globals_(globals) {
   TellWarnings(path, *model_);
   TellWarnings(path, *tokenizer_);
+  WarnOfSettings(*model_, globals_);
   CheckUnchanged();
 }
 
@@ -112,7 +115,8 @@ std::vector<evals::MetricResult> ModelEvaluation::Evaluate(const PlainTask& task
   const evals::TaskResult result = evals::EvaluateTask(*engine_, *tokenizer_, task.task, options);
   bar.reset();
   CheckUnchanged();
-  Say(task.task.name, result.truncated, "lost their beginning: the model's context is too short");
+  Say(task.task.name, result.truncated, "lost its", "lost their",
+      "beginning: the model's context is too short");
   for (size_t i = 0; run_.samples != nullptr && i < result.items.size(); ++i) {
     run_.samples->Write(SampleLine(path_, task.task, i, result.items[i]));
   }
@@ -132,10 +136,11 @@ HarnessResult ModelEvaluation::Evaluate(const HarnessTask& task) {
     const evals::QuestionSetResult& answered = result.sets.back();
     bar.reset();
     CheckUnchanged();
-    Say(set.name, answered.resumed, "were answered by an earlier run");
-    Say(set.name, answered.truncated, "lost their beginning: the model's context is too short");
-    Say(set.name, answered.shortened,
-        "had room for fewer new tokens than the task allows: the model's context is too short");
+    Say(set.name, answered.resumed, "was", "were", "answered by an earlier run");
+    Say(set.name, answered.truncated, "lost its", "lost their",
+        "beginning: the model's context is too short");
+    Say(set.name, answered.shortened, "had", "had",
+        "room for fewer new tokens than the task allows: the model's context is too short");
     for (size_t i = 0; run_.samples != nullptr && i < answered.outcomes.size(); ++i) {
       run_.samples->Write(SampleLines(path_, task.file, set, i, answered.outcomes[i]));
     }
@@ -152,10 +157,11 @@ evals::TaskProgress ModelEvaluation::Show(std::optional<Progress>& bar,
   };
 }
 
-void ModelEvaluation::Say(const std::string& task, size_t items, const char* what) const {
+void ModelEvaluation::Say(const std::string& task, size_t items, const char* one, const char* many,
+                          const char* what) const {
   if (items == 0) return;
-  fmt::print(stderr, "crossover: {} {}: {} items {}\n", VisibleText(name_), VisibleText(task),
-             items, what);
+  fmt::print(stderr, "crossover: {} {}: {} {} {}\n", VisibleText(name_), VisibleText(task),
+             Counted(items, "item"), items == 1 ? one : many, what);
 }
 
 }  // namespace crossover::tools

@@ -51,7 +51,9 @@ class ModelEvaluation {
   evals::TaskProgress Show(std::optional<Progress>& bar, const std::string& task) const;
   /// Error(kIo) if the model's files were changed since they were opened and answers are kept.
   void CheckUnchanged() const;
-  void Say(const std::string& task, size_t items, const char* what) const;
+  /// On stderr, if there are such items: "2 items were answered …".
+  void Say(const std::string& task, size_t items, const char* one, const char* many,
+           const char* what) const;
 
   const std::string& path_;
   std::string name_;

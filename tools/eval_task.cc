@@ -1,10 +1,14 @@
 #include "tools/eval_task.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <filesystem>
 
+#include "base/counted.h"
 #include "base/error.h"
+#include "base/file_kind.h"
+#include "base/output_file.h"
 #include "base/visible_text.h"
 #include "evals/embedded.h"
 #include "evals/shipped_tasks.h"
@@ -39,8 +43,8 @@ void WarnOfCount(const HarnessTask& task) {
   for (const evals::QuestionSet& set : task.sets) found += set.available;
   const size_t published = task.file.published_count;
   if (published == 0 || published == found) return;
-  fmt::print(stderr, "crossover: {}: {} items in the data; the published set has {}\n",
-             VisibleText(task.file.name), found, published);
+  fmt::print(stderr, "crossover: {}: {} in the data; the published set has {}\n",
+             VisibleText(task.file.name), Counted(found, "item"), published);
 }
 
 HarnessTask LoadHarnessTask(const std::string& name, evals::TaskFile file,
@@ -56,26 +60,60 @@ HarnessTask LoadHarnessTask(const std::string& name, evals::TaskFile file,
   return task;
 }
 
-EvalTask LoadOne(const std::string& name, const path& data, const EvalTaskFlags& flags,
-                 const evals::PromptStyle& style) {
+bool IsFile(const path& file) {
   std::error_code ignored;
-  const bool is_items = std::filesystem::is_regular_file(data / (name + ".jsonl"), ignored);
-  if (!is_items) {
-    if (auto file = evals::FindTaskFile(name)) {
-      return LoadHarnessTask(name, *std::move(file), flags, style);
+  return std::filesystem::is_regular_file(file, ignored);
+}
+
+/// The file that a name means which is written as a path: with a folder or an extension. Empty for
+/// plain names.
+path FileOf(const std::string& name, const path& data) {
+  const bool has_extension = name.ends_with(".jsonl") || name.ends_with(".json");
+  if (!has_extension && name.find('/') == std::string::npos) return {};
+  std::vector<std::string> tried;
+  for (const path& base : {path(), data}) {
+    for (const char* extension : {"", ".jsonl", ".json"}) {
+      if (has_extension && *extension != '\0') continue;
+      const path file = base / (name + extension);
+      if (IsFile(file)) return file;
+      tried.push_back(file.string());
     }
   }
-  if (is_items && (style.chat || !style.system.empty())) {
+  throw Error(ErrorCode::kNotFound,
+              fmt::format("no task file {}: there is none of {}", name, fmt::join(tried, ", ")));
+}
+
+EvalTask LoadItems(const evals::Task& task, const EvalTaskFlags& flags,
+                   const evals::PromptStyle& style) {
+  if (style.chat || !style.system.empty()) {
     throw Error(
         ErrorCode::kInvalidArgument,
         fmt::format("{}: plain items take no chat template and no system text; write a task "
                     "file (docs/tasks.md)",
-                    name));
+                    task.name));
+  }
+  return PlainTask{task, flags.limit, flags.fewshot.value_or(0)};
+}
+
+/// Items of their own, a line each, and not a task file in JSON.
+bool HoldsItems(const path& file) { return file.extension() != ".json"; }
+
+EvalTask LoadOne(const std::string& name, const path& data, const EvalTaskFlags& flags,
+                 const evals::PromptStyle& style) {
+  path file = FileOf(name, data);
+  if (file.empty() && IsFile(data / (name + ".jsonl"))) file = data / (name + ".jsonl");
+  if (!file.empty() && HoldsItems(file)) {
+    const std::string text = ReadFile(file);
+    CheckIsData(text, file.string());
+    return LoadItems(evals::ParseTask(file.stem().string(), text, file.string()), flags, style);
+  }
+  const std::string known = file.empty() ? name : file.string();
+  if (auto task = evals::FindTaskFile(known)) {
+    return LoadHarnessTask(known, *std::move(task), flags, style);
   }
   try {
-    return PlainTask{evals::LoadTask(data, name), flags.limit, flags.fewshot.value_or(0)};
+    return LoadItems(evals::LoadTask(data, name), flags, style);
   } catch (const Error& error) {
-    if (is_items) throw;
     throw Error(error.code(), fmt::format("{}; shipped: {}", error.what(), ShippedNames()));
   }
 }

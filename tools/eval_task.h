@@ -35,10 +35,10 @@ struct EvalTaskFlags {
   std::optional<size_t> fewshot;   // nothing: as many as the task itself says
 };
 
-/// A name is DATA/NAME.jsonl, a shipped task (or part of it), or a path to a task file in JSON
-/// whose data lies under DATA or else beside it. Error(kNotFound) says what there is.
-/// With `chat`, which makes a prompt of messages, choices follow without a delimiter: they are the
-/// assistant's turn.
+/// A name is DATA/NAME.jsonl, a shipped task (or part of it), or, with a folder or an extension in
+/// it, a path: to items (.jsonl, or without an extension) or to a task file in JSON, whose data
+/// lies under DATA or else beside it. Error(kNotFound) says what there is. With `chat`, which makes
+/// a prompt of messages, choices follow without a delimiter: they are the assistant's turn.
 std::vector<EvalTask> LoadEvalTasks(const EvalTaskFlags& flags,
                                     const evals::PromptStyle& style = {});
 

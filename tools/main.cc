@@ -18,7 +18,9 @@
 #include "base/interrupt.h"
 #include "base/visible_text.h"
 #include "tools/command.h"
+#include "tools/help.h"
 #include "tools/last_words.h"
+#include "tools/suggest.h"
 
 namespace crossover::tools {
 namespace {
@@ -41,6 +43,10 @@ void AddCommands(CLI::App& app, const GlobalOptions& globals) {
   AddPredict(app, globals);
 }
 
+bool Contains(const std::vector<std::string>& words, const std::string& word) {
+  return std::ranges::find(words, word) != words.end();
+}
+
 /// The innermost command that was understood, and the words to it: "crossover bench model".
 std::pair<const CLI::App*, std::string> LastCommand(const CLI::App& app) {
   const CLI::App* command = &app;
@@ -52,22 +58,29 @@ std::pair<const CLI::App*, std::string> LastCommand(const CLI::App& app) {
   return {command, path};
 }
 
-/// CLI11 only says that a subcommand is required where the one given is none that it knows.
+/// CLI11 only says that a subcommand is required where the one given is none that it knows, lists
+/// what it could not place from the last to the first, and complains of a missing word where a
+/// mistyped flag stands in its place.
 std::string UsageMessage(const CLI::App& app, const CLI::App& command,
-                         const CLI::ParseError& error) {
+                         const std::vector<std::string>& call, const CLI::ParseError& error) {
   const std::vector<std::string> rest = app.remaining(true);
-  if (command.get_require_subcommand_min() == 0 || rest.empty()) return error.what();
-  std::string known;
-  for (const CLI::App* other : command.get_subcommands([](const CLI::App*) { return true; })) {
-    if (!other->get_group().empty()) known += ' ' + other->get_name();  // else meant for ourselves
+  if (command.get_require_subcommand_min() > 0) {
+    const auto word = std::ranges::find_if(call, [&](const auto& w) { return Contains(rest, w); });
+    if (word != call.end() && !word->starts_with('-')) return UnknownCommand(command, *word);
   }
-  return fmt::format("unknown subcommand '{}'; known are{}", rest.front(), known);
+  const bool has_extras = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr;
+  // What a command hands on is not unknown to it.
+  const bool hands_on = command.get_allow_extras() && !has_extras;
+  const std::string unexpected =
+      hands_on ? "" : UnexpectedWords(command, rest, call, /*with_words=*/has_extras);
+  return unexpected.empty() ? error.what() : unexpected;
 }
 
-int ReportUsage(const CLI::App& app, const CLI::ParseError& error) {
+int ReportUsage(const CLI::App& app, const std::vector<std::string>& call,
+                const CLI::ParseError& error) {
   const auto [command, path] = LastCommand(app);
   std::fprintf(stderr, "crossover: %s\nTry '%s --help'.\n",
-               VisibleLines(UsageMessage(app, *command, error)).c_str(), path.c_str());
+               VisibleLines(UsageMessage(app, *command, call, error)).c_str(), path.c_str());
   return kUsage;
 }
 
@@ -100,12 +113,16 @@ int Run(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   AddGlobalOptions(app, globals);
+  AddHelp(app);
   AddCommands(app, globals);
   SetExamples(app,
               "  crossover study demo --out out/demo\n"
               "  crossover generate model.gguf -p \"Once upon a time\" -n 64\n"
               "  crossover quantize model-f16.gguf model-q4.gguf Q4_K_M");
-  app.parse_complete_callback([&] { ApplyIsa(app, globals); });
+  app.parse_complete_callback([&] {
+    ApplyIsa(app, globals);
+    if (LastCommand(app).first->get_name() != "help") WarnOfThreads(globals.threads);
+  });
 
   try {
     app.parse(argc, argv);
@@ -114,7 +131,7 @@ int Run(int argc, char** argv) {
     app.exit(help);
     return FlushOutput();
   } catch (const CLI::ParseError& error) {
-    return ReportUsage(app, error);
+    return ReportUsage(app, {argv + 1, argv + argc}, error);
   } catch (const std::bad_alloc&) {
     return ReportOutOfMemory();
   } catch (const std::length_error&) {  // of a container: more than an address can count

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/counted.h"
 #include "base/json.h"
 #include "base/table.h"
 
@@ -104,11 +105,12 @@ class Figures {
 std::string Footer(const PerplexityResult& result) {
   const bool strided = result.stride != result.context;
   std::string text =
-      fmt::format("{} tokens scored in {} {} of {}, from position {} on{}\n", result.tokens,
-                  result.chunks, strided ? "windows" : "chunks", result.context, result.first + 1,
-                  result.bos ? "; each chunk begins with BOS" : "");
+      fmt::format("{} scored in {} of {}, from position {} on{}\n", Counted(result.tokens, "token"),
+                  Counted(result.chunks, strided ? "window" : "chunk"), result.context,
+                  result.first + 1, result.bos ? "; each chunk begins with BOS" : "");
   if (strided)
-    text += fmt::format("a window begins {} tokens after the one before\n", result.stride);
+    text +=
+        fmt::format("a window begins {} after the one before\n", Counted(result.stride, "token"));
   return text;
 }
 

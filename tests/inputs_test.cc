@@ -1,0 +1,222 @@
+// Files that commands are given: standard input, prompts as editors leave them, and files that are
+// not what was meant.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/output_file.h"
+#include "tests/support/subprocess.h"
+#include "tests/support/test_support.h"
+
+namespace crossover {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using test::Contains;
+using test::EmbeddedXs;
+using test::ProcessResult;
+using test::RunCrossover;
+using Words = std::vector<std::string>;
+
+const std::string kPointer =
+    "version https://git-lfs.github.com/spec/v1\noid sha256:" + std::string(64, '4') +
+    "\nsize 12345\n";
+
+TEST_CASE("-f - is the standard input") {
+  const std::string text =
+      ReadFile(test::SourceRoot() / "models/heldout.txt").substr(0, size_t{20} << 10);
+  const std::string xs = EmbeddedXs();
+  const test::TemporaryDirectory directory;
+  WriteFile(directory / "text.txt", text);
+  const std::string file = (directory / "text.txt").string();
+  for (const Words& call :
+       std::vector<Words>{{"perplexity", xs, "-c", "64", "--chunks", "1"},
+                          {"perplexity", xs, xs, "-c", "64", "--chunks", "1"},
+                          {"perplexity", xs, "--kl-model", xs, "-c", "64", "--chunks", "1"},
+                          {"tokenize", xs}}) {
+    Words words = call;
+    words.insert(words.end(), {"-f", "-", "--json"});
+    const ProcessResult piped = RunCrossover(words, {.input = text});
+    INFO(fmt::format("{}: {}", fmt::join(call, " "), piped.err));
+    CHECK(piped.ok());
+    words[words.size() - 2] = file;
+    CHECK(piped.out == RunCrossover(words).out);
+  }
+  const ProcessResult generated =
+      RunCrossover({"generate", xs, "-f", "-", "-n", "1"}, {.input = "The king"});
+  CHECK(generated.ok());
+  const ProcessResult logits = RunCrossover(
+      {"logits", xs, "--tokens", "-", "--out", (directory / "l").string()}, {.input = "1 2 3"});
+  CHECK(logits.ok());
+  const ProcessResult bad = RunCrossover(
+      {"logits", xs, "--tokens", "-", "--out", (directory / "l").string()}, {.input = "x"});
+  CHECK(Contains(bad.err, "standard input"));
+}
+
+TEST_CASE("a prompt's file loses its byte order mark and the end of its last line, nothing else") {
+  const test::TemporaryDirectory directory;
+  const auto prompt_tokens = [&](const std::string& text) {
+    WriteFile(directory / "p.txt", text);
+    const ProcessResult result = RunCrossover({"--json", "--threads", "1", "generate", EmbeddedXs(),
+                                               "-f", (directory / "p.txt").string(), "-n", "1"});
+    REQUIRE(result.ok());
+    return json::parse(result.out).at("prompt_tokens").get<int>();
+  };
+  const int plain = prompt_tokens("the 12");
+  CHECK(prompt_tokens("the 12\n") == plain);
+  CHECK(prompt_tokens("the 12\r\n") == plain);
+  CHECK(prompt_tokens("\xEF\xBB\xBFthe 12\n") == plain);
+  CHECK(prompt_tokens("the 12\n\n") > plain);
+  CHECK(prompt_tokens("the 12\r") > plain);
+
+  WriteFile(directory / "lines.txt", "\xEF\xBB\xBFthe\r\n\r\nking\r\n");
+  const ProcessResult lines =
+      RunCrossover({"--json", "--threads", "1", "generate", EmbeddedXs(), "-f",
+                    (directory / "lines.txt").string(), "--parallel", "2", "-n", "1"});
+  REQUIRE(lines.ok());
+  const json results = json::parse(lines.out).at("results");
+  REQUIRE(results.size() == 2);
+  CHECK(results[0].at("prompt") == "the");
+  CHECK(results[1].at("prompt") == "king");
+}
+
+TEST_CASE("a Hugging Face directory as a model: the command that converts it") {
+  const std::string folder = (test::SourceRoot() / "tests/data/tiny-llama-hf").string();
+  const std::string text = (test::SourceRoot() / "models/heldout.txt").string();
+  for (const Words& call :
+       std::vector<Words>{{"info", folder},
+                          {"generate", folder, "-p", "a"},
+                          {"chat", folder},
+                          {"tokenize", folder},
+                          {"logits", folder, "--tokens", "-", "--out", "x"},
+                          {"perplexity", folder, "-f", text},
+                          {"perplexity", EmbeddedXs(), "--kl-model", folder, "-f", text},
+                          {"eval", folder, "--tasks", "facts"},
+                          {"bench", "model", folder, "-r", "1"},
+                          {"bench", "crossover", folder}}) {
+    const ProcessResult result = RunCrossover(call, {.input = "1"});
+    INFO(fmt::format("{}: {}", fmt::join(call, " "), result.err));
+    CHECK(result.exit_code == 1);
+    CHECK(Contains(result.err,
+                   fmt::format("crossover quantize {} tiny-llama-hf-bf16.gguf BF16", folder)));
+  }
+  const test::TemporaryDirectory directory;
+  fs::create_directory(directory / "my models");
+  WriteFile(directory / "my models" / "config.json", "{}");
+  CHECK(Contains(
+      RunCrossover({"info", (directory / "my models").string()}).err,
+      fmt::format("quantize '{}' 'my models-bf16.gguf' BF16", (directory / "my models").string())));
+  WriteFile(directory / "a.gguf", "x");
+  CHECK(Contains(RunCrossover({"info", directory.path().string()}).err, "in it: a.gguf"));
+}
+
+TEST_CASE("what a file is instead of a model is said, and what to do") {
+  const test::TemporaryDirectory directory;
+  const std::string path = (directory / "m.gguf").string();
+  const std::string zeros(64, '\0');
+  struct Content {
+    std::string bytes, said;
+  };
+  for (const Content& content :
+       {Content{kPointer, "git lfs pull"}, Content{"", "is empty"},
+        Content{"\n<!DOCTYPE html>\n<html>", "web page"}, Content{"<HTML><body>", "web page"},
+        Content{"PK\x03\x04" + zeros, "zip"}, Content{"\x1f\x8b\x08" + zeros, "gunzip"},
+        Content{"\x28\xB5\x2F\xFD" + zeros, "unzstd"}, Content{"lmgg" + zeros, "before GGUF"},
+        Content{"tjgg\x03" + zeros, "GGJT"}, Content{zeros, "zeros"},
+        Content{std::string("\x40\0\0\0\0\0\0\0{\"a\":", 13), "SafeTensors"}}) {
+    WriteFile(directory / "m.gguf", content.bytes);
+    for (const char* command : {"info", "tokenize"}) {
+      const ProcessResult result = RunCrossover({command, path});
+      INFO(result.err);
+      CHECK(result.exit_code == 1);
+      CHECK(test::CountLines(result.err) == 1);
+      CHECK(Contains(result.err, content.said));
+    }
+  }
+}
+
+TEST_CASE("a download that has not ended is called so") {
+  const test::TemporaryDirectory directory;
+  const std::string model = ReadFile(EmbeddedXs());
+  WriteFile(directory / "m.gguf.part", model.substr(0, model.size() / 2));
+  CHECK(Contains(RunCrossover({"info", (directory / "m.gguf.part").string()}).err,
+                 "its name ends in .part"));
+  // Whole by its length, as aria2c makes it.
+  WriteFile(directory / "m.gguf", model);
+  WriteFile(directory / "m.gguf.aria2", "x");
+  const ProcessResult aria = RunCrossover({"info", (directory / "m.gguf").string()});
+  CHECK(aria.exit_code == 1);
+  CHECK(Contains(aria.err, "m.gguf.aria2"));
+  fs::remove(directory / "m.gguf.aria2");
+  CHECK(RunCrossover({"info", (directory / "m.gguf").string()}).ok());
+}
+
+TEST_CASE("a Git LFS pointer is known wherever a file is read") {
+  const test::TemporaryDirectory directory;
+  const auto at = [&](const char* name) { return (directory / name).string(); };
+  const fs::path source = test::SourceRoot() / "tests/data/tiny-llama-hf";
+  const std::vector<std::string> files{"config.json", "tokenizer.json", "model.safetensors"};
+  for (const std::string& name : files) {
+    fs::remove_all(directory / "hf");
+    fs::copy(source, directory / "hf", fs::copy_options::recursive);
+    REQUIRE(fs::exists(directory / "hf" / name));
+    WriteFile(directory / "hf" / name, kPointer);
+    const ProcessResult result = RunCrossover({"quantize", at("hf"), at("q.gguf"), "F16"});
+    INFO(fmt::format("{}: {}", name, result.err));
+    CHECK(result.exit_code == 1);
+    CHECK(Contains(result.err, name));
+    CHECK(Contains(result.err, "git lfs pull"));
+    CHECK_FALSE(fs::exists(directory / "q.gguf"));
+  }
+  WriteFile(directory / "p", kPointer);
+  WriteFile(directory / "p.jsonl", kPointer);
+  WriteFile(directory / "p.json", kPointer);
+  for (const Words& call :
+       std::vector<Words>{{"perplexity", EmbeddedXs(), "-f", at("p")},
+                          {"quantize", EmbeddedXs(), at("q.gguf"), "Q4_0", "--imatrix", at("p")},
+                          {"eval", EmbeddedXs(), "--tasks", at("p.jsonl")},
+                          {"eval", EmbeddedXs(), "--tasks", at("p.json")},
+                          {"chat", EmbeddedXs(), "--chat-template", at("p")},
+                          {"logits", EmbeddedXs(), "--tokens", at("p"), "--out", at("l")},
+                          {"study", at("p.json"), "--out", at("out")}}) {
+    const ProcessResult result = RunCrossover(call);
+    INFO(fmt::format("{}: {}", fmt::join(call, " "), result.err));
+    CHECK(result.exit_code == 1);
+    CHECK(Contains(result.err, "git lfs pull"));
+  }
+}
+
+TEST_CASE("eval takes its tasks by any path") {
+  const test::TemporaryDirectory directory;
+  fs::create_directories(directory / "sub");
+  const std::string item = R"({"context": "the", "choices": [" a", " b"], "answer": 0})"
+                           "\n";
+  WriteFile(directory / "sub/mine.jsonl", item);
+  WriteFile(directory / "here.jsonl", item);
+  WriteFile(directory / "sub/plain", item);
+  for (const std::string& name :
+       {std::string("sub/mine.jsonl"), std::string("sub/mine"), std::string("./here.jsonl"),
+        std::string("here.jsonl"), std::string("sub/plain"),
+        (directory / "sub/mine.jsonl").string()}) {
+    const ProcessResult result =
+        RunCrossover({"--threads", "1", "--json", "eval", EmbeddedXs(), "--tasks", name},
+                     {.directory = directory.path()});
+    INFO(fmt::format("{}: {}", name, result.err));
+    REQUIRE(result.ok());
+    const std::string task = json::parse(result.out)[0].at("task");
+    CHECK(task == fs::path(name).stem().string());
+  }
+  const ProcessResult absent = RunCrossover({"eval", EmbeddedXs(), "--tasks", "sub/other.jsonl"},
+                                            {.directory = directory.path()});
+  CHECK(absent.exit_code == 1);
+  CHECK(Contains(absent.err, "sub/other.jsonl"));
+  CHECK_FALSE(Contains(absent.err, ".jsonl.jsonl"));
+}
+
+}  // namespace
+}  // namespace crossover
