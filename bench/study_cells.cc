@@ -162,7 +162,7 @@ std::vector<StudyCell> StudyCells(const Plan& plan, const Settings& settings,
                        .name = model.name + "/" + recipe,
                        .file_bytes = bytes};
         cell.settings.threads = count;
-        if (threads.size() > 1) cell.name += "/" + Counted(count, "thread");
+        if (threads.size() > 1) cell.name += fmt::format("/{}", Counted(count, "thread"));
         if (!model.shape.empty()) {
           cell.metrics.perplexity.reset();
           cell.metrics.tasks.reset();

@@ -66,7 +66,7 @@ fs::path GroupPath(const fs::path& root) {
     const size_t first = line.find(':');
     const size_t second = line.find(':', first + 1);
     if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
+    const std::string controllers = fmt::format(",{},", line.substr(first + 1, second - first - 1));
     const bool cpu = controllers.find(",cpu,") != std::string::npos;
     if (cpu || (controllers == ",," && path.empty())) path = line.substr(second + 1);
   }
