@@ -79,7 +79,7 @@ pid_t Spawn(const std::filesystem::path& executable, const std::vector<std::stri
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF);
   posix_spawnattr_setpgroup(&attributes, 0);  // led by the child
-  sigset_t ignored_here;  // which exec would not undo
+  sigset_t ignored_here;                      // which exec would not undo
   sigemptyset(&ignored_here);
   sigaddset(&ignored_here, SIGPIPE);
   sigaddset(&ignored_here, SIGXFSZ);

@@ -30,7 +30,7 @@ struct StudySummary {
   size_t skipped = 0;   // were there already
   size_t failed = 0;
   size_t disturbed = 0;  // of those measured now: what else ran took more than disturbance.h allows
-  size_t others = 0;  // taken by other processes of this run
+  size_t others = 0;     // taken by other processes of this run
 };
 
 /// The results file of a study's folder.

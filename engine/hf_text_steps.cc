@@ -73,8 +73,8 @@ void HfTextSteps::CheckWords(const JsonObject& step, std::vector<std::string_vie
   }
   if (unknown.empty()) return;
   const std::string of = TypeOf(step).empty() ? "" : " of " + TypeOf(step);
-  warnings_.push_back(fmt::format("{}: {}{} not known here and not honoured", step.name(),
-                                  NameSome(unknown), of));
+  warnings_.push_back(
+      fmt::format("{}: {}{} not known here and not honoured", step.name(), NameSome(unknown), of));
 }
 
 // NFC leaves text as it is that nearly all programs write; every other form changes text that

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <filesystem>
-#include <string>
 #include <map>
+#include <string>
 #include <utility>
 
 #include "base/line_journal.h"

@@ -1,7 +1,7 @@
 // The functions of VectorMath for one xsimd architecture. Included by the vector_math_ARCH.cc files
 // only, each compiled with that architecture's flags; everything is a template on the architecture,
-// and xsimd's namespace has a name of its own (meson.build), so that the linker cannot merge code of
-// two instruction sets (tests/binary_test.cc).
+// and xsimd's namespace has a name of its own (meson.build), so that the linker cannot merge code
+// of two instruction sets (tests/binary_test.cc).
 #pragma once
 
 #include <cmath>
