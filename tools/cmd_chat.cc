@@ -95,10 +95,7 @@ class Conversation {
   }
 
   engine::ChatOptions Options() const {
-    engine::ChatOptions options{
-        .system = flags_.system, .enable_thinking = {}, .on_warning = [](const std::string& line) {
-          fmt::print(stderr, "crossover: warning: {}\n", line);
-        }};
+    engine::ChatOptions options{.system = flags_.system, .enable_thinking = {}, .on_warning = Warn};
     if (flags_.no_thinking) options.enable_thinking = false;
     return options;
   }
@@ -136,7 +133,7 @@ class Conversation {
       }
     } catch (const Error& error) {
       if (!person || error.code() != ErrorCode::kInvalidArgument) throw;
-      fmt::print(stderr, "{}\n", error.what());
+      Say(stderr, "{}\n", error.what());
     }
     if (!TakeInterrupt()) ThrowIfInterrupted();
   }

@@ -1,5 +1,4 @@
 #include "tools/eval_llama.h"
-#include "tools/model_warnings.h"
 
 #include <fmt/format.h>
 
@@ -10,8 +9,10 @@
 #include "base/counted.h"
 #include "base/error.h"
 #include "base/progress.h"
+#include "base/say.h"
 #include "engine/load_tokenizer.h"
 #include "evals/capacity.h"
+#include "tools/model_warnings.h"
 
 namespace crossover::tools {
 
@@ -51,14 +52,12 @@ std::vector<evals::MetricResult> EvaluateLlamaTasks(const std::string& path,
     evals::LlamaResult result = evals::EvaluateLlama(engine, *tokenizer, task, show);
     bar.reset();
     if (result.truncated > 0) {
-      fmt::print(stderr,
-                 "crossover: {} {}: {} without the beginning: the model's context is too short\n",
-                 file, task.name, Counted(result.truncated, "item"));
+      Say(stderr, "crossover: {} {}: {} without the beginning: the model's context is too short\n",
+          file, task.name, Counted(result.truncated, "item"));
     }
     if (!globals.quiet) {
-      fmt::print(stderr, "{} {}: 95 % interval (Wilson) {:.2f} to {:.2f} %, chance {:.2f} %\n",
-                 file, task.name, 100 * result.wilson.first, 100 * result.wilson.second,
-                 100 * result.chance);
+      Say(stderr, "{} {}: 95 % interval (Wilson) {:.2f} to {:.2f} %, chance {:.2f} %\n", file,
+          task.name, 100 * result.wilson.first, 100 * result.wilson.second, 100 * result.chance);
     }
     metrics.push_back(std::move(result.metric));
   }

@@ -89,7 +89,7 @@ std::function<std::string(std::span<const tokenizer::ChatMessage>)> ModelEvaluat
     if (!*told && forms->insert(form).second) {
       const std::string lost = engine::LostByTemplate(*parsed, *tokenizer_, messages);
       *told = !lost.empty();
-      if (*told) fmt::print(stderr, "crossover: warning: {}: {}\n", name_, lost);
+      if (*told) Warn(fmt::format("{}: {}", name_, lost));
     }
     return engine::RenderChat(*parsed, *tokenizer_, messages);
   };

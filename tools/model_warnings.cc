@@ -2,15 +2,16 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <span>
+
+#include "tools/warning.h"
 
 namespace crossover::tools {
 namespace {
 
 void Tell(const std::string& path, std::span<const std::string> warnings) {
   for (const std::string& warning : warnings) {
-    fmt::print(stderr, "crossover: warning: {}: {}\n", path, warning);
+    Warn(fmt::format("{}: {}", path, warning));
   }
 }
 
