@@ -275,7 +275,7 @@ TEST_CASE("question: what is off in the data is said with file and line") {
         std::string::npos);
   const std::string file = "arc/ARC-Easy-Test.jsonl";
   data.Write(file, "");
-  CHECK(data.Failure("arc_easy") == file + ":1: no items in the file; expected at least one");
+  CHECK(data.Failure("arc_easy") == file + ": is empty: it was cut short; fetch it again");
   data.Write(file, std::string(kArcItem) + "\n{\"id\":\"2\"}");
   CHECK(data.Failure("arc_easy") == file + ":2: expected a field \"question.stem\"");
   data.Write(file, ArcItemWith("answerKey\":\"B", "answerKey\":\"E"));
