@@ -173,7 +173,6 @@ TEST_CASE("words that exclude each other, or have no effect beside others, are r
                           {"quantize", xs, out, "F16", "--pure"},
                           {"bench", "model", xs, "-p", "0", "-n", "0"},
                           {"bench", "model", xs, "-n", "0", "-d", "16"},
-                          {"bench", "model", xs, "-n", "4", "--shared-prefix", "16"},
                           {"predict", "--list-machines", "phi-4"},
                           {"study", "demo", "--list"},
                           {"synth", "phi-4", "--list"},

@@ -1,5 +1,6 @@
 // crossover bench model: prefill and decode, with the machine's limit beside each.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -91,24 +92,33 @@ size_t LongestSequence(const BenchModelFlags& flags) {
                   flags.speed.decode + *std::ranges::max_element(flags.depths));
 }
 
-/// -p 0 leaves prompts out, -n 0 decoding; words that only the other one has a use for are off.
+/// -p 0 leaves prompts out, -n 0 decoding. Words that only the one left out has a use for are off;
+/// those that --shared-prefix has none for are told of.
 void Check(BenchModelFlags& flags, const CLI::App& command) {
-  const auto refuse = [&](std::initializer_list<const char*> names, const char* why) {
+  const auto given = [&](std::initializer_list<const char*> names) {
+    std::vector<std::string> found;
     for (const char* name : names) {
-      if (command.get_option(name)->count() == 0) continue;
-      throw CLI::ValidationError(fmt::format("{} has no effect {}; leave it out", name, why));
+      if (command.get_option(name)->count() > 0) found.emplace_back(name);
     }
+    return found;
   };
   std::erase(flags.prefills, size_t{0});
   if (flags.prefills.empty()) flags.prefills = {0};
   flags.speed.prefill = flags.prefills.front();
   if (flags.shared_prefix > 0) {
-    return refuse({"-p", "-n", "-d", "--details"}, "with --shared-prefix");
+    const auto idle = given({"-p", "-n", "-d", "--details"});
+    if (!idle.empty())
+      Warn(fmt::format("--shared-prefix has no use for {}", fmt::join(idle, ", ")));
+    return;
   }
   if (flags.speed.decode > 0) return;
-  if (flags.speed.prefill == 0)
+  if (flags.speed.prefill == 0) {
     throw CLI::ValidationError("-p 0 and -n 0 leave nothing to measure");
-  refuse({"-d", "--sequences"}, "with -n 0");
+  }
+  if (const auto idle = given({"-d", "--sequences"}); !idle.empty()) {
+    throw CLI::ValidationError(
+        fmt::format("{} has no effect with -n 0; leave it out", fmt::join(idle, ", ")));
+  }
 }
 
 void Run(BenchModelFlags& flags, const GlobalOptions& globals) {
