@@ -198,8 +198,8 @@ TEST_CASE("a file is the input itself under any name: quantize refuses it and le
     CAPTURE(out);
     const ProcessResult result =
         RunCrossover({"quantize", "m.gguf", out, "Q4_0"}, {.directory = inputs.path()});
-    CHECK(result.exit_code == 1);
-    CHECK(Contains(result.err, "is the input itself"));
+    CHECK(result.exit_code == 2);
+    CHECK(Contains(result.err, "which is read; name another output"));
     CHECK(ReadFile(inputs / "m.gguf") == before);
   }
 }
