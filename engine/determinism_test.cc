@@ -137,7 +137,8 @@ double RelativeDifference(const std::vector<float>& a, const std::vector<float>&
 TEST_CASE("determinism: the number of threads changes no bit") {
   const Tokens tokens = Ids(24, 2);
   for (const auto& [name, model] : Models()) {
-    CAPTURE(name);
+    const auto& shown = name;  // clang 14 captures no structured binding
+    CAPTURE(shown);
     for (const Activations activations : kActivations) {
       CAPTURE(static_cast<int>(activations));
       std::vector<float> prompt, decoded;
@@ -162,7 +163,8 @@ TEST_CASE("determinism: the number of threads changes no bit") {
 TEST_CASE("determinism: alone, batched, chunked, sharing: the same bits if asked for") {
   const Tokens tokens = Ids(45, 3);
   for (const auto& [name, model] : Models()) {
-    CAPTURE(name);
+    const auto& shown = name;  // clang 14 captures no structured binding
+    CAPTURE(shown);
     for (const Activations activations : kActivations) {
       CAPTURE(static_cast<int>(activations));
       EngineOptions options = Options(activations, true);
@@ -184,7 +186,8 @@ TEST_CASE("determinism: alone, batched, chunked, sharing: the same bits if asked
 TEST_CASE("determinism: otherwise the batch moves logits by no more than rounding activations") {
   const Tokens tokens = Ids(45, 4);
   for (const auto& [name, model] : Models()) {
-    CAPTURE(name);
+    const auto& shown = name;  // clang 14 captures no structured binding
+    CAPTURE(shown);
     for (const Activations activations : kActivations) {
       CAPTURE(static_cast<int>(activations));
       Engine engine(model, Options(activations, false));

@@ -155,7 +155,8 @@ TEST_CASE("smaller KV types stay near, and 8-bit activations too") {
       {"F16", 1e-3}, {"BF16", 1e-2}, {"Q8_0", 2e-2}, {"Q4_0", 3e-1}};
   double previous = 0;
   for (const auto& [name, bound] : kTypes) {
-    CAPTURE(name);
+    const auto& shown = name;  // clang 14 captures no structured binding
+    CAPTURE(shown);
     EngineOptions options = Options();
     options.kv_format = quant::FindFormat(name)->format;
     const double error = relative(options, 48);

@@ -140,7 +140,8 @@ TEST_CASE("gguf: arrays stay in the file, however many elements they have") {
             {});
   const auto file = GgufFile::Open(directory / "x.gguf");
   for (const auto& [key, bytes] : {std::pair{"bytes", kCount}, {"texts", 8 * kCount}}) {
-    CAPTURE(key);
+    const auto& shown = key;  // clang 14 captures no structured binding
+    CAPTURE(shown);
     const auto* array = std::get_if<GgufArray>(&file->FindValue(key)->value);
     REQUIRE(array != nullptr);
     CHECK(array->count == kCount);

@@ -102,7 +102,8 @@ void ForEachRealModel(const Check& check) {
   if (folder == nullptr) return Skip("no real models; ./run test --real fetches them");
   const json goldens = json::parse(ReadFile(SourceRoot() / "tests/data/real_goldens.json"));
   for (const auto& [name, golden] : goldens.at("models").items()) {
-    CAPTURE(name);
+    const auto& shown = name;  // clang 14 captures no structured binding
+    CAPTURE(shown);
     check((fs::path(folder) / name).string(), golden);
   }
 }
