@@ -338,12 +338,16 @@ SpeedResult ModelBench::Finish(const Test& test, const Limits& limits) const {
 }
 
 std::optional<double> ModelBench::JoulesPerToken() const {
-  const Test& decode = tests_[1];
+  // The first that decodes one sequence; there is none with -n 0.
+  const auto decode = std::find_if(tests_.begin(), tests_.end(), [](const Test& test) {
+    return test.result.test == "decode" && test.result.sequences == 1;
+  });
+  if (decode == tests_.end()) return std::nullopt;
   double joules = 0;
   size_t decoded = 0;
-  for (const Repetition& repetition : decode.result.conditions.Kept(decode.repetitions)) {
+  for (const Repetition& repetition : decode->result.conditions.Kept(decode->repetitions)) {
     joules += repetition.joules - idle_watts_ * repetition.seconds;
-    decoded += speed_.decode * decode.passes;
+    decoded += speed_.decode * decode->passes;
   }
   if (!energy_.reason().empty() || decoded == 0) return std::nullopt;
   return std::max(0.0, joules) / static_cast<double>(decoded);
