@@ -1,7 +1,7 @@
 // libFuzzer: any template must render or end with one Error, within its budget: in time that is in
 // proportion to the steps that it was charged, and memory that is in proportion to the bytes. Built
 // with clang and -Dfuzz=true; run as
-// tokenizer/chat_template_fuzz -max_total_time=60 tests/fuzz/corpus/chat_template.
+// tokenizer/chat_template_fuzz -max_total_time=60 tests/fuzz/corpus/chat_template_fuzz.
 //
 // An input that begins with a byte of 0x80 or more chooses a template from a grammar; any other is
 // one.
