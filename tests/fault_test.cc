@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 
 #include "base/output_file.h"
+#include "tests/support/command_inputs.h"
 #include "tests/support/subprocess.h"
 #include "tests/support/test_support.h"
 
@@ -53,19 +54,9 @@ std::vector<Command> Commands() {
 
 /// The files that the commands read.
 void MakeInputs(const TemporaryDirectory& directory) {
-  fs::copy(SourceRoot() / "models/reference-xs.gguf", directory / "m.gguf");
+  WriteCommandInputs(directory);
   fs::copy(SourceRoot() / "tests/data/tiny-llama-hf", directory / "hf",
            fs::copy_options::recursive);
-  std::string text;
-  for (int i = 0; i < 60; ++i) text += "the end and the 12 rings ";
-  WriteFile(directory / "text.txt", text);
-  WriteFile(directory / "ids.txt", "1 2 3");
-  WriteFile(directory / "template.jinja", "{% for m in messages %}{{ m.content }}{% endfor %}");
-  WriteFile(directory / "data.jsonl", "{\"p\": \"the\", \"a\": \"0\"}\n");
-  WriteFile(directory / "task.json",
-            R"({"task": "t", "items": [{"file": "data.jsonl", "format": "jsonl"}],
-                "prompt": "{p}", "delimiter": "", "choices": ["12", "end"],
-                "answer": {"is": "{a}", "among": ["0", "1"]}, "metrics": ["acc"]})");
 }
 
 std::set<std::string> FilesIn(const fs::path& directory) {

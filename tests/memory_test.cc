@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/output_file.h"
+#include "tests/support/command_inputs.h"
 #include "tests/support/subprocess.h"
 #include "tests/support/test_support.h"
 
@@ -27,17 +28,7 @@ struct Work {
   std::vector<std::vector<std::string>> commands;
 
   Work() {
-    std::filesystem::copy(EmbeddedXs(), directory / "m.gguf");
-    std::string text;
-    for (int i = 0; i < 60; ++i) text += "the end and the 12 rings ";
-    WriteFile(directory / "text.txt", text);
-    WriteFile(directory / "ids.txt", "1 2 3");
-    WriteFile(directory / "template.jinja", "{% for m in messages %}{{ m.content }}{% endfor %}");
-    WriteFile(directory / "data.jsonl", "{\"p\": \"the\", \"a\": \"0\"}\n");
-    WriteFile(directory / "task.json",
-              R"({"task": "t", "items": [{"file": "data.jsonl", "format": "jsonl"}],
-                  "prompt": "{p}", "delimiter": "", "choices": ["12", "end"],
-                  "answer": {"is": "{a}", "among": ["0", "1"]}, "metrics": ["acc"]})");
+    WriteCommandInputs(directory);
     commands = {
         {"info", "m.gguf"},
         {"tokenize", "m.gguf"},

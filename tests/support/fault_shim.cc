@@ -58,6 +58,25 @@ bool Fails(Kind kind) {
   return kind == fault_kind && (n == fault_at || (fault_stays && n > fault_at));
 }
 
+/// The same, with the reason in errno.
+bool Fails(Kind kind, int reason) {
+  if (!Fails(kind)) return false;
+  errno = reason;
+  return true;
+}
+
+/// Of a call that reads; where it is to be a short one, `size` shrinks.
+bool ReadFails(size_t& size) {
+  if (Fails(kRead, EIO) || Fails(kInterrupt, EINTR)) return true;
+  if (Fails(kShortRead) && size > 1) size = 1;
+  return false;
+}
+
+/// open's third argument, which is there for some flags only.
+mode_t ModeOf(int flags, va_list more) {
+  return (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(more, mode_t) : 0;
+}
+
 // dlsym may allocate before malloc is known.
 alignas(16) char early[4096];
 size_t early_used = 0;
@@ -145,10 +164,7 @@ int __libc_start_main(int (*main)(int, char**, char**), int argc, char** argv, v
 void* malloc(size_t size) {
   if (resolving) return Early(size);
   static auto* const next = Next<void* (*)(size_t)>("malloc");
-  if (Fails(kAlloc)) {
-    errno = ENOMEM;
-    return nullptr;
-  }
+  if (Fails(kAlloc, ENOMEM)) return nullptr;
   return next(size);
 }
 
@@ -161,28 +177,19 @@ void free(void* p) {
 void* calloc(size_t count, size_t size) {
   if (resolving) return Early(count * size);  // zero as every global
   static auto* const next = Next<void* (*)(size_t, size_t)>("calloc");
-  if (Fails(kAlloc)) {
-    errno = ENOMEM;
-    return nullptr;
-  }
+  if (Fails(kAlloc, ENOMEM)) return nullptr;
   return next(count, size);
 }
 
 void* realloc(void* p, size_t size) {
   static auto* const next = Next<void* (*)(void*, size_t)>("realloc");
-  if (Fails(kAlloc)) {
-    errno = ENOMEM;
-    return nullptr;
-  }
+  if (Fails(kAlloc, ENOMEM)) return nullptr;
   return next(p, size);
 }
 
 void* aligned_alloc(size_t alignment, size_t size) {
   static auto* const next = Next<void* (*)(size_t, size_t)>("aligned_alloc");
-  if (Fails(kAlloc)) {
-    errno = ENOMEM;
-    return nullptr;
-  }
+  if (Fails(kAlloc, ENOMEM)) return nullptr;
   return next(alignment, size);
 }
 
@@ -192,10 +199,7 @@ int posix_memalign(void** p, size_t alignment, size_t size) {
 }
 
 void* mmap(void* address, size_t length, int protection, int flags, int fd, off_t offset) {
-  if (Fails(fd < 0 ? kAlloc : kMap)) {
-    errno = ENOMEM;
-    return MAP_FAILED;
-  }
+  if (Fails(fd < 0 ? kAlloc : kMap, ENOMEM)) return MAP_FAILED;
   return reinterpret_cast<void*>(syscall(SYS_mmap, address, length, protection, flags, fd, offset));
 }
 void* mmap64(void* address, size_t length, int protection, int flags, int fd, off64_t offset) {
@@ -212,45 +216,26 @@ int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*
 int open(const char* path, int flags, ...) {
   va_list more;
   va_start(more, flags);
-  const mode_t mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(more, mode_t) : 0;
+  const mode_t mode = ModeOf(flags, more);
   va_end(more);
-  if (Fails(kOpen)) {
-    errno = EMFILE;
-    return -1;
-  }
+  if (Fails(kOpen, EMFILE)) return -1;
   return static_cast<int>(syscall(SYS_openat, AT_FDCWD, path, flags, mode));
 }
 int open64(const char* path, int flags, ...) {
   va_list more;
   va_start(more, flags);
-  const mode_t mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(more, mode_t) : 0;
+  const mode_t mode = ModeOf(flags, more);
   va_end(more);
   return open(path, flags, mode);
 }
 
 ssize_t read(int fd, void* to, size_t size) {
-  if (Fails(kRead)) {
-    errno = EIO;
-    return -1;
-  }
-  if (Fails(kInterrupt)) {
-    errno = EINTR;
-    return -1;
-  }
-  if (Fails(kShortRead) && size > 1) size = 1;
+  if (ReadFails(size)) return -1;
   return syscall(SYS_read, fd, to, size);
 }
 
 ssize_t pread(int fd, void* to, size_t size, off_t offset) {
-  if (Fails(kRead)) {
-    errno = EIO;
-    return -1;
-  }
-  if (Fails(kInterrupt)) {
-    errno = EINTR;
-    return -1;
-  }
-  if (Fails(kShortRead) && size > 1) size = 1;
+  if (ReadFails(size)) return -1;
   return syscall(SYS_pread64, fd, to, size, offset);
 }
 ssize_t pread64(int fd, void* to, size_t size, off64_t offset) {
@@ -262,27 +247,18 @@ ssize_t write(int fd, const void* from, size_t size) {
     errno = ENOSPC;
     return -1;
   }
-  if (Fails(kInterrupt)) {
-    errno = EINTR;
-    return -1;
-  }
+  if (Fails(kInterrupt, EINTR)) return -1;
   if (Fails(kShortWrite) && size > 1) size = 1;
   return syscall(SYS_write, fd, from, size);
 }
 
 int fsync(int fd) {
-  if (Fails(kSync)) {
-    errno = EIO;
-    return -1;
-  }
+  if (Fails(kSync, EIO)) return -1;
   return static_cast<int>(syscall(SYS_fsync, fd));
 }
 
 int rename(const char* from, const char* to) {
-  if (Fails(kRename)) {
-    errno = EACCES;
-    return -1;
-  }
+  if (Fails(kRename, EACCES)) return -1;
   return static_cast<int>(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0));
 }
 
