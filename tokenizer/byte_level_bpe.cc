@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "tokenizer/byte_level.h"
 #include "tokenizer/utf8.h"

@@ -67,7 +67,6 @@ class Budget {
   size_t steps_used() const { return limits_.steps - steps_left_; }
   size_t bytes_in_use() const { return bytes_; }
   size_t most_bytes() const { return most_bytes_; }  // that were in use at the same time
-  const Limits& limits() const { return limits_; }
 
  private:
   friend class Reservation;

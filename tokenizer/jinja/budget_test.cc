@@ -4,7 +4,6 @@
 
 #include <csignal>
 #include <string>
-#include <vector>
 
 #include "base/error.h"
 #include "base/interrupt.h"

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <ctime>
-#include <optional>
 #include <string_view>
 
 #include "tokenizer/jinja/signature.h"

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <string>
-#include <vector>
 
 #include "base/error.h"
 #include "tokenizer/jinja/builtins.h"

@@ -4,7 +4,6 @@
 #include <utf8proc.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <vector>
 

@@ -21,7 +21,6 @@ class Scopes {
   void Set(const std::string& name, Value value);
   /// Null if there is none.
   const Value* Find(std::string_view name) const;
-  bool AtTop() const { return scopes_.size() == 1; }
 
   /// Takes all but the outermost scope away, for a macro, which does not see them.
   class Hidden {

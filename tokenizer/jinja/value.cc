@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 
 #include "base/error.h"
 #include "tokenizer/jinja/text.h"
@@ -170,16 +169,9 @@ std::string Value::description() const {
 }
 
 bool Value::IsSame(const Value& other) const {
-  const auto address = [](const Value& v) -> const void* {
-    if (v.list()) return v.list();
-    if (v.dict()) return v.dict();
-    if (v.string()) return v.string();
-    if (v.names()) return v.names();
-    if (v.loop()) return v.loop();
-    return v.function();
-  };
-  const void* own = address(*this);
-  return own != nullptr && own == address(other);
+  if (function()) return function() == other.function();
+  if (names()) return names() == other.names();
+  return loop() && loop() == other.loop();
 }
 
 size_t Dict::Place(Budget& budget, std::string_view key) const {

@@ -91,7 +91,7 @@ class Value {
   /// "a list", "text", "undefined 'name'" for messages; never long.
   std::string description() const;
 
-  /// The very same text, list or dictionary, not one that is equal to it.
+  /// The very same function, namespace or state of a loop; never so of what has a content.
   bool IsSame(const Value& other) const;
 
  private:
@@ -168,7 +168,6 @@ class TextBuilder {
   void Add(std::string_view text);
   void Add(char c) { Add(std::string_view(&c, 1)); }
   void Fill(char c, size_t count);
-  size_t size() const { return text_.size(); }
   Value Finish();
   std::string Take() { return std::move(text_); }
 
