@@ -28,11 +28,12 @@ std::string FloatText(double d) {
 }
 
 // Room for one more, of which the budget knows. While it grows, both the old and the new are there.
+// `beside`: bytes in use that `memory` has to hold as well.
 template <typename T>
-void Grow(Budget& budget, Reservation& memory, std::vector<T>& elements) {
+void Grow(Budget& budget, Reservation& memory, std::vector<T>& elements, size_t beside = 0) {
   if (elements.size() < elements.capacity()) return;
   const size_t capacity = std::max<size_t>(4, elements.capacity() * 2);
-  Reservation grown(budget, capacity * sizeof(T));
+  Reservation grown(budget, capacity * sizeof(T) + beside);
   elements.reserve(capacity);
   memory = std::move(grown);
 }
@@ -275,12 +276,7 @@ void DictBuilder::Set(const Value& key, Value value) {
   }
   // The index has memory of its own, beside that of the entries.
   memory_.Add(kMapNodeBytes);
-  if (entries.size() == entries.capacity()) {
-    Reservation grown(*budget_, std::max<size_t>(4, entries.capacity() * 2) * sizeof(Dict::Entry) +
-                                    (entries.size() + 1) * kMapNodeBytes);
-    entries.reserve(std::max<size_t>(4, entries.capacity() * 2));
-    memory_ = std::move(grown);
-  }
+  Grow(*budget_, memory_, entries, (entries.size() + 1) * kMapNodeBytes);
   entries.push_back({key, std::move(value)});
   if (entries.size() <= Dict::kMostWithoutIndex) return;
   for (size_t i = dict_.index_.size(); i < entries.size(); ++i) {
