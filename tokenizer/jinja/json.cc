@@ -1,7 +1,6 @@
 #include "tokenizer/jinja/json.h"
 
 #include <fmt/format.h>
-#include <utf8proc.h>
 
 #include <algorithm>
 #include <cmath>
@@ -129,14 +128,12 @@ class JsonWriter {
 
   // In UTF-16, as JSON has it. A byte that belongs to no character counts as U+FFFD.
   void AddEscaped(std::string_view character) {
-    utf8proc_int32_t code = -1;
-    utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(character.data()),
-                     static_cast<utf8proc_ssize_t>(character.size()), &code);
-    const unsigned point = code < 0 ? 0xFFFDU : static_cast<unsigned>(code);
+    const char32_t code = CodePoint(character);
+    const uint32_t point = code == kNoCharacter ? 0xFFFD : code;
     if (point < 0x10000) {
       out_.Add(fmt::format("\\u{:04x}", point));
     } else {
-      const unsigned rest = point - 0x10000;
+      const uint32_t rest = point - 0x10000;
       out_.Add(fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + (rest >> 10), 0xDC00 + (rest & 0x3FF)));
     }
   }

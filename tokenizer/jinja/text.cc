@@ -12,13 +12,6 @@
 namespace crossover::tokenizer::jinja {
 namespace {
 
-char32_t CodePoint(std::string_view character) {
-  utf8proc_int32_t code = -1;
-  utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(character.data()),
-                   static_cast<utf8proc_ssize_t>(character.size()), &code);
-  return static_cast<char32_t>(code);
-}
-
 // What Python's str.isspace() accepts.
 bool IsSpace(std::string_view character) {
   const char32_t c = CodePoint(character);
@@ -60,7 +53,7 @@ std::string_view StripWhere(Budget& budget, std::string_view text, Ends ends,
 template <typename Map>
 void AddMapped(std::string_view character, const Map& map, TextBuilder& out) {
   const char32_t c = CodePoint(character);
-  if (c == static_cast<char32_t>(-1)) {
+  if (c == kNoCharacter) {
     out.Add(character);
     return;
   }
@@ -88,6 +81,13 @@ bool IsCased(std::string_view character) {
 
 std::string_view CharacterAt(std::string_view text, size_t offset) {
   return text.substr(offset, std::max<size_t>(Utf8Length(text, offset), 1));
+}
+
+char32_t CodePoint(std::string_view character) {
+  utf8proc_int32_t code = -1;
+  utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(character.data()),
+                   static_cast<utf8proc_ssize_t>(character.size()), &code);
+  return static_cast<char32_t>(code);
 }
 
 size_t CountCharacters(Budget& budget, std::string_view text) {

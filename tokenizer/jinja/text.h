@@ -13,6 +13,9 @@ namespace crossover::tokenizer::jinja {
 
 /// The character that begins at `offset`; a byte that belongs to none stands alone.
 std::string_view CharacterAt(std::string_view text, size_t offset);
+/// Of one such character; kNoCharacter of a byte that belongs to none.
+char32_t CodePoint(std::string_view character);
+inline constexpr auto kNoCharacter = static_cast<char32_t>(-1);
 size_t CountCharacters(Budget& budget, std::string_view text);
 
 /// Where each character of a text begins, and where the last one ends.
