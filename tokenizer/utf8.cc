@@ -1,20 +1,15 @@
 #include "tokenizer/utf8.h"
 
-#include <utf8proc.h>
-
 #include <algorithm>
 #include <cstring>
+
+#include "base/visible_text.h"
 
 namespace crossover::tokenizer {
 
 size_t Utf8Length(std::string_view text, size_t offset) {
   if (static_cast<uint8_t>(text[offset]) < 0x80) return 1;
-  const std::string_view rest = text.substr(offset, 4);
-  utf8proc_int32_t character;
-  const utf8proc_ssize_t length =
-      utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(rest.data()),
-                       static_cast<utf8proc_ssize_t>(rest.size()), &character);
-  return length > 0 ? static_cast<size_t>(length) : 0;
+  return Utf8Bytes(text.substr(offset));
 }
 
 size_t Utf8RunEnd(std::string_view text, size_t offset) {
