@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -71,21 +70,6 @@ class Hash {
 constexpr size_t kPiece = size_t{1} << 18;  // stays in the second cache between reading and hashing
 static_assert(kPiece % Hash::kBlock == 0);
 
-/// As many bytes as fit, fewer only at the file's end.
-size_t ReadPiece(int fd, std::span<std::byte> piece, const std::filesystem::path& path) {
-  size_t done = 0;
-  while (done < piece.size()) {
-    const ssize_t n = read(fd, piece.data() + done, piece.size() - done);
-    if (n == 0) break;
-    if (n > 0) {
-      done += static_cast<size_t>(n);
-    } else if (errno != EINTR) {
-      ThrowErrno("cannot read", path);
-    }
-  }
-  return done;
-}
-
 }  // namespace
 
 std::string ContentIdentity(const std::filesystem::path& path) {
@@ -104,8 +88,8 @@ std::string ContentIdentity(const std::filesystem::path& path) {
   posix_fadvise(file.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
   Hash hash;
   std::vector<std::byte> piece(kPiece);
-  for (;;) {
-    const size_t n = ReadPiece(file.get(), piece, path);
+  for (uint64_t done = 0;; done += piece.size()) {
+    const size_t n = ReadAt(file.get(), piece, done, path);
     hash.Add(std::span(piece).first(n));
     if (n < piece.size()) return hash.Text();
     ThrowIfInterrupted();

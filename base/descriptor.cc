@@ -50,17 +50,28 @@ void WriteAll(int fd, std::span<const std::byte> bytes, const std::filesystem::p
   }
 }
 
+size_t ReadAt(int fd, std::span<std::byte> to, uint64_t offset, const std::filesystem::path& name) {
+  size_t done = 0;
+  while (done < to.size()) {
+    const ssize_t n =
+        pread(fd, to.data() + done, to.size() - done, static_cast<off_t>(offset + done));
+    if (n == 0) break;
+    if (n > 0) {
+      done += static_cast<size_t>(n);
+    } else if (errno != EINTR) {
+      ThrowErrno("cannot read", name);
+    }
+  }
+  return done;
+}
+
 std::string ReadAll(int fd, const std::filesystem::path& name) {
   std::string text;
   std::array<char, 65536> buffer;
   for (;;) {
-    const ssize_t n = pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(text.size()));
-    if (n == 0) return text;
-    if (n > 0) {
-      text.append(buffer.data(), static_cast<size_t>(n));
-    } else if (errno != EINTR) {
-      ThrowErrno("cannot read", name);
-    }
+    const size_t n = ReadAt(fd, std::as_writable_bytes(std::span(buffer)), text.size(), name);
+    text.append(buffer.data(), n);
+    if (n < buffer.size()) return text;
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -21,8 +22,6 @@ class Descriptor {
   int get() const { return fd_; }
   explicit operator bool() const { return fd_ >= 0; }
   void Close();
-  /// The caller closes it.
-  int Release() { return std::exchange(fd_, -1); }
 
  private:
   int fd_;
@@ -34,6 +33,11 @@ class Descriptor {
 /// All of `bytes`, however many calls that takes; waits where the descriptor does not block.
 /// Error(kIo); that a reader has gone is said as such.
 void WriteAll(int fd, std::span<const std::byte> bytes, const std::filesystem::path& name);
+
+/// Fills `to` with what a regular file holds from `offset` on, however many calls that takes,
+/// wherever the descriptor stands. Returns how many bytes those are: fewer only at the file's end.
+/// Error(kIo).
+size_t ReadAt(int fd, std::span<std::byte> to, uint64_t offset, const std::filesystem::path& name);
 
 /// A regular file from its beginning to its end, wherever the descriptor stands. Error(kIo).
 std::string ReadAll(int fd, const std::filesystem::path& name);

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/descriptor.h"
+
 namespace crossover {
 
 class LineJournal {
@@ -14,9 +16,6 @@ class LineJournal {
   /// Creates or opens it; writes nothing before the first Append. Error(kIo), also if another
   /// process has it open.
   explicit LineJournal(const std::filesystem::path& path);
-  ~LineJournal();
-  LineJournal(const LineJournal&) = delete;
-  LineJournal& operator=(const LineJournal&) = delete;
 
   /// The whole lines that were there when it was opened, without their ends.
   std::vector<std::string> TakeLines() { return std::move(lines_); }
@@ -33,7 +32,7 @@ class LineJournal {
 
  private:
   std::filesystem::path path_;
-  int fd_ = -1;
+  Descriptor file_;
   std::vector<std::string> lines_;
   std::string rest_;
   size_t whole_bytes_ = 0;

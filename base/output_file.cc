@@ -146,14 +146,15 @@ bool OutputFile::MoveIntoPlace() {
 
 void OutputFile::CopyIntoPlace() {
   if (ftruncate(in_place_.get(), 0) != 0) ThrowErrno("cannot write", path_);
+  const fs::path source = fmt::format("the temporary file of {}", path_.string());
   std::vector<std::byte> piece(kPiece);
-  for (uint64_t done = 0; done < size_;) {
-    const ssize_t n = pread(file_.get(), piece.data(), piece.size(), static_cast<off_t>(done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n == 0) errno = EIO;
-    if (n <= 0) ThrowErrno("cannot read the temporary file of", path_);
-    WriteAll(in_place_.get(), std::span(piece).first(static_cast<size_t>(n)), path_);
-    done += static_cast<uint64_t>(n);
+  for (uint64_t done = 0; done < size_; done += piece.size()) {
+    const auto next = std::span(piece).first(std::min<uint64_t>(piece.size(), size_ - done));
+    if (ReadAt(file_.get(), next, done, source) < next.size()) {
+      errno = EIO;  // it lost its end
+      ThrowErrno("cannot read", source);
+    }
+    WriteAll(in_place_.get(), next, path_);
   }
   Sync(in_place_.get(), path_, fsync);
   in_place_.Close();
