@@ -5,7 +5,7 @@
 namespace crossover {
 
 /// Installs handlers for SIGINT and SIGTERM; a second signal ends the process at once. A file that
-/// outgrows its limit makes writing fail instead of killing the process.
+/// outgrows its limit, or a reader that left, makes writing fail instead of killing the process.
 void InstallInterruptHandlers();
 
 bool Interrupted();

@@ -13,8 +13,9 @@ namespace crossover {
 
 class LineJournal {
  public:
-  /// Creates or opens it; writes nothing before the first Append. Error(kIo), also if another
-  /// process has it open.
+  /// Creates or opens it, where links end; writes nothing before the first Append. A stream
+  /// (/dev/stdout, a FIFO) is written to alone: it has no lines to go on with and is not locked.
+  /// Error(kIo), also if another process has it open.
   explicit LineJournal(const std::filesystem::path& path);
 
   /// The whole lines that were there when it was opened, without their ends.

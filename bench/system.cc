@@ -12,7 +12,6 @@
 #include <fstream>
 #include <set>
 #include <utility>
-#include <vector>
 
 #include "bench/usable_cpus.h"
 

@@ -1,4 +1,4 @@
-// What the operating system says of the machine, the process and the build's data files.
+// What the operating system says of the machine and the process.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <string_view>
 
 namespace crossover::bench {
 
@@ -14,8 +13,7 @@ namespace crossover::bench {
 /// affinity mask, at most the cgroup's CPU quota. At least 1.
 size_t PhysicalCores();
 
-/// The same from another root than "/" and for CPUs 0 … cpus - 1; 0 where the topology is
-/// missing.
+/// The same from another root than "/" and for CPUs 0 … cpus - 1; 0 where the topology is missing.
 size_t CountCores(const std::filesystem::path& root, size_t cpus);
 
 /// "model name" of /proc/cpuinfo, or "unknown".

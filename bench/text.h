@@ -13,9 +13,10 @@ std::string Significant(double value);
 std::string Megabytes(uint64_t bytes);
 /// "61 %", "6.1 %" below ten.
 std::string Percent(double fraction);
-/// & < > " as HTML wants them.
+/// & < > " ' as HTML wants them.
 std::string EscapeHtml(std::string_view text);
-/// Quoted where a comma, quote or line break asks for it.
+/// Quoted where a comma, quote or line break asks for it; with a ' before what a spreadsheet would
+/// take for a formula and is no number. What a terminal would obey is made visible (VisibleLines).
 std::string CsvField(std::string_view text);
 
 }  // namespace crossover::bench
