@@ -82,15 +82,12 @@ class CrossoverBench {
       if (seconds < kLongSeconds) seconds = timers[i].time(1);
       passes[i] = PassesFor(seconds);
     }
-    cell.conditions.asked = repetitions;
-    while (cell.conditions.WantsMore()) {
+    watch_.Repeat(repetitions, cell.conditions, [&] {
       ThrowIfInterrupted();
-      watch_.Start();
       for (size_t i = 0; i < std::size(timers); ++i) {
         timers[i].samples->push_back(timers[i].time(passes[i]) / static_cast<double>(passes[i]));
       }
-      watch_.Stop(cell.conditions);
-    }
+    });
     return cell;
   }
 

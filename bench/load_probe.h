@@ -53,6 +53,18 @@ class Watch {
   void Stop(Conditions& conditions) { Add(Stop(), conditions); }
   void Add(const Disturbance& repetition, Conditions& conditions) const;
 
+  /// All repetitions of a figure: calls `once`, watched, `repetitions` times and as often again as
+  /// Conditions asks for.
+  template <class Once>
+  void Repeat(size_t repetitions, Conditions& conditions, const Once& once) {
+    conditions.asked = repetitions;
+    while (conditions.WantsMore()) {
+      Start();
+      once();
+      Stop(conditions);
+    }
+  }
+
  private:
   LoadSnapshot Look();
 

@@ -44,14 +44,12 @@ template <class Work>
 Rates Repeat(Team& team, Watch& watch, size_t repetitions, double seconds, double amount,
              const Work& work) {
   const size_t times = Calibrate(team, seconds, work);
-  Rates rates{.conditions = {.asked = repetitions}};
+  Rates rates;
   watch.SetThreads(team.size());
-  while (rates.conditions.WantsMore()) {
-    watch.Start();
+  watch.Repeat(repetitions, rates.conditions, [&] {
     const double elapsed = TimeTeam(team, [&](const Worker& worker) { work(worker, times); });
-    watch.Stop(rates.conditions);
     rates.values.push_back(amount * static_cast<double>(times) / elapsed);
-  }
+  });
   return rates;
 }
 
@@ -233,13 +231,8 @@ class Measurement {
       return TimeTeam(team, [&](const Worker& worker) { work(worker, kTimes); }) / kTimes;
     };
     time();  // wakes threads up
-    limit.conditions.asked = options_.repetitions;
     watch_.SetThreads(threads);
-    while (limit.conditions.WantsMore()) {
-      watch_.Start();
-      limit.seconds.push_back(time());
-      watch_.Stop(limit.conditions);
-    }
+    watch_.Repeat(options_.repetitions, limit.conditions, [&] { limit.seconds.push_back(time()); });
     limits_.barrier.push_back(std::move(limit));
     Step();
   }

@@ -52,14 +52,11 @@ class SharedPrefixBench {
     result.metric = metric_;
     Time(false, result.apart_tokens);  // page faults, caches
     Time(true, result.shared_tokens);
-    result.conditions.asked = metric_.repetitions;
-    while (result.conditions.WantsMore()) {
+    watch_.Repeat(metric_.repetitions, result.conditions, [&] {
       ThrowIfInterrupted();
-      watch_.Start();
       result.apart_seconds.push_back(Time(false, result.apart_tokens));
       result.shared_seconds.push_back(Time(true, result.shared_tokens));
-      watch_.Stop(result.conditions);
-    }
+    });
     result.apart_pages = PagesInUse(false);
     result.shared_pages = PagesInUse(true);
     const kernels::KvLayout& layout = engine_->kv().layout();
