@@ -2,14 +2,16 @@
 
 #include <fmt/format.h>
 #include <sched.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include <chrono>
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <utility>
+
+#include "bench/system.h"
+#include "bench/usage.h"
 
 namespace crossover::bench {
 namespace {
@@ -18,10 +20,6 @@ namespace fs = std::filesystem;
 
 // What is counted in ticks of 10 ms is compared over at least so long: 50 ticks a CPU.
 constexpr double kTickSpan = 0.5;
-
-double Seconds(const timeval& time) {
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
-}
 
 /// The value behind `key` in lines of "key value".
 std::optional<double> ValueOf(const fs::path& file, const std::string& key) {
@@ -50,22 +48,13 @@ CpuTicks ParseTicks(std::istringstream& line) {
 
 std::vector<fs::path> QuotaFiles(const fs::path& root) {
   std::vector<fs::path> files;
-  std::ifstream in(root / "proc/self/cgroup");
-  for (std::string line; std::getline(in, line);) {
-    // "0::/a/b" is version 2's, "4:cpu,cpuacct:/a/b" one of version 1's hierarchies.
-    const size_t first = line.find(':');
-    const size_t second = line.find(':', first + 1);
-    if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    if (!controllers.empty() && ("," + controllers + ",").find(",cpu,") == std::string::npos) {
-      continue;
-    }
+  for (const auto& [controllers, path] : CpuGroups(root)) {
     fs::path base = root / "sys/fs/cgroup";
     if (!controllers.empty()) {
       base = fs::exists(base / controllers) ? base / controllers : base / "cpu";
     }
     // A container may see its own group as the top, and the host's name for it.
-    const fs::path group = fs::path(line.substr(second + 1)).relative_path();
+    const fs::path group = fs::path(path).relative_path();
     for (fs::path at = group;; at = at.parent_path()) {
       std::error_code failed;
       const fs::path file = (base / at / "cpu.stat").lexically_normal();
@@ -85,15 +74,11 @@ LoadSnapshot LoadProbe::Look() {
   ReadThrottled(snapshot);
   ReadPressure(snapshot);
   ReadFrequency(snapshot);
-  rusage self{};
-  rusage children{};
-  getrusage(RUSAGE_SELF, &self);
-  getrusage(RUSAGE_CHILDREN, &children);
-  snapshot.own_cpu_s = Seconds(self.ru_utime) + Seconds(self.ru_stime) +
-                       Seconds(children.ru_utime) + Seconds(children.ru_stime);
-  snapshot.involuntary_switches = static_cast<uint64_t>(self.ru_nivcsw);
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  snapshot.wall_s = std::chrono::duration<double>(now).count();
+  const Usage children = Usage::OfChildren();
+  const Usage own = Usage::Now();
+  snapshot.own_cpu_s = own.cpu_s + children.cpu_s;
+  snapshot.involuntary_switches = own.involuntary_switches;
+  snapshot.wall_s = own.wall_s;
   return snapshot;
 }
 

@@ -56,18 +56,11 @@ std::optional<double> Quota(const fs::path& group) {
   return std::nullopt;
 }
 
-/// This process's group below the hierarchy's mount: of the line "0::/PATH", or in cgroup v1 of the
-/// one that has "cpu" among its controllers.
+/// This process's group below the hierarchy's mount: version 1's if there is one.
 fs::path GroupPath(const fs::path& root) {
-  std::ifstream in(root / "proc/self/cgroup");
   std::string path;
-  for (std::string line; std::getline(in, line);) {
-    const size_t first = line.find(':');
-    const size_t second = line.find(':', first + 1);
-    if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = fmt::format(",{},", line.substr(first + 1, second - first - 1));
-    const bool cpu = controllers.find(",cpu,") != std::string::npos;
-    if (cpu || (controllers == ",," && path.empty())) path = line.substr(second + 1);
+  for (const CpuGroup& group : CpuGroups(root)) {
+    if (!group.controllers.empty() || path.empty()) path = group.path;
   }
   return fs::path(path).relative_path();
 }
@@ -118,6 +111,24 @@ size_t UsableCpus() {
 size_t CountCores(const fs::path& root, size_t cpus) {
   const size_t cores = DistinctCores(root, cpus, [](size_t) { return true; });
   return cores == 0 ? 0 : AtLeastOneWithinQuota(root, cores);
+}
+
+std::vector<CpuGroup> CpuGroups(const fs::path& root) {
+  std::vector<CpuGroup> groups;
+  std::ifstream in(root / "proc/self/cgroup");
+  for (std::string line; std::getline(in, line);) {
+    // "0::/a/b" is version 2's, "4:cpu,cpuacct:/a/b" one of version 1's hierarchies.
+    const size_t first = line.find(':');
+    const size_t second = line.find(':', first + 1);
+    if (first == std::string::npos || second == std::string::npos) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1);
+    if (!controllers.empty() &&
+        fmt::format(",{},", controllers).find(",cpu,") == std::string::npos) {
+      continue;
+    }
+    groups.push_back({.controllers = controllers, .path = line.substr(second + 1)});
+  }
+  return groups;
 }
 
 std::string CpuName() {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace crossover::bench {
 
@@ -15,6 +16,14 @@ size_t PhysicalCores();
 
 /// The same from another root than "/" and for CPUs 0 … cpus - 1; 0 where the topology is missing.
 size_t CountCores(const std::filesystem::path& root, size_t cpus);
+
+/// This process's group in a hierarchy of control groups that minds CPU time.
+struct CpuGroup {
+  std::string controllers = {};  // "cpu,cpuacct" of version 1; empty: version 2
+  std::string path = {};         // in the hierarchy, "/a/b"
+};
+/// In the order of /proc/self/cgroup. `root`: "/" outside tests.
+std::vector<CpuGroup> CpuGroups(const std::filesystem::path& root);
 
 /// "model name" of /proc/cpuinfo, or "unknown".
 std::string CpuName();

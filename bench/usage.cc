@@ -43,11 +43,9 @@ std::optional<double> ResidentPart(int fd) {
   return static_cast<double>(resident) / static_cast<double>(pages.size());
 }
 
-}  // namespace
-
-Usage Usage::Now() {
+Usage Read(int whose) {
   rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
+  getrusage(whose, &usage);
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   return {.wall_s = std::chrono::duration<double>(now).count(),
           .cpu_s = Seconds(usage.ru_utime) + Seconds(usage.ru_stime),
@@ -56,6 +54,12 @@ Usage Usage::Now() {
           .voluntary_switches = static_cast<uint64_t>(usage.ru_nvcsw),
           .involuntary_switches = static_cast<uint64_t>(usage.ru_nivcsw)};
 }
+
+}  // namespace
+
+Usage Usage::Now() { return Read(RUSAGE_SELF); }
+
+Usage Usage::OfChildren() { return Read(RUSAGE_CHILDREN); }
 
 Usage Usage::Since(const Usage& start) const {
   return {.wall_s = wall_s - start.wall_s,

@@ -19,6 +19,8 @@ struct Usage {
   uint64_t involuntary_switches = 0;
 
   static Usage Now();
+  /// Of the children that it has waited for, together; of the time that has passed, as Now.
+  static Usage OfChildren();
   Usage Since(const Usage& start) const;
   Usage& operator+=(const Usage& other);
   /// CPU time of the time that `threads` had.
