@@ -76,17 +76,13 @@ Disturbance Compare(const LoadSnapshot& earlier, const LoadSnapshot& before,
 }
 
 Disturbance Worst(const Disturbance& a, const Disturbance& b) {
-  const double wall = a.wall_s + b.wall_s;
-  return {.wall_s = wall,
-          .run_wait = Larger(a.run_wait, b.run_wait),
-          .others = Larger(a.others, b.others),
-          .steal = Larger(a.steal, b.steal),
-          .throttled = Larger(a.throttled, b.throttled),
-          .pressure = Larger(a.pressure, b.pressure),
-          .involuntary_switches = a.involuntary_switches + b.involuntary_switches,
-          .mhz = b.mhz ? b.mhz : a.mhz,
-          .resolution = std::max(a.resolution, b.resolution),
-          .crowded = a.crowded || b.crowded};
+  Disturbance worst{.wall_s = a.wall_s + b.wall_s,
+                    .involuntary_switches = a.involuntary_switches + b.involuntary_switches,
+                    .mhz = b.mhz ? b.mhz : a.mhz,
+                    .resolution = std::max(a.resolution, b.resolution),
+                    .crowded = a.crowded || b.crowded};
+  for (const auto& [name, share] : kShares) worst.*share = Larger(a.*share, b.*share);
+  return worst;
 }
 
 std::vector<std::pair<std::string, double>> Disturbance::Causes() const {
@@ -196,28 +192,20 @@ std::string DisturbedCount::FootLine() const {
 void to_json(nlohmann::json& json, const Disturbance& d) {
   json = {{"disturbed", d.disturbed()},
           {"wall_s", d.wall_s},
-          {"run_wait_share", OrNull(d.run_wait)},
-          {"others_share", OrNull(d.others)},
-          {"steal_share", OrNull(d.steal)},
-          {"throttled_share", OrNull(d.throttled)},
-          {"pressure_share", OrNull(d.pressure)},
           {"involuntary_switches", d.involuntary_switches},
           {"mhz", OrNull(d.mhz)},
           {"resolution", d.resolution},
           {"crowded", d.crowded}};
+  for (const auto& [name, share] : kShares) json[name] = OrNull(d.*share);
 }
 
 void from_json(const nlohmann::json& json, Disturbance& d) {
   d = {.wall_s = json.at("wall_s").get<double>(),
-       .run_wait = Optional(json, "run_wait_share"),
-       .others = Optional(json, "others_share"),
-       .steal = Optional(json, "steal_share"),
-       .throttled = Optional(json, "throttled_share"),
-       .pressure = Optional(json, "pressure_share"),
        .involuntary_switches = json.at("involuntary_switches").get<uint64_t>(),
        .mhz = Optional(json, "mhz"),
        .resolution = json.at("resolution").get<double>(),
        .crowded = json.at("crowded").get<bool>()};
+  for (const auto& [name, share] : kShares) d.*share = Optional(json, name);
 }
 
 void to_json(nlohmann::json& json, const Conditions& conditions) {

@@ -2,6 +2,7 @@
 // it was too much. Reading the counters is load_probe.h's.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -57,6 +58,17 @@ struct Disturbance {
   /// The shares that exceed the threshold, each with the words for it, the largest first.
   std::vector<std::pair<std::string, double>> Causes() const;
 };
+
+/// All shares of a repetition, by their names in JSON.
+struct NamedShare {
+  const char* name;
+  std::optional<double> Disturbance::*share;
+};
+inline constexpr std::array<NamedShare, 5> kShares{{{"run_wait_share", &Disturbance::run_wait},
+                                                    {"others_share", &Disturbance::others},
+                                                    {"steal_share", &Disturbance::steal},
+                                                    {"throttled_share", &Disturbance::throttled},
+                                                    {"pressure_share", &Disturbance::pressure}}};
 
 /// What happened between two looks, for a measurement with that many threads. `earlier`: a look
 /// before both, or `before` itself: what is counted in ticks is compared from there on, since a

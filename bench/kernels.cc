@@ -123,11 +123,7 @@ class Runner {
     const auto count = [&](const char* name, const std::optional<double>& share) {
       if (share) state.counters[name] = *share;
     };
-    count("run_wait_share", disturbance.run_wait);
-    count("others_share", disturbance.others);
-    count("steal_share", disturbance.steal);
-    count("throttled_share", disturbance.throttled);
-    count("pressure_share", disturbance.pressure);
+    for (const auto& [name, share] : kShares) count(name, disturbance.*share);
     count("mhz", disturbance.mhz);
     state.counters["involuntary_switches"] = static_cast<double>(disturbance.involuntary_switches);
     state.counters["disturbed"] = disturbance.disturbed() ? 1 : 0;
