@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -142,6 +143,9 @@ bool ResultsFile::Finished(const std::string& key) const {
 }
 
 void ResultsFile::Refresh() {
+  struct stat status {};  // mostly nobody else has written
+  if (fstat(file_.get(), &status) == 0 && static_cast<size_t>(status.st_size) <= read_bytes_)
+    return;
   const std::string text = ReadAll(file_.get(), path_);
   if (text.size() <= read_bytes_) return;
   const std::string_view old = std::string_view(text).substr(0, read_bytes_);

@@ -234,8 +234,10 @@ class Study {
   /// cells are held against the same. Disturbed limits are measured again for the next cell.
   MachineRecord Machine(const StudyCell& cell) {
     const Settings& settings = cell.settings;
+    const std::string build = Build(cell);
+    const std::string host = HostName();
     for (const CellRecord& record : results_.records()) {
-      if (record.version == Build(cell) && record.machine.host == HostName() &&
+      if (record.version == build && record.machine.host == host &&
           record.settings.threads == settings.threads && record.settings.isa == settings.isa &&
           record.machine.limits.read_bytes_s && record.machine.limits.disturbed.empty() &&
           record.machine.sharers == options_.ranks.sharers) {
@@ -244,7 +246,7 @@ class Study {
     }
     MachineRecord machine;
     const MachineInfo info = ReadMachineInfo();
-    machine = {.host = HostName(),
+    machine = {.host = host,
                .cpu = info.cpu,
                .cores = info.cores,
                .memory_bytes = info.memory_bytes,
