@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <set>
 #include <utility>
@@ -26,9 +25,7 @@ bool HasDivergence(const CellRecord& record) {
 std::string AccuracyText(const Measurement& m, const std::string& task) {
   // The first metric of a task is the one that its literature quotes.
   for (const TaskRecord& record : m.tasks) {
-    if (record.task != task) continue;
-    if (!std::isfinite(record.standard_error)) return fmt::format("{:.0f}", 100 * record.value);
-    return fmt::format("{:.0f} ± {:.0f}", 100 * record.value, 100 * record.standard_error);
+    if (record.task == task) return WithError(100 * record.value, 100 * record.standard_error, 0);
   }
   return kNone;
 }

@@ -1,7 +1,6 @@
 // The report as text for the terminal, and as CSV.
 #include <fmt/format.h>
 
-#include <cmath>
 #include <map>
 #include <utility>
 
@@ -15,8 +14,6 @@
 
 namespace crossover::bench {
 namespace {
-
-std::string Field(double value) { return std::isfinite(value) ? fmt::format("{}", value) : ""; }
 
 using TaskMetric = std::pair<std::string, std::string>;
 
@@ -42,8 +39,8 @@ void AddTasks(const CellRecord& record, const std::vector<TaskMetric>& metrics,
     if (record.ok()) {
       for (const TaskRecord& task : record.measurement->tasks) {
         if (task.task != name || task.metric != metric) continue;
-        value = Field(task.value);
-        error = Field(task.standard_error);
+        value = CsvNumber(task.value);
+        error = CsvNumber(task.standard_error);
       }
     }
     fields.push_back(value);

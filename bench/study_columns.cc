@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <optional>
 #include <utility>
 
@@ -16,7 +15,7 @@ using Getter = std::function<std::string(const Record&)>;
 
 constexpr const char* kNone = "n/a";
 
-std::string Field(double value) { return std::isfinite(value) ? fmt::format("{}", value) : ""; }
+std::string Field(double value) { return CsvNumber(value); }
 std::string Field(size_t value) { return fmt::format("{}", value); }
 std::string Field(std::string value) { return value; }
 template <class T>
@@ -48,11 +47,6 @@ const ModelBenchResult* Speed(const Record& record) {
   return record.ok() && record.measurement->speed ? &*record.measurement->speed : nullptr;
 }
 
-std::string WithError(double value, double error) {
-  if (!std::isfinite(error)) return fmt::format("{:.2f}", value);
-  return fmt::format("{:.2f} ± {:.2f}", value, error);
-}
-
 const SourceRecord* Source(const Record& record) {
   const Measurement* m = Measured(record);
   return m == nullptr || !m->source ? nullptr : &*m->source;
@@ -60,13 +54,13 @@ const SourceRecord* Source(const Record& record) {
 
 std::string PerplexityText(const Record& record) {
   const PerplexityRecord* p = Perplexity(record);
-  return p == nullptr ? kNone : WithError(p->ppl, p->ppl_stderr);
+  return p == nullptr ? kNone : WithError(p->ppl, p->ppl_stderr, 2);
 }
 
 /// In thousandths of a nat.
 std::string DivergenceText(const Record& record) {
   const DivergenceRecord* d = Divergence(record);
-  return d == nullptr ? kNone : WithError(1000 * d->kld, 1000 * d->kld_stderr);
+  return d == nullptr ? kNone : WithError(1000 * d->kld, 1000 * d->kld_stderr, 2);
 }
 
 std::string SameTopText(const Record& record) {

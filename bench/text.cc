@@ -28,6 +28,11 @@ std::string Percent(double fraction) {
   return fmt::format("{:.{}f} %", fraction * 100, std::abs(fraction) < 0.0995 ? 1 : 0);
 }
 
+std::string WithError(double value, double error, int digits) {
+  if (!std::isfinite(error)) return fmt::format("{:.{}f}", value, digits);
+  return fmt::format("{:.{}f} ± {:.{}f}", value, digits, error, digits);
+}
+
 std::string EscapeHtml(std::string_view text) {
   std::string out;
   for (const char c : text) {
@@ -82,5 +87,7 @@ std::string CsvField(std::string_view field) {
   }
   return out + '"';
 }
+
+std::string CsvNumber(double value) { return std::isfinite(value) ? fmt::format("{}", value) : ""; }
 
 }  // namespace crossover::bench

@@ -13,10 +13,14 @@ std::string Significant(double value);
 std::string Megabytes(uint64_t bytes);
 /// "61 %", "6.1 %" below ten.
 std::string Percent(double fraction);
+/// "12.3 ± 0.4"; without the error where that is no number.
+std::string WithError(double value, double error, int digits);
 /// & < > " ' as HTML wants them.
 std::string EscapeHtml(std::string_view text);
 /// Quoted where a comma, quote or line break asks for it; with a ' before what a spreadsheet would
 /// take for a formula and is no number. What a terminal would obey is made visible (VisibleLines).
 std::string CsvField(std::string_view text);
+/// A number for CSV in full precision; empty where it is not finite.
+std::string CsvNumber(double value);
 
 }  // namespace crossover::bench
