@@ -75,6 +75,13 @@ ModelBenchResult MeasureSpeed(const std::string& file, const Settings& settings,
   return result;
 }
 
+evals::PerplexityOptions Options(const PerplexityMetric& metric) {
+  evals::PerplexityOptions options;
+  options.context = metric.context;
+  options.chunks = metric.chunks;
+  return options;
+}
+
 PerplexityRecord ToRecord(const evals::PerplexityResult& result) {
   return {.ppl = result.ppl,
           .ppl_stderr = result.ppl_stderr,
@@ -85,11 +92,7 @@ PerplexityRecord ToRecord(const evals::PerplexityResult& result) {
 
 PerplexityRecord MeasurePerplexity(engine::Engine& engine, const tokenizer::Tokenizer& tokenizer,
                                    const PerplexityMetric& metric) {
-  evals::PerplexityOptions options;
-  options.context = metric.context;
-  options.chunks = metric.chunks;
-  const auto result = evals::Perplexity(engine, tokenizer, ReadFile(metric.text), options);
-  return ToRecord(result);
+  return ToRecord(evals::Perplexity(engine, tokenizer, ReadFile(metric.text), Options(metric)));
 }
 
 /// The same, and how far `engine` strays from `source`, whose logits are computed beside its own.
@@ -105,10 +108,8 @@ PerplexityRecord MeasureDivergence(engine::Engine& engine, const tokenizer::Toke
   const auto model = engine::Model::Load(source, settings.model_options());
   engine::Engine base(model, evals::EvaluationEngineOptions(settings.engine_options(),
                                                             model->config(), metric.context));
-  evals::PerplexityOptions options;
-  options.context = metric.context;
-  options.chunks = metric.chunks;
-  const auto result = evals::KlDivergence(engine, base, tokenizer, ReadFile(metric.text), options);
+  const auto result =
+      evals::KlDivergence(engine, base, tokenizer, ReadFile(metric.text), Options(metric));
   PerplexityRecord record = ToRecord(result.perplexity);
   record.divergence = DivergenceRecord{.kld = result.kld.value,
                                        .kld_stderr = result.kld.standard_error,
@@ -147,6 +148,7 @@ std::optional<SourceRecord> Source(const std::filesystem::path& path) {
 
 json Measure(const json& step) {
   const auto file = PathOfText(step.at("file").get<std::string>());
+  const auto source = PathOfText(step.at("source").get<std::string>());
   const auto settings = step.at("settings").get<Settings>();
   const auto metrics = step.at("metrics").get<Metrics>();
   Measurement measurement;
@@ -167,7 +169,7 @@ json Measure(const json& step) {
   measurement.file_bytes = model->file().file_bytes();
   measurement.effective_bpw = engine::EffectiveBpw(model->file());
   measurement.isa = kernels::ExecutedIsa();
-  measurement.source = Source(PathOfText(step.at("source").get<std::string>()));
+  measurement.source = Source(source);
   if (quality) {
     const auto tokenizer = engine::LoadTokenizer(model->file());
     const size_t context = metrics.perplexity ? metrics.perplexity->context : size_t{512};
@@ -175,8 +177,7 @@ json Measure(const json& step) {
         model, evals::EvaluationEngineOptions(settings.engine_options(), model->config(), context));
     if (const auto& metric = metrics.perplexity) {
       measurement.perplexity =
-          metric->divergence ? MeasureDivergence(engine, *tokenizer, *metric, settings,
-                                                 PathOfText(step.at("source").get<std::string>()))
+          metric->divergence ? MeasureDivergence(engine, *tokenizer, *metric, settings, source)
                              : MeasurePerplexity(engine, *tokenizer, *metric);
     }
     if (metrics.tasks) measurement.tasks = MeasureTasks(engine, *tokenizer, *metrics.tasks);

@@ -108,11 +108,15 @@ bool CellFolder::Open() {
   return false;  // as good as not there: there is nothing in it that could be deleted
 }
 
+void CellFolder::CreateMarker() {
+  marker_ = Descriptor(openat(folder_.get(), kMarker,
+                              O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
+}
+
 void CellFolder::Make() {
   if (mkdir(path_.c_str(), 0777) != 0 && errno != EEXIST) ThrowErrno("cannot create", path_);
   if (Open() || !folder_) return;
-  marker_ = Descriptor(openat(folder_.get(), kMarker,
-                              O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
+  CreateMarker();
   // Another process of the study may have been faster, here or in removing the folder.
   if (!marker_ && errno != EEXIST && errno != ENOENT) {
     ThrowErrno("cannot create", path_ / kMarker);
@@ -174,9 +178,7 @@ void CellFolder::RemoveIfEmpty() {
   const std::string text = ReadAll(marker_.get(), path_ / kMarker);
   unlinkat(folder_.get(), kMarker, 0);
   if (rmdir(path_.c_str()) != 0) {  // something came in between: it is still our folder
-    marker_ =
-        Descriptor(openat(folder_.get(), kMarker,
-                          O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
+    CreateMarker();
     if (marker_) WriteAll(marker_.get(), std::as_bytes(std::span(text)), path_ / kMarker);
     return;
   }

@@ -48,6 +48,8 @@ class CellFolder {
   bool Open();
   void Make();
   bool OpenMarker();
+  /// Leaves marker_ empty, and errno, if it cannot be created anew.
+  void CreateMarker();
   Marks ReadMarks() const;
   [[noreturn]] void RefuseForeign() const;
 

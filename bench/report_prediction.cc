@@ -129,7 +129,6 @@ Section PredictionSection(std::span<const CellRecord> records, const Draw& draw)
   if (plain.left_out > 0) {
     section.paragraphs.push_back(fmt::format(
         "Passes left out of the fits, their errors and the plot as disturbed (marked !): {}.",
-
         plain.left_out));
   }
   if (auto plot = draw(PredictedPlot(Undisturbed(models), plain)))
