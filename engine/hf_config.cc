@@ -8,7 +8,6 @@
 #include <optional>
 #include <string_view>
 
-#include "base/error.h"
 #include "base/json.h"
 #include "engine/gguf_cursor.h"
 #include "engine/hf_config_keys.h"
@@ -31,10 +30,6 @@ constexpr std::array kArchitectures =
                                       {"MistralForCausalLM", "mistral", "llama"},
                                       {"Qwen2ForCausalLM", "qwen2", "qwen2"}});
 
-[[noreturn]] void Unsupported(const JsonObject& config, const std::string& what) {
-  throw Error(ErrorCode::kUnsupported, fmt::format("{}: {}", config.name(), what));
-}
-
 const KnownArchitecture& FindArchitecture(const JsonObject& config) {
   const nlohmann::json& names = config.Array("architectures");
   if (names.size() != 1 || !names[0].is_string()) {
@@ -46,8 +41,8 @@ const KnownArchitecture& FindArchitecture(const JsonObject& config) {
     if (architecture.hf == name) return architecture;
     known.push_back(architecture.hf);
   }
-  Unsupported(config, fmt::format("architecture {} cannot be converted; known: {}", Quoted(name),
-                                  fmt::join(known, ", ")));
+  config.Unsupported(fmt::format("architecture {} cannot be converted; known: {}", Quoted(name),
+                                 fmt::join(known, ", ")));
 }
 
 uint64_t Size(const JsonObject& config, std::string_view key) {
@@ -68,11 +63,13 @@ void ReadLayerTypes(const JsonObject& config, HfConfig& out) {
   }
   std::vector<bool> windowed(out.layers);
   for (uint64_t i = 0; i < out.layers; ++i) {
-    windowed[i] = types[i] == "sliding_attention";
-    if (windowed[i] || types[i] == "full_attention") continue;
-    Unsupported(config, fmt::format("layer {} is of the kind {}; known: full_attention, "
-                                    "sliding_attention",
-                                    i, DumpJson(types[i]).substr(0, 40)));
+    const std::string type = types[i].is_string() ? types[i].get<std::string>() : "";
+    windowed[i] = type == "sliding_attention";
+    if (windowed[i] || type == "full_attention") continue;
+    config.Unsupported(
+        fmt::format("layer {} is of the kind {}; known: full_attention, "
+                    "sliding_attention",
+                    i, DumpJson(types[i]).substr(0, 40)));
   }
   const bool any = std::ranges::count(windowed, true) > 0;
   if (out.architecture == "qwen2" && (out.window != 0 || !any)) {
@@ -86,8 +83,8 @@ void ReadLayerTypes(const JsonObject& config, HfConfig& out) {
 void CheckActivation(const JsonObject& config) {
   const std::string act = config.FindString("hidden_act").value_or("silu");
   if (act == "silu" || act == "swish") return;
-  Unsupported(config, fmt::format("'hidden_act' is {}; only silu can be run in this architecture",
-                                  Quoted(act)));
+  config.Unsupported(
+      fmt::format("'hidden_act' is {}; only silu can be run in this architecture", Quoted(act)));
 }
 
 /// transformers builds what model_type says, converters what `architectures` says.
@@ -151,7 +148,7 @@ HfConfig ReadHfConfig(const JsonObject& config) {
   out.architecture = architecture.gguf;
   CheckModelType(config, architecture, out.warnings);
   if (config.Find("quantization_config") != nullptr) {
-    Unsupported(config, "the checkpoint is quantised already; convert the original one");
+    config.Unsupported("the checkpoint is quantised already; convert the original one");
   }
   CheckHfConfigKeys(config, out.warnings);
   CheckActivation(config);
@@ -186,7 +183,7 @@ HfConfig ReadHfConfig(const JsonObject& config) {
   }
   out.tied = config.FindBool("tie_word_embeddings").value_or(false);
   if (config.FindBool("mlp_bias").value_or(false)) {
-    Unsupported(config, "'mlp_bias' is true; biases of the feed-forward block cannot be run");
+    config.Unsupported("'mlp_bias' is true; biases of the feed-forward block cannot be run");
   }
   out.attention_bias = config.FindBool("attention_bias");
   ReadWindows(config, architecture.type, out);

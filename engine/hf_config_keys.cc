@@ -7,7 +7,6 @@
 #include <span>
 #include <string_view>
 
-#include "base/error.h"
 #include "base/json.h"
 #include "base/name_some.h"
 #include "engine/gguf_cursor.h"
@@ -17,7 +16,7 @@ namespace {
 
 using nlohmann::json;
 
-// Read by hf_config.cc, hf_rope.cc and hf_tokenizer.cc.
+// Read by hf_config.cc, hf_rope.cc and hf_special_tokens.cc.
 constexpr auto kHonoured = std::to_array<std::string_view>({
     "architectures",
     "attention_bias",
@@ -201,10 +200,10 @@ void CheckHfConfigKeys(const JsonObject& config, std::vector<std::string>& warni
     const auto* decisive = std::ranges::find(kDecisive, key, &Decisive::key);
     if (decisive != kDecisive.end()) {
       if (ChangesNothing(value, decisive->neutral)) continue;
-      throw Error(ErrorCode::kUnsupported,
-                  fmt::format("{}: {} is {}, which belongs to another architecture; a model that "
-                              "needs it cannot be converted",
-                              config.name(), Quoted(key), DumpJson(value).substr(0, 40)));
+      config.Unsupported(
+          fmt::format("{} is {}, which belongs to another architecture; a model that "
+                      "needs it cannot be converted",
+                      Quoted(key), DumpJson(value).substr(0, 40)));
     }
     if (value.is_null() || Holds(kHonoured, key) || Holds(kHarmless, key)) continue;
     unknown.push_back(Quoted(key));

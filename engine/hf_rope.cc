@@ -10,7 +10,6 @@
 #include <span>
 #include <string_view>
 
-#include "base/error.h"
 #include "base/name_some.h"
 #include "engine/gguf_cursor.h"
 #include "engine/hf_config.h"
@@ -23,10 +22,6 @@ using nlohmann::json;
 
 constexpr double kDefaultBase = 10000;
 
-[[noreturn]] void Unsupported(const JsonObject& where, const std::string& what) {
-  throw Error(ErrorCode::kUnsupported, fmt::format("{}: {}", where.name(), what));
-}
-
 /// Newer files have one set of parameters for each kind of layer. These architectures have one
 /// kind of rotation, so that all sets have to be the same.
 std::optional<JsonObject> Flattened(std::optional<JsonObject> rope) {
@@ -35,7 +30,7 @@ std::optional<JsonObject> Flattened(std::optional<JsonObject> rope) {
   for (const auto& [key, value] : rope->value().items()) {
     if (!value.is_object()) continue;
     if (only != nullptr && *only != value) {
-      Unsupported(*rope, "rotates different layers in different ways, which cannot be converted");
+      rope->Unsupported("rotates different layers in different ways, which cannot be converted");
     }
     only = &value;
   }
@@ -82,9 +77,10 @@ const TypeWords& WordsOf(const JsonObject& config, const std::string& type) {
   for (const TypeWords& words : known) {
     if (words.type == type) return words;
   }
-  Unsupported(config, fmt::format("positions are scaled by {}, which cannot be converted; known: "
-                                  "default, linear, yarn, llama3",
-                                  Quoted(type)));
+  config.Unsupported(
+      fmt::format("positions are scaled by {}, which cannot be converted; known: "
+                  "default, linear, yarn, llama3",
+                  Quoted(type)));
 }
 
 void CheckWords(const JsonObject& rope, const TypeWords& known,
@@ -107,9 +103,10 @@ void CheckWords(const JsonObject& rope, const TypeWords& known,
 void CheckWholeHeads(const JsonObject& where) {
   const auto part = where.FindFloat("partial_rotary_factor");
   if (!part || *part == 1) return;
-  Unsupported(where, fmt::format("'partial_rotary_factor' is {}, but this architecture rotates "
-                                 "whole heads",
-                                 *part));
+  where.Unsupported(
+      fmt::format("'partial_rotary_factor' is {}, but this architecture rotates "
+                  "whole heads",
+                  *part));
 }
 
 /// Llama 3.1's stretching of slow rotations (arXiv 2407.21783): wavelengths below context / high

@@ -7,7 +7,6 @@
 #include <optional>
 #include <string_view>
 
-#include "base/error.h"
 #include "engine/gguf_cursor.h"
 #include "engine/hf_text_steps.h"
 
@@ -40,16 +39,12 @@ struct Ends {
 
 std::optional<EndToken>& EndOf(Ends& ends, bool first) { return first ? ends.first : ends.last; }
 
-[[noreturn]] void Unsupported(const JsonObject& step, const std::string& what) {
-  throw Error(ErrorCode::kUnsupported, fmt::format("{}: {}", step.name(), what));
-}
-
 void SetEnd(const JsonObject& step, EndToken token, bool first, Ends& ends) {
   std::optional<EndToken>& end = EndOf(ends, first);
   if (end) {
-    Unsupported(step,
-                fmt::format("puts both {} and {} {} a text, but GGUF has room for one token",
-                            Quoted(end->text), Quoted(token.text), first ? "before" : "behind"));
+    step.Unsupported(fmt::format("puts both {} and {} {} a text, but GGUF has room for one token",
+                                 Quoted(end->text), Quoted(token.text),
+                                 first ? "before" : "behind"));
   }
   end = std::move(token);
 }
@@ -71,7 +66,7 @@ void ReadTemplate(const JsonObject& step, Ends& ends) {
     const JsonObject part(entry, step.name() + ": single");
     if (const auto sequence = part.FindObject("Sequence")) {
       if (!first || sequence->FindString("id").value_or("A") != "A") {
-        Unsupported(step, "puts a text elsewhere than once in the middle");
+        step.Unsupported("puts a text elsewhere than once in the middle");
       }
       first = false;
       continue;
@@ -79,7 +74,7 @@ void ReadTemplate(const JsonObject& step, Ends& ends) {
     const std::string text = part.Object("SpecialToken").FindString("id").value_or("");
     SetEnd(step, {text, TemplateId(step, text)}, first, ends);
   }
-  if (first) Unsupported(step, "has no place for the text");
+  if (first) step.Unsupported("has no place for the text");
 }
 
 /// ["</s>", 2]
@@ -101,8 +96,8 @@ Ends ReadPostProcessor(const JsonObject& tokenizer) {
       SetEnd(step, TokenAndId(step, "cls"), true, ends);
       SetEnd(step, TokenAndId(step, "sep"), false, ends);
     } else if (type != "ByteLevel") {  // which only says where in the text tokens lie
-      Unsupported(step,
-                  fmt::format("{} is a post-processor that cannot be converted", Quoted(type)));
+      step.Unsupported(
+          fmt::format("{} is a post-processor that cannot be converted", Quoted(type)));
     }
   }
   return ends;

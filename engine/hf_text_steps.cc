@@ -7,7 +7,6 @@
 #include <optional>
 #include <string_view>
 
-#include "base/error.h"
 #include "base/json.h"
 #include "base/name_some.h"
 #include "engine/gguf_cursor.h"
@@ -60,10 +59,6 @@ void HfTextSteps::Warn(const std::string& what) const {
   warnings_.push_back(fmt::format("{}: {}", tokenizer_.name(), what));
 }
 
-void HfTextSteps::Unsupported(const std::string& what) const {
-  throw Error(ErrorCode::kUnsupported, fmt::format("{}: {}", tokenizer_.name(), what));
-}
-
 void HfTextSteps::CheckWords(const JsonObject& step, std::vector<std::string_view> known) const {
   known.emplace_back("type");
   std::vector<std::string> unknown;
@@ -91,7 +86,7 @@ void HfTextSteps::CheckNormalizer(const JsonObject& step, Kind kind) const {
                                        : type == "Replace" && IsSpaceMark(step);
   if (kind == Kind::kSentencePiece && space)
     return CheckWords(step, {"prepend", "pattern", "content"});
-  Unsupported(
+  tokenizer_.Unsupported(
       fmt::format("the normalizer {} changes text before it is cut, which GGUF has no key "
                   "for, so the model cannot be converted",
                   Quoted(type)));
@@ -111,7 +106,7 @@ std::vector<std::string> HfTextSteps::ReadByteLevel() const {
       const auto pattern = step.Object("pattern").FindString("Regex");
       if (!pattern || step.FindString("behavior") != "Isolated" ||
           step.FindBool("invert").value_or(false)) {
-        Unsupported("cuts text in a way that GGUF has no name for (Split)");
+        tokenizer_.Unsupported("cuts text in a way that GGUF has no name for (Split)");
       }
       patterns.push_back(*pattern);
     } else if (type == "Digits") {
@@ -122,15 +117,16 @@ std::vector<std::string> HfTextSteps::ReadByteLevel() const {
       CheckWords(step, {"add_prefix_space", "trim_offsets", "use_regex"});
       writes_bytes = true;
       if (step.FindBool("add_prefix_space").value_or(true)) {
-        Unsupported("puts a space before a text (ByteLevel), which GGUF has no key for");
+        tokenizer_.Unsupported("puts a space before a text (ByteLevel), which GGUF has no key for");
       }
       if (step.FindBool("use_regex").value_or(true)) patterns.emplace_back(gpt2);
     } else {
-      Unsupported(fmt::format("cuts text by {}, which cannot be converted", Quoted(type)));
+      tokenizer_.Unsupported(
+          fmt::format("cuts text by {}, which cannot be converted", Quoted(type)));
     }
   }
   if (!writes_bytes) {
-    Unsupported(
+    tokenizer_.Unsupported(
         "is neither byte-level (no pre-tokenizer ByteLevel) nor falls back to bytes, so it "
         "cannot be converted");
   }
@@ -153,11 +149,12 @@ bool HfTextSteps::ReadSentencePiece(bool inner_spaces) const {
       prefix |= ReadMetaspace(step, inner_spaces);
       marks = true;
     } else if (type != "Split" || Literal(step) != " " || !marks) {  // no space is left to cut at
-      Unsupported(fmt::format("cuts text by {}, which cannot be converted", Quoted(type)));
+      tokenizer_.Unsupported(
+          fmt::format("cuts text by {}, which cannot be converted", Quoted(type)));
     }
   }
   if (!marks) {
-    Unsupported(
+    tokenizer_.Unsupported(
         "does not write spaces as ▁ (normalizer Replace or pre-tokenizer Metaspace), which "
         "GGUF has no key for");
   }
@@ -167,7 +164,8 @@ bool HfTextSteps::ReadSentencePiece(bool inner_spaces) const {
 bool HfTextSteps::ReadMetaspace(const JsonObject& step, bool inner_spaces) const {
   CheckWords(step, {"replacement", "add_prefix_space", "prepend_scheme", "split", "str_rep"});
   if (step.FindString("replacement").value_or(std::string(kSpaceMark)) != kSpaceMark) {
-    Unsupported("Metaspace writes spaces as something else than ▁, which GGUF has no key for");
+    tokenizer_.Unsupported(
+        "Metaspace writes spaces as something else than ▁, which GGUF has no key for");
   }
   if (inner_spaces && step.FindBool("split").value_or(true)) {
     Warn(
@@ -190,8 +188,8 @@ void HfTextSteps::CheckModel(const JsonObject& model, bool byte_level) const {
   for (const std::string_view key :
        {"dropout", "continuing_subword_prefix", "end_of_word_suffix"}) {
     if (IsEmptyOrFalse(model.Find(key))) continue;
-    Unsupported(fmt::format("model: {} is {}, which GGUF has no key for", Quoted(key),
-                            DumpJson(*model.Find(key)).substr(0, 40)));
+    tokenizer_.Unsupported(fmt::format("model: {} is {}, which GGUF has no key for", Quoted(key),
+                                       DumpJson(*model.Find(key)).substr(0, 40)));
   }
   CheckWords(model, {"vocab", "merges", "dropout", "unk_token", "continuing_subword_prefix",
                      "end_of_word_suffix", "fuse_unk", "byte_fallback", "ignore_merges"});

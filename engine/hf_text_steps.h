@@ -39,7 +39,6 @@ class HfTextSteps {
   bool ReadMetaspace(const JsonObject& step, bool inner_spaces) const;
   void CheckWords(const JsonObject& step, std::vector<std::string_view> known) const;
   void Warn(const std::string& what) const;
-  [[noreturn]] void Unsupported(const std::string& what) const;
 
   const JsonObject& tokenizer_;
   std::vector<std::string>& warnings_;

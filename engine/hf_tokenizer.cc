@@ -9,7 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/error.h"
 #include "base/name_some.h"
 #include "engine/gguf_cursor.h"
 #include "engine/hf_chat_template.h"
@@ -26,10 +25,6 @@ using tokenizer::TokenType;
 
 constexpr std::string_view kSpaceMark = "\u2581";       // SentencePiece's space
 constexpr std::string_view kByteLevelSpace = "\u0120";  // GPT-2's
-
-[[noreturn]] void Unsupported(const JsonObject& tokenizer, const std::string& what) {
-  throw Error(ErrorCode::kUnsupported, fmt::format("{}: {}", tokenizer.name(), what));
-}
 
 std::string Replaced(std::string_view text, std::string_view what, std::string_view with) {
   std::string out;
@@ -158,9 +153,9 @@ std::string PreTokenizerName(const JsonObject& tokenizer, const JsonObject& mode
     if (found->whole_words == whole_words) break;
   }
   if (found == nullptr) {
-    Unsupported(tokenizer,
-                "cuts text into words by patterns of no known family; convert the model "
-                "with its makers' own tool");
+    tokenizer.Unsupported(
+        "cuts text into words by patterns of no known family; convert the model "
+        "with its makers' own tool");
   }
   if (found->whole_words != whole_words) {
     warnings.push_back(fmt::format(
@@ -174,7 +169,7 @@ std::string PreTokenizerName(const JsonObject& tokenizer, const JsonObject& mode
 void AddByteLevel(const HfTokenizerFiles& files, const JsonObject& model, Tokens tokens,
                   GgufMetadata& out, std::vector<std::string>& warnings) {
   if (files.config && files.config->FindBool("add_prefix_space").value_or(false)) {
-    Unsupported(*files.config, "'add_prefix_space' is true, which GGUF has no key for here");
+    files.config->Unsupported("'add_prefix_space' is true, which GGUF has no key for here");
   }
   out.emplace_back("tokenizer.ggml.model", GgufText("gpt2"));
   out.emplace_back("tokenizer.ggml.pre",
@@ -282,11 +277,11 @@ GgufMetadata HfTokenizerMetadata(const HfTokenizerFiles& files, uint64_t vocab,
                                  std::vector<std::string>& warnings) {
   const JsonObject model = files.tokenizer.Object("model");
   if (model.FindString("type").value_or("BPE") != "BPE") {
-    Unsupported(files.tokenizer,
-                fmt::format("is of the kind {}; known: BPE", Quoted(*model.FindString("type"))));
+    files.tokenizer.Unsupported(
+        fmt::format("is of the kind {}; known: BPE", Quoted(*model.FindString("type"))));
   }
   if (files.config && files.config->FindBool("do_lower_case").value_or(false)) {
-    Unsupported(*files.config, "'do_lower_case' is true, which GGUF has no key for");
+    files.config->Unsupported("'do_lower_case' is true, which GGUF has no key for");
   }
   const bool byte_level = !model.FindBool("byte_fallback").value_or(false);
   const HfTextSteps steps(files.tokenizer, warnings);

@@ -105,4 +105,8 @@ void JsonObject::Fail(std::string_view key, std::string_view what) const {
   throw Error(ErrorCode::kCorruptFile, fmt::format("{}: {} {}", name_, Quoted(key), what));
 }
 
+void JsonObject::Unsupported(std::string_view what) const {
+  throw Error(ErrorCode::kUnsupported, fmt::format("{}: {}", name_, what));
+}
+
 }  // namespace crossover::engine

@@ -42,6 +42,8 @@ class JsonObject {
 
   /// Error(kCorruptFile) "FILE: KEY what".
   [[noreturn]] void Fail(std::string_view key, std::string_view what) const;
+  /// Error(kUnsupported) "FILE: what".
+  [[noreturn]] void Unsupported(std::string_view what) const;
 
  private:
   nlohmann::json value_;
