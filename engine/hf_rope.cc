@@ -3,11 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <numbers>
 #include <optional>
-#include <span>
 #include <string_view>
 
 #include "base/name_some.h"
@@ -86,13 +84,10 @@ const TypeWords& WordsOf(const JsonObject& config, const std::string& type) {
 void CheckWords(const JsonObject& rope, const TypeWords& known,
                 std::vector<std::string>& warnings) {
   // `finetuned` is a note of how the model was made.
-  constexpr auto kAlways = std::to_array<std::string_view>(
-      {"rope_type", "type", "rope_theta", "partial_rotary_factor", "finetuned"});
-  std::vector<std::string> unknown;
-  for (const auto& [key, value] : rope.value().items()) {
-    if (value.is_null() || std::ranges::find(kAlways, key) != kAlways.end()) continue;
-    if (std::ranges::find(known.words, key) == known.words.end()) unknown.push_back(Quoted(key));
-  }
+  std::vector<std::string_view> words = {"rope_type", "type", "rope_theta", "partial_rotary_factor",
+                                         "finetuned"};
+  words.insert(words.end(), known.words.begin(), known.words.end());
+  const std::vector<std::string> unknown = rope.KeysBeside(words);
   if (unknown.empty()) return;
   warnings.push_back(fmt::format("{}: {} not known here for the type {} and not honoured",
                                  rope.name(), NameSome(unknown), known.type));

@@ -61,11 +61,7 @@ void HfTextSteps::Warn(const std::string& what) const {
 
 void HfTextSteps::CheckWords(const JsonObject& step, std::vector<std::string_view> known) const {
   known.emplace_back("type");
-  std::vector<std::string> unknown;
-  for (const auto& [key, value] : step.value().items()) {
-    if (value.is_null() || std::ranges::find(known, key) != known.end()) continue;
-    unknown.push_back(Quoted(key));
-  }
+  const std::vector<std::string> unknown = step.KeysBeside(known);
   if (unknown.empty()) return;
   const std::string of = TypeOf(step).empty() ? "" : " of " + TypeOf(step);
   warnings_.push_back(

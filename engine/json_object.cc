@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -37,6 +38,15 @@ JsonObject::JsonObject(json value, std::string name)
 const json* JsonObject::Find(std::string_view key) const {
   const auto it = value_.find(key);
   return it == value_.end() || it->is_null() ? nullptr : &*it;
+}
+
+std::vector<std::string> JsonObject::KeysBeside(std::span<const std::string_view> known) const {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : value_.items()) {
+    if (value.is_null() || std::ranges::find(known, key) != known.end()) continue;
+    keys.push_back(Quoted(key));
+  }
+  return keys;
 }
 
 std::optional<uint64_t> JsonObject::FindCount(std::string_view key) const {

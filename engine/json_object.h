@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace crossover::engine {
 
@@ -24,6 +25,9 @@ class JsonObject {
 
   /// nullptr if the key is absent or null: writers use both to say nothing.
   const nlohmann::json* Find(std::string_view key) const;
+
+  /// Keys that say something and are not among `known`, in quotes.
+  std::vector<std::string> KeysBeside(std::span<const std::string_view> known) const;
 
   // nullopt if absent; Error(kCorruptFile) if of another type or out of range. A count is at most
   // 2^32 - 1; a float is finite.
