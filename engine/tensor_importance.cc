@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/name_some.h"
 #include "engine/gguf_cursor.h"
@@ -15,10 +16,6 @@ namespace {
 
 constexpr std::string_view kTokenEmbedding = "token_embd.weight";
 constexpr std::string_view kOutput = "output.weight";
-
-std::string Plural(size_t count, std::string_view noun) {
-  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
-}
 
 }  // namespace
 
@@ -67,11 +64,11 @@ std::optional<std::string> ImportanceReport::Warning(const std::string& path) co
     std::vector<std::string> names = unnamed_;
     std::ranges::stable_partition(names, [&](const auto& name) { return !expected(name); });
     parts.push_back(
-        fmt::format("says nothing of {} ({})", Plural(names.size(), "tensor"), NameSome(names)));
+        fmt::format("says nothing of {} ({})", Counted(names.size(), "tensor"), NameSome(names)));
   }
   if (!empty_.empty()) {
     parts.push_back(fmt::format("has no data for any column of {} ({})",
-                                Plural(empty_.size(), "tensor"), NameSome(empty_)));
+                                Counted(empty_.size(), "tensor"), NameSome(empty_)));
   }
   if (!parts.empty()) {
     parts = {fmt::format("{}, rounded as without one", fmt::join(parts, " and "))};
@@ -80,7 +77,7 @@ std::optional<std::string> ImportanceReport::Warning(const std::string& path) co
     parts.push_back(
         fmt::format("has no data for {} of the {} columns of {} ({}), which get a "
                     "share of what the others have",
-                    unseen_, columns_, Plural(partial_.size(), "tensor"), NameSome(partial_)));
+                    unseen_, columns_, Counted(partial_.size(), "tensor"), NameSome(partial_)));
   }
   if (parts.empty()) return std::nullopt;
   return fmt::format("the importance matrix {} {}", path, fmt::join(parts, "; "));
