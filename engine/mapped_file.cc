@@ -15,6 +15,7 @@
 #include <new>
 #include <utility>
 
+#include "base/descriptor.h"
 #include "base/error.h"
 #include "kernels/start_threads.h"
 
@@ -27,20 +28,6 @@ constexpr size_t kReadChunk = size_t{8} << 20;
 
 // Of bytes in memory, as packed matrices want it.
 constexpr std::align_val_t kMemoryAlignment{64};
-
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int fd) : fd_(fd) {}
-  ~FileDescriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 [[noreturn]] void Throw(ErrorCode code, const std::string& path, std::string_view what) {
   throw Error(code, fmt::format("{}: {}", path, what));
@@ -72,8 +59,8 @@ std::pair<uintptr_t, uintptr_t> InnerPages(const std::byte* begin, size_t size) 
 std::shared_ptr<const MappedFile> MappedFile::Open(const std::filesystem::path& path,
                                                    LoadMode mode) {
   const std::string name = path.string();
-  const FileDescriptor fd(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-  if (fd.get() < 0) {
+  const Descriptor fd(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  if (!fd) {
     const int code = errno;
     if (code == ENOENT) Throw(ErrorCode::kNotFound, name, "no such file");
     Throw(ErrorCode::kIo, name, fmt::format("cannot open: {}", std::strerror(code)));
