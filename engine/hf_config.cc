@@ -19,8 +19,6 @@ namespace {
 
 // Beyond any model by far, and small enough that products of two cannot overflow.
 constexpr uint64_t kMaxSize = uint64_t{1} << 24;
-// Each token costs some hundred bytes of memory before its text; 262,144 are the most of 2026.
-constexpr uint64_t kMaxVocabulary = uint64_t{1} << 22;
 
 struct KnownArchitecture {
   std::string_view hf, type, gguf;  // `type`: model_type

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/name_some.h"
 #include "engine/gguf_cursor.h"
+#include "engine/model_limits.h"
 
 namespace crossover::engine {
 namespace {
@@ -27,16 +28,13 @@ std::string Key(std::string_view name) { return fmt::format("{}{}", kPrefix, nam
   throw Error(ErrorCode::kCorruptFile, fmt::format("{}: {}: {}", file.path(), key, what));
 }
 
-/// The array under `key`, or nullptr if the key is absent.
-// The largest vocabularies of 2026 have some 262,000 tokens and 515,000 merges.
-constexpr uint64_t kMostEntries = uint64_t{1} << 22;
-
-/// A vocabulary's list: looked at before it is copied, which takes several times its bytes.
+/// A vocabulary's list, empty if absent: looked at before it is copied, which takes several times
+/// its bytes.
 std::vector<std::string> Texts(const GgufFile& file, const std::string& key) {
   const GgufValue* value = file.FindValue(key);
   if (value == nullptr) return {};
-  if (const uint64_t count = ArrayCount(*value); count > kMostEntries) {
-    Fail(file, key, fmt::format("has {} entries; the most is {}", count, kMostEntries));
+  if (const uint64_t count = ArrayCount(*value); count > kMaxVocabulary) {
+    Fail(file, key, fmt::format("has {} entries; the most is {}", count, kMaxVocabulary));
   }
   auto texts = ReadStrings(*value);
   if (!texts) Fail(file, key, "is not an array of strings");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "kernels/team.h"
 
@@ -15,5 +16,9 @@ inline constexpr size_t kMaxModelWidth = kernels::Team::kScratchBytes / sizeof(f
 /// in pairs of 16 rows, are pieces that Worker::Share numbers with 24 bits (kernels/team.cc).
 inline constexpr size_t kMaxModelRows = size_t{1} << 27;
 static_assert(3 * kMaxModelRows / 32 < size_t{1} << 24 && kMaxModelRows / 16 < size_t{1} << 24);
+
+/// The most tokens of a vocabulary, and merges. Each costs some hundred bytes of memory before its
+/// text; the largest of 2026 have some 262,000 tokens and 515,000 merges.
+inline constexpr uint64_t kMaxVocabulary = uint64_t{1} << 22;
 
 }  // namespace crossover::engine
