@@ -45,7 +45,7 @@ GenerateResult Generate(Engine& engine, const tokenizer::Tokenizer& tokenizer,
 
 GenerateResult Continue(Engine& engine, const tokenizer::Tokenizer& tokenizer, SequenceId sequence,
                         std::span<const TokenId> tokens, const GenerateOptions& options) {
-  CheckRows(engine.model().file().path(), engine.model().config().vocab, tokenizer.size());
+  CheckRows(engine.model(), tokenizer);
   Generation generation(tokenizer, tokens, options);
   generation.Choose(Prefill(engine, sequence, tokens).row(0));
   while (const std::optional<TokenId> token = generation.Advance(engine, tokens)) {

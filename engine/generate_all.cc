@@ -13,7 +13,7 @@ std::vector<GenerateResult> GenerateAll(
     Engine& engine, const tokenizer::Tokenizer& tokenizer,
     std::span<const GenerateRequest> requests, size_t parallel,
     const std::function<void(size_t request, const GenerateResult& result)>& on_end) {
-  CheckRows(engine.model().file().path(), engine.model().config().vocab, tokenizer.size());
+  CheckRows(engine.model(), tokenizer);
   std::vector<GenerateResult> results(requests.size());
   Scheduler scheduler(engine, {.max_sequences = parallel});
   for (size_t i = 0; i < requests.size(); ++i) {

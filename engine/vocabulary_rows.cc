@@ -3,11 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <string>
-#include <variant>
-#include <vector>
 
 #include "base/error.h"
+#include "engine/model.h"
 
 namespace crossover::engine {
 
@@ -19,6 +17,10 @@ void CheckRows(std::string_view file, size_t rows, size_t tokens) {
                   "tokens (tokenizer.ggml.tokens); they do not belong together: convert "
                   "the model anew",
                   file, rows, tokens));
+}
+
+void CheckRows(const Model& model, const tokenizer::Tokenizer& tokenizer) {
+  CheckRows(model.file().path(), model.config().vocab, tokenizer.size());
 }
 
 size_t CountTokens(const GgufFile& file, size_t rows) {

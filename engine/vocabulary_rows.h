@@ -13,10 +13,13 @@
 
 namespace crossover::engine {
 
+class Model;
+
 /// Error(kCorruptFile) if there are more tokens than rows, so that a token would have no embedding
-/// and no logit. Loading holds a file's own vocabulary against its weights; what takes a tokenizer
-/// beside an engine does so with it.
+/// and no logit. Loading holds a file's own vocabulary against its weights.
 void CheckRows(std::string_view file, size_t rows, size_t tokens);
+/// The same for whatever takes a tokenizer beside an engine.
+void CheckRows(const Model& model, const tokenizer::Tokenizer& tokenizer);
 
 /// Of the file's vocabulary; `rows` where it has none.
 size_t CountTokens(const GgufFile& file, size_t rows);

@@ -172,7 +172,7 @@ void CheckRoom(const engine::Engine& engine, std::span<const EncodedChoices> ite
 
 size_t FitContexts(const engine::Engine& engine, const tokenizer::Tokenizer& tokenizer,
                    std::span<EncodedChoices> items) {
-  engine::CheckRows(engine.model().file().path(), engine.model().config().vocab, tokenizer.size());
+  engine::CheckRows(engine.model(), tokenizer);
   const size_t context = engine.model().config().context;
   size_t cut = 0;
   for (size_t i = 0; i < items.size(); ++i) {

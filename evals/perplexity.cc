@@ -180,7 +180,7 @@ PairedPerplexity ComparePerplexity(const PerplexityResult& result, const Perplex
 
 PerplexityResult Perplexity(engine::Engine& engine, const tokenizer::Tokenizer& tokenizer,
                             std::string_view text, const PerplexityOptions& options) {
-  engine::CheckRows(engine.model().file().path(), engine.model().config().vocab, tokenizer.size());
+  engine::CheckRows(engine.model(), tokenizer);
   const std::vector<TokenId> tokens = TokenizeForPerplexity(tokenizer, text);
   const ChunkPlan plan = PlanChunks(tokenizer, tokens.size(), options);
   std::optional<KlBaseWriter> writer;

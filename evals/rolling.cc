@@ -114,7 +114,7 @@ std::vector<RollingWindow> RollingWindows(size_t tokens, size_t length) {
 
 Scored ScoreRolling(engine::Engine& engine, const tokenizer::Tokenizer& tokenizer,
                     std::span<const std::string> texts, const ScoreOptions& options) {
-  engine::CheckRows(engine.model().file().path(), engine.model().config().vocab, tokenizer.size());
+  engine::CheckRows(engine.model(), tokenizer);
   return Reader(engine, tokenizer, texts, options).Run();
 }
 
