@@ -244,8 +244,7 @@ void AddSentencePiece(const HfTokenizerFiles& files, const JsonObject& model, To
   out.emplace_back("tokenizer.ggml.add_space_prefix", GgufBool(prefix));
 }
 
-// ---- Added tokens that ask for more than their text
-// ----------------------------------------------
+// ---- Added tokens that ask for more than their text ---------------------------------------------
 
 void CheckAddedTokens(const HfTokenizerFiles& files, std::vector<std::string>& warnings) {
   if (files.tokenizer.Find("added_tokens") == nullptr) return;
