@@ -13,10 +13,10 @@
 
 #include "base/error.h"
 #include "base/output_file.h"
+#include "engine/hf_test_directory.h"
 #include "engine/hf_tokenizer.h"
 #include "engine/load_tokenizer.h"
 #include "engine/quantize_file.h"
-#include "tests/support/refusal.h"
 #include "tests/support/test_support.h"
 
 namespace crossover::engine {
@@ -27,25 +27,8 @@ using nlohmann::json;
 
 fs::path Data(const std::string& name) { return test::SourceRoot() / "tests/data" / name; }
 
+using hf_test::Copy;
 using test::Contains;
-using test::RefusalOf;
-
-/// A copy of a directory of tests/data whose files can be spoilt.
-struct Copy {
-  test::TemporaryDirectory directory;
-
-  explicit Copy(const std::string& name) {
-    fs::copy(Data(name), directory.path(), fs::copy_options::recursive);
-  }
-  void Edit(const std::string& file, const std::function<void(json&)>& edit) const {
-    json value = json::parse(ReadFile(directory / file));
-    edit(value);
-    WriteFile(directory / file, value.dump());
-  }
-  std::string Refusal() const {
-    return RefusalOf([&] { OpenHuggingFace(directory.path()); });
-  }
-};
 
 TEST_CASE("hf: a converted directory is the GGUF file of the same model") {
   for (const std::string name : {"tiny-llama", "tiny-llama3", "tiny-qwen2"}) {
