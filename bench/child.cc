@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/pipe.h"
 
 extern char** environ;
 
@@ -26,29 +27,6 @@ namespace {
 
 constexpr int kTickMilliseconds = 200;
 constexpr size_t kErrorTailBytes = 4096;
-
-class Pipe {
- public:
-  Pipe() {
-    if (pipe2(fds_.data(), O_CLOEXEC) != 0) {
-      throw Error(ErrorCode::kIo, fmt::format("cannot make a pipe: {}", std::strerror(errno)));
-    }
-  }
-  ~Pipe() {
-    for (const int fd : fds_) {
-      if (fd >= 0) close(fd);
-    }
-  }
-  Pipe(const Pipe&) = delete;
-  Pipe& operator=(const Pipe&) = delete;
-
-  int read_end() const { return fds_[0]; }
-  int write_end() const { return fds_[1]; }
-  void CloseWriteEnd() { close(std::exchange(fds_[1], -1)); }
-
- private:
-  std::array<int, 2> fds_{-1, -1};
-};
 
 [[noreturn]] void FailToStart(const std::filesystem::path& executable, int error) {
   throw Error(ErrorCode::kIo,
@@ -88,8 +66,8 @@ pid_t Spawn(const std::filesystem::path& executable, const std::vector<std::stri
   const auto connect = [&](int from, int to) {
     if (failed == 0) failed = posix_spawn_file_actions_adddup2(&actions, from, to);
   };
-  connect(out.write_end(), STDOUT_FILENO);
-  connect(err.write_end(), STDERR_FILENO);
+  connect(out.write_end.get(), STDOUT_FILENO);
+  connect(err.write_end.get(), STDERR_FILENO);
   if (failed == 0 && !options.directory.empty()) {
     failed = posix_spawn_file_actions_addchdir_np(&actions, options.directory.c_str());
   }
@@ -123,8 +101,8 @@ bool Ended(pid_t pid) {
 /// its back: that goes with it.
 void ReadStreams(pid_t pid, const Pipe& out, const Pipe& err, const std::function<void()>& tick,
                  ChildResult& result) {
-  std::array<pollfd, 2> polled{pollfd{out.read_end(), POLLIN, 0},
-                               pollfd{err.read_end(), POLLIN, 0}};
+  std::array<pollfd, 2> polled{pollfd{out.read_end.get(), POLLIN, 0},
+                               pollfd{err.read_end.get(), POLLIN, 0}};
   const std::array<std::string*, 2> texts{&result.output, &result.error_tail};
   bool told = false;
   while (polled[0].fd >= 0 || polled[1].fd >= 0) {
@@ -169,11 +147,11 @@ std::string ChildResult::Failure() const {
 
 ChildResult RunChild(const std::filesystem::path& executable,
                      const std::vector<std::string>& arguments, const ChildOptions& options) {
-  Pipe out;
-  Pipe err;
+  Pipe out = MakePipe();
+  Pipe err = MakePipe();
   const pid_t pid = Spawn(executable, arguments, options, out, err);
-  out.CloseWriteEnd();
-  err.CloseWriteEnd();
+  out.write_end.Close();
+  err.write_end.Close();
   ChildResult result;
   try {
     ReadStreams(pid, out, err, options.tick, result);

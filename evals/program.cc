@@ -13,10 +13,10 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <utility>
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/pipe.h"
 #include "evals/sandbox/memory_watch.h"
 #include "evals/sandbox/sandbox.h"
 #include "evals/sandbox/syscall_filter.h"
@@ -27,41 +27,19 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::array kPythons = {"/usr/bin/python3", "/usr/local/bin/python3", "/bin/python3"};
-constexpr unsigned kNobody = 65534;
 constexpr size_t kTailBytes = 4096;
 constexpr size_t kMostFiles = 1024;  // in /tmp: a file without bytes takes memory too
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd = -1) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-struct Pipe {
-  Descriptor read_end, write_end;
-};
 
 [[noreturn]] void Fail(const char* what) {
   const int code = errno;
   throw Error(ErrorCode::kIo, fmt::format("cannot {}: {}", what, std::strerror(code)));
 }
 
-Pipe MakePipe() {
-  std::array<int, 2> fds{-1, -1};
-  if (pipe2(fds.data(), O_CLOEXEC) != 0) Fail("make a pipe");
-  fcntl(fds[0], F_SETFL, O_NONBLOCK);
-  return {Descriptor(fds[0]), Descriptor(fds[1])};
+// Of which the parent reads what there is and does not wait.
+Pipe PipeToRead() {
+  Pipe pipe = MakePipe();
+  fcntl(pipe.read_end.get(), F_SETFL, O_NONBLOCK);
+  return pipe;
 }
 
 constexpr size_t kSecretBytes = 32;
@@ -91,8 +69,7 @@ std::string MakeSecret() {
 
 Descriptor FileInMemory(std::string_view text) {
   Descriptor file(memfd_create("program", MFD_CLOEXEC));
-  if (file.get() < 0 ||
-      write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
+  if (!file || write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
       lseek(file.get(), 0, SEEK_SET) != 0) {
     Fail("write a program to a file in memory");
   }
@@ -199,11 +176,11 @@ std::string ProgramRunner::Run(std::string_view program) const { return RunOnce(
 
 ProgramRunner::Outcome ProgramRunner::RunOnce(std::string_view program) const {
   const Descriptor nothing(open("/dev/null", O_RDWR | O_CLOEXEC));
-  if (nothing.get() < 0) Fail("open /dev/null");
+  if (!nothing) Fail("open /dev/null");
   const std::string secret = MakeSecret();
   const Descriptor source = FileInMemory(program);
   const Descriptor secret_file = FileInMemory(secret);
-  Pipe output = MakePipe(), status_pipe = MakePipe(), verdict = MakePipe();
+  Pipe output = PipeToRead(), status_pipe = PipeToRead(), verdict = PipeToRead();
   const bool is_root = geteuid() == 0;
   SandboxPlan plan{.limits = limits_,
                    .python = python_,
@@ -224,9 +201,7 @@ ProgramRunner::Outcome ProgramRunner::RunOnce(std::string_view program) const {
   const pid_t child = fork();
   if (child < 0) Fail("start a process");
   if (child == 0) RunInSandbox(plan);
-  output.write_end = Descriptor();
-  status_pipe.write_end = Descriptor();
-  verdict.write_end = Descriptor();
+  for (Pipe* pipe : {&output, &status_pipe, &verdict}) pipe->write_end.Close();
   std::string tail;
   Watch watch(child, limits_, start);
   const int status = watch.Await(output.read_end.get(), tail);

@@ -2,14 +2,12 @@
 //
 // They may do anything, so each gets a world of its own (sandbox/):
 // - a new root: the system's folders of programs and libraries, read-only; devices that hold
-// nothing;
-//   a small /tmp in memory, its working directory, which begins empty. All else is absent;
+//   nothing; a small /tmp in memory, its working directory, which begins empty. All else is absent;
 // - new user, network, process, mount, IPC, host name and control group namespaces, and a filter of
 //   system calls that lets it make no others and no sockets;
 // - another user than root and an empty environment;
 // - limits on CPU time, address space, file size, open files and processes, on wall-clock time, and
-// on
-//   the memory that it and all that it started hold together.
+//   on the memory that it and all that it started hold together.
 // All that it started ends with it. Where the system refuses any of this nothing is run.
 //
 // A program passes if the driver that runs its text comes to the line behind it: then the driver

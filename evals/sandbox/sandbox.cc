@@ -31,7 +31,6 @@ namespace {
 // Where the new root is put together; every system has it, and the old one is out of reach after.
 constexpr const char* kNewRoot = "/tmp";
 constexpr const char* kWorkFolder = "/tmp/tmp";
-constexpr unsigned kNobody = 65534;
 constexpr size_t kOpenFiles = 64;
 
 [[noreturn]] void Refuse(const SandboxPlan& plan, const char* what) {

@@ -11,6 +11,9 @@
 
 namespace crossover::evals {
 
+/// The user and group that a program takes itself for, and that root's programs are.
+constexpr unsigned kNobody = 65534;
+
 /// What stands in the program's root.
 struct RootEntry {
   enum class Kind { kFolder, kLink, kFile } kind;  // kFile: devices too

@@ -6,6 +6,7 @@
 
 #include <array>
 
+#include "base/descriptor.h"
 #include "base/error.h"
 
 #if CROSSOVER_HAS_SECCOMP
@@ -173,17 +174,16 @@ void AllowByArguments(const Filter& filter) {
 
 /// The rules as the kernel takes them, through a file in memory.
 std::vector<sock_filter> Export(const Filter& filter) {
-  const int fd = memfd_create("filter", MFD_CLOEXEC);
-  if (fd < 0) Fail("no file in memory");
+  const Descriptor file(memfd_create("filter", MFD_CLOEXEC));
+  if (!file) Fail("no file in memory");
   std::vector<sock_filter> rules;
-  const bool exported = seccomp_export_bpf(filter.get(), fd) == 0;
-  const off_t bytes = lseek(fd, 0, SEEK_END);
+  const bool exported = seccomp_export_bpf(filter.get(), file.get()) == 0;
+  const off_t bytes = lseek(file.get(), 0, SEEK_END);
   bool whole = exported && bytes > 0;
   if (whole) {
     rules.resize(static_cast<size_t>(bytes) / sizeof(sock_filter));
-    whole = pread(fd, rules.data(), static_cast<size_t>(bytes), 0) == bytes;
+    whole = pread(file.get(), rules.data(), static_cast<size_t>(bytes), 0) == bytes;
   }
-  close(fd);
   if (!whole) Fail("libseccomp gives no rules");
   return rules;
 }
