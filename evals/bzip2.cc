@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "evals/unpacked_text.h"
 
 #if CROSSOVER_HAS_BZIP2
 #include <bzlib.h>
 
-#include <algorithm>
 #include <array>
 #include <limits>
 #endif
@@ -16,16 +16,6 @@ namespace crossover::evals {
 
 #if CROSSOVER_HAS_BZIP2
 namespace {
-
-// No data set comes near; a small hostile file could ask for terabytes, and one of a megabyte shall
-// not take a gigabyte either.
-constexpr size_t kMostBytes = size_t{1} << 30;
-constexpr size_t kMostTimes = 32;
-constexpr size_t kAlwaysFine = size_t{1} << 20;
-
-size_t MostBytes(size_t packed) {
-  return std::min(kMostBytes, kAlwaysFine + std::min(packed, kMostBytes) * kMostTimes);
-}
 
 class Stream {
  public:
@@ -39,13 +29,8 @@ class Stream {
   bz_stream state_{};
 };
 
-[[noreturn]] void Fail(std::string_view source, std::string_view what) {
-  throw Error(ErrorCode::kInvalidArgument,
-              fmt::format("{}: {}; fetch the file again", source, what));
-}
-
 // Unpacks the stream that begins `packed` and drops it from there.
-void TakeStream(std::string_view& packed, std::string& text, size_t most, std::string_view source) {
+void TakeStream(std::string_view& packed, UnpackedText& text, std::string_view source) {
   Stream stream;
   bz_stream& state = *stream;
   std::array<char, 1 << 16> buffer{};
@@ -57,33 +42,25 @@ void TakeStream(std::string_view& packed, std::string& text, size_t most, std::s
     state.next_out = buffer.data();
     state.avail_out = buffer.size();
     status = BZ2_bzDecompress(&state);
-    text.append(buffer.data(), buffer.size() - state.avail_out);
-    if (text.size() > most) {
-      throw Error(
-          ErrorCode::kInvalidArgument,
-          fmt::format(
-              "{}: unpacks to more than {} bytes, which no text does; unpack it with bunzip2 "
-              "if it is meant",
-              source, most));
-    }
+    text.Append({buffer.data(), buffer.size() - state.avail_out});
     if (status == BZ_OK && state.avail_in == 0 && state.avail_out > 0) {
-      Fail(source, "the bzip2 file is cut short");
+      FailUnpacking(source, "the bzip2 file is cut short");
     }
   }
-  if (status != BZ_STREAM_END) Fail(source, "not a sound bzip2 file");
+  if (status != BZ_STREAM_END) FailUnpacking(source, "not a sound bzip2 file");
   packed.remove_prefix(packed.size() - state.avail_in);
 }
 
 }  // namespace
 
 std::string UnpackBzip2(std::string_view packed, std::string_view source) {
-  if (packed.size() > std::numeric_limits<unsigned>::max()) Fail(source, "larger than 4 GiB");
-  const size_t most = MostBytes(packed.size());
-  std::string text;
+  if (packed.size() > std::numeric_limits<unsigned>::max())
+    FailUnpacking(source, "larger than 4 GiB");
+  UnpackedText text(packed.size(), source, "bunzip2");
   do {
-    TakeStream(packed, text, most, source);
+    TakeStream(packed, text, source);
   } while (!packed.empty());
-  return text;
+  return text.Take();
 }
 
 #else

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "evals/unpacked_text.h"
 
 #if CROSSOVER_HAS_ZLIB
 #include <zlib.h>
 
-#include <algorithm>
 #include <array>
 #include <limits>
 #endif
@@ -17,21 +17,7 @@ namespace crossover::evals {
 #if CROSSOVER_HAS_ZLIB
 namespace {
 
-// No data set comes near; a small hostile file could ask for terabytes, and one of a megabyte shall
-// not take a gigabyte either.
-constexpr size_t kMostBytes = size_t{1} << 30;
-constexpr size_t kMostTimes = 32;
-constexpr size_t kAlwaysFine = size_t{1} << 20;
-
-size_t MostBytes(size_t packed) {
-  return std::min(kMostBytes, kAlwaysFine + std::min(packed, kMostBytes) * kMostTimes);
-}
 constexpr int kGzipOnly = 16 + MAX_WBITS;  // zlib's way to say so
-
-[[noreturn]] void Fail(std::string_view source, std::string_view what) {
-  throw Error(ErrorCode::kInvalidArgument,
-              fmt::format("{}: {}; fetch the file again", source, what));
-}
 
 class Stream {
  public:
@@ -53,7 +39,7 @@ class Stream {
 };
 
 // Unpacks the member that begins `packed` and drops it from there.
-void TakeMember(std::string_view& packed, std::string& text, size_t most, std::string_view source) {
+void TakeMember(std::string_view& packed, UnpackedText& text, std::string_view source) {
   Stream stream(packed);
   z_stream& state = *stream;
   std::array<Bytef, 1 << 16> buffer{};
@@ -62,33 +48,24 @@ void TakeMember(std::string_view& packed, std::string& text, size_t most, std::s
     state.next_out = buffer.data();
     state.avail_out = static_cast<uInt>(buffer.size());
     status = inflate(&state, Z_NO_FLUSH);
-    text.append(reinterpret_cast<const char*>(buffer.data()), buffer.size() - state.avail_out);
-    if (text.size() > most) {
-      throw Error(
-          ErrorCode::kInvalidArgument,
-          fmt::format(
-              "{}: unpacks to more than {} bytes, which no text does; unpack it with gunzip "
-              "if it is meant",
-              source, most));
-    }
+    text.Append({reinterpret_cast<const char*>(buffer.data()), buffer.size() - state.avail_out});
     if (status != Z_STREAM_END && state.avail_in == 0 && state.avail_out > 0) {
-      Fail(source, "the gzip file is cut short");
+      FailUnpacking(source, "the gzip file is cut short");
     }
   }
-  if (status != Z_STREAM_END) Fail(source, "not a sound gzip file");
+  if (status != Z_STREAM_END) FailUnpacking(source, "not a sound gzip file");
   packed.remove_prefix(packed.size() - state.avail_in);
 }
 
 }  // namespace
 
 std::string UnpackGzip(std::string_view packed, std::string_view source) {
-  if (packed.size() > std::numeric_limits<uInt>::max()) Fail(source, "larger than 4 GiB");
-  const size_t most = MostBytes(packed.size());
-  std::string text;
+  if (packed.size() > std::numeric_limits<uInt>::max()) FailUnpacking(source, "larger than 4 GiB");
+  UnpackedText text(packed.size(), source, "gunzip");
   do {
-    TakeMember(packed, text, most, source);
+    TakeMember(packed, text, source);
   } while (!packed.empty());
-  return text;
+  return text.Take();
 }
 
 #else
