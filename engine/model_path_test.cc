@@ -3,11 +3,13 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "base/output_file.h"
 #include "engine/gguf.h"
 #include "engine/hf_model.h"
 #include "engine/importance.h"
+#include "tests/support/not_models.h"
 #include "tests/support/refusal.h"
 #include "tests/support/test_support.h"
 
@@ -17,10 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 using test::Contains;
 using test::RefusalOf;
-
-const std::string kPointer =
-    "version https://git-lfs.github.com/spec/v1\noid sha256:" + std::string(64, '4') +
-    "\nsize 12345\n";
 
 std::string Opening(const fs::path& path) {
   return RefusalOf([&] { GgufFile::Open(path); });
@@ -42,18 +40,9 @@ TEST_CASE("a directory as a model: the command that converts it, or the files in
 
 TEST_CASE("what a file is instead of a model is said, and what to do") {
   const test::TemporaryDirectory directory;
-  const std::string zeros(64, '\0');
-  struct Content {
-    std::string bytes, said;
-  };
-  for (const Content& content :
-       {Content{kPointer, "git lfs pull"}, Content{"", "is empty"},
-        Content{"\n<!DOCTYPE html>\n<html>", "web page"}, Content{"<HTML><body>", "web page"},
-        Content{"PK\x03\x04" + zeros, "zip"}, Content{"\x1f\x8b\x08" + zeros, "gunzip"},
-        Content{"\x28\xB5\x2F\xFD" + zeros, "unzstd"}, Content{"lmgg" + zeros, "before GGUF"},
-        Content{"tjgg\x03" + zeros, "GGJT"}, Content{zeros, "zeros"},
-        Content{std::string("\x40\0\0\0\0\0\0\0{\"a\":", 13), "SafeTensors"},
-        Content{"just text", "no GGUF model"}}) {
+  std::vector<test::NotModel> contents = test::NotModels();
+  contents.push_back({"just text", "no GGUF model"});
+  for (const test::NotModel& content : contents) {
     WriteFile(directory / "m.gguf", content.bytes);
     CAPTURE(content.said);
     CHECK(Contains(Opening(directory / "m.gguf"), content.said));
@@ -67,12 +56,12 @@ TEST_CASE("a Git LFS pointer is known among a model's other files too") {
     fs::copy(test::SourceRoot() / "tests/data/tiny-llama-hf", directory / "hf",
              fs::copy_options::recursive);
     REQUIRE(fs::exists(directory / "hf" / name));
-    WriteFile(directory / "hf" / name, kPointer);
+    WriteFile(directory / "hf" / name, test::LfsPointer());
     const std::string refusal = RefusalOf([&] { OpenHuggingFace(directory / "hf"); });
     CHECK(Contains(refusal, name));
     CHECK(Contains(refusal, "git lfs pull"));
   }
-  WriteFile(directory / "imatrix.dat", kPointer);
+  WriteFile(directory / "imatrix.dat", test::LfsPointer());
   CHECK(Contains(RefusalOf([&] { Importance::Load(directory / "imatrix.dat"); }), "git lfs pull"));
   CHECK(Contains(RefusalOf([&] { ReadFile(directory / "imatrix.dat"); }), "git lfs pull"));
 }

@@ -1,7 +1,6 @@
 // Files that commands are given: standard input, prompts as editors leave them, and files that are
 // not what was meant.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -9,27 +8,17 @@
 #include <vector>
 
 #include "base/output_file.h"
-#include "tests/support/subprocess.h"
-#include "tests/support/test_support.h"
+#include "tests/support/command_line.h"
+#include "tests/support/not_models.h"
 
-namespace crossover {
+namespace crossover::test {
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-using test::Contains;
-using test::EmbeddedXs;
-using test::ProcessResult;
-using test::RunCrossover;
-using Words = std::vector<std::string>;
-
-const std::string kPointer =
-    "version https://git-lfs.github.com/spec/v1\noid sha256:" + std::string(64, '4') +
-    "\nsize 12345\n";
 
 TEST_CASE("-f - is the standard input") {
-  const std::string text =
-      ReadFile(test::SourceRoot() / "models/heldout.txt").substr(0, size_t{20} << 10);
+  const std::string text = ReadFile(Heldout()).substr(0, size_t{20} << 10);
   const std::string xs = EmbeddedXs();
   const test::TemporaryDirectory directory;
   WriteFile(directory / "text.txt", text);
@@ -42,7 +31,7 @@ TEST_CASE("-f - is the standard input") {
     Words words = call;
     words.insert(words.end(), {"-f", "-", "--json"});
     const ProcessResult piped = RunCrossover(words, {.input = text});
-    INFO(fmt::format("{}: {}", fmt::join(call, " "), piped.err));
+    INFO(Told(call, piped));
     CHECK(piped.ok());
     words[words.size() - 2] = file;
     CHECK(piped.out == RunCrossover(words).out);
@@ -87,7 +76,7 @@ TEST_CASE("a prompt's file loses its byte order mark and the end of its last lin
 
 TEST_CASE("a Hugging Face directory as a model: the command that converts it") {
   const std::string folder = (test::SourceRoot() / "tests/data/tiny-llama-hf").string();
-  const std::string text = (test::SourceRoot() / "models/heldout.txt").string();
+  const std::string text = Heldout();
   for (const Words& call :
        std::vector<Words>{{"info", folder},
                           {"generate", folder, "-p", "a"},
@@ -100,7 +89,7 @@ TEST_CASE("a Hugging Face directory as a model: the command that converts it") {
                           {"bench", "model", folder, "-r", "1"},
                           {"bench", "crossover", folder}}) {
     const ProcessResult result = RunCrossover(call, {.input = "1"});
-    INFO(fmt::format("{}: {}", fmt::join(call, " "), result.err));
+    INFO(Told(call, result));
     CHECK(result.exit_code == 1);
     CHECK(Contains(result.err,
                    fmt::format("crossover quantize {} tiny-llama-hf-bf16.gguf BF16", folder)));
@@ -118,17 +107,7 @@ TEST_CASE("a Hugging Face directory as a model: the command that converts it") {
 TEST_CASE("what a file is instead of a model is said, and what to do") {
   const test::TemporaryDirectory directory;
   const std::string path = (directory / "m.gguf").string();
-  const std::string zeros(64, '\0');
-  struct Content {
-    std::string bytes, said;
-  };
-  for (const Content& content :
-       {Content{kPointer, "git lfs pull"}, Content{"", "is empty"},
-        Content{"\n<!DOCTYPE html>\n<html>", "web page"}, Content{"<HTML><body>", "web page"},
-        Content{"PK\x03\x04" + zeros, "zip"}, Content{"\x1f\x8b\x08" + zeros, "gunzip"},
-        Content{"\x28\xB5\x2F\xFD" + zeros, "unzstd"}, Content{"lmgg" + zeros, "before GGUF"},
-        Content{"tjgg\x03" + zeros, "GGJT"}, Content{zeros, "zeros"},
-        Content{std::string("\x40\0\0\0\0\0\0\0{\"a\":", 13), "SafeTensors"}}) {
+  for (const NotModel& content : NotModels()) {
     WriteFile(directory / "m.gguf", content.bytes);
     for (const char* command : {"info", "tokenize"}) {
       const ProcessResult result = RunCrossover({command, path});
@@ -165,7 +144,7 @@ TEST_CASE("a Git LFS pointer is known wherever a file is read") {
     fs::remove_all(directory / "hf");
     fs::copy(source, directory / "hf", fs::copy_options::recursive);
     REQUIRE(fs::exists(directory / "hf" / name));
-    WriteFile(directory / "hf" / name, kPointer);
+    WriteFile(directory / "hf" / name, LfsPointer());
     const ProcessResult result = RunCrossover({"quantize", at("hf"), at("q.gguf"), "F16"});
     INFO(fmt::format("{}: {}", name, result.err));
     CHECK(result.exit_code == 1);
@@ -173,9 +152,9 @@ TEST_CASE("a Git LFS pointer is known wherever a file is read") {
     CHECK(Contains(result.err, "git lfs pull"));
     CHECK_FALSE(fs::exists(directory / "q.gguf"));
   }
-  WriteFile(directory / "p", kPointer);
-  WriteFile(directory / "p.jsonl", kPointer);
-  WriteFile(directory / "p.json", kPointer);
+  WriteFile(directory / "p", LfsPointer());
+  WriteFile(directory / "p.jsonl", LfsPointer());
+  WriteFile(directory / "p.json", LfsPointer());
   for (const Words& call :
        std::vector<Words>{{"perplexity", EmbeddedXs(), "-f", at("p")},
                           {"quantize", EmbeddedXs(), at("q.gguf"), "Q4_0", "--imatrix", at("p")},
@@ -185,7 +164,7 @@ TEST_CASE("a Git LFS pointer is known wherever a file is read") {
                           {"logits", EmbeddedXs(), "--tokens", at("p"), "--out", at("l")},
                           {"study", at("p.json"), "--out", at("out")}}) {
     const ProcessResult result = RunCrossover(call);
-    INFO(fmt::format("{}: {}", fmt::join(call, " "), result.err));
+    INFO(Told(call, result));
     CHECK(result.exit_code == 1);
     CHECK(Contains(result.err, "git lfs pull"));
   }
@@ -219,4 +198,4 @@ TEST_CASE("eval takes its tasks by any path") {
 }
 
 }  // namespace
-}  // namespace crossover
+}  // namespace crossover::test

@@ -9,20 +9,12 @@
 #include <vector>
 
 #include "base/output_file.h"
-#include "tests/support/subprocess.h"
-#include "tests/support/test_support.h"
+#include "tests/support/command_line.h"
 
-namespace crossover {
+namespace crossover::test {
 namespace {
 
 using nlohmann::json;
-using test::Contains;
-using test::EmbeddedXs;
-using test::ProcessResult;
-using test::RunCrossover;
-using Words = std::vector<std::string>;
-
-std::string Heldout() { return (test::SourceRoot() / "models/heldout.txt").string(); }
 
 ProcessResult Quietly(Words words) {
   words.insert(words.begin(), {"--threads", "1", "--quiet"});
@@ -45,7 +37,7 @@ TEST_CASE("one warning where a run goes beyond the context the model was trained
            {"bench", "model", EmbeddedXs(), "-p", "520", "-n", "1", "-r", "1"},
            {"logits", EmbeddedXs(), "--tokens", tokens, "--out", out}}) {
     const ProcessResult result = Quietly(call);
-    INFO(fmt::format("{}: {}", fmt::join(call, " "), result.err));
+    INFO(Told(call, result));
     CHECK(result.ok());
     CHECK(test::CountLines(result.err) == 1);
     CHECK(Contains(result.err, "warning"));
@@ -188,4 +180,4 @@ TEST_CASE("one is no plural") {
 }
 
 }  // namespace
-}  // namespace crossover
+}  // namespace crossover::test

@@ -8,22 +8,16 @@
 #include <vector>
 
 #include "base/output_file.h"
-#include "tests/support/subprocess.h"
-#include "tests/support/test_support.h"
+#include "tests/support/command_line.h"
 
-namespace crossover {
+namespace crossover::test {
 namespace {
 
 using nlohmann::json;
-using test::Contains;
-using test::EmbeddedXs;
-using test::ProcessResult;
-using test::RunCrossover;
-using Words = std::vector<std::string>;
 
 TEST_CASE("-m, -t and -c are what they are in other programs") {
   const test::TemporaryDirectory directory;
-  const std::string text = (test::SourceRoot() / "models/heldout.txt").string();
+  const std::string text = Heldout();
   const std::string xs = EmbeddedXs();
   for (const Words& call : std::vector<Words>{
            {"info", "-m", xs},
@@ -32,7 +26,7 @@ TEST_CASE("-m, -t and -c are what they are in other programs") {
            {"perplexity", "-m", xs, "-f", text, "-c", "64", "--chunks", "1", "-t", "1"},
            {"eval", "-m", xs, "--tasks", "facts", "--limit", "2", "-t", "1"}}) {
     const ProcessResult result = RunCrossover(call);
-    INFO(fmt::format("{}: {}", fmt::join(call, " "), result.err));
+    INFO(Told(call, result));
     CHECK(result.ok());
   }
 }
@@ -121,7 +115,7 @@ TEST_CASE("numbers that are none, or out of range, are mistakes in the call") {
     if (words[0] != "-f") call.insert(call.end(), {"-p", "a"});
     call.insert(call.end(), words.begin(), words.end());
     const ProcessResult result = RunCrossover(call);
-    INFO(fmt::format("{}: {}", fmt::join(words, " "), result.err));
+    INFO(Told(words, result));
     CHECK(result.exit_code == 2);
     CHECK(Contains(result.err, words[0].starts_with("--") ? words[0] : "--"));
   }
@@ -152,7 +146,7 @@ TEST_CASE("words that exclude each other, or have no effect beside others, are r
   const test::TemporaryDirectory directory;
   const std::string xs = EmbeddedXs();
   const std::string out = (directory / "out").string();
-  const std::string text = (test::SourceRoot() / "models/heldout.txt").string();
+  const std::string text = Heldout();
   for (const Words& call :
        std::vector<Words>{{"generate", xs},
                           {"generate", xs, "-p", "a", "-f", text},
@@ -178,7 +172,7 @@ TEST_CASE("words that exclude each other, or have no effect beside others, are r
                           {"synth", "phi-4", "--list"},
                           {"synth", "qwen2.5-0.5b", "Q4_0", out, "--seed", "-7"}}) {
     const ProcessResult result = RunCrossover(call);
-    INFO(fmt::format("{}: {}", fmt::join(call, " "), result.err));
+    INFO(Told(call, result));
     CHECK(result.exit_code == 2);
     CHECK(test::CountLines(result.err) == 2);
     CHECK_FALSE(std::filesystem::exists(out));
@@ -189,7 +183,7 @@ TEST_CASE("words that exclude each other, or have no effect beside others, are r
 TEST_CASE("a base of logits keeps its own -c") {
   const test::TemporaryDirectory directory;
   const std::string base = (directory / "base.kld").string();
-  const std::string text = (test::SourceRoot() / "models/heldout.txt").string();
+  const std::string text = Heldout();
   REQUIRE(RunCrossover({"perplexity", EmbeddedXs(), "-f", text, "-c", "64", "--chunks", "2",
                         "--kl-save", base})
               .ok());
@@ -225,4 +219,4 @@ TEST_CASE("bench model measures one of its two tests alone") {
 }
 
 }  // namespace
-}  // namespace crossover
+}  // namespace crossover::test
