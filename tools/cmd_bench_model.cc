@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <initializer_list>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -22,6 +21,7 @@
 #include "bench/shared_prefix.h"
 #include "bench/system.h"
 #include "tools/cmd_bench.h"
+#include "tools/given.h"
 #include "tools/warning.h"
 
 namespace crossover::tools {
@@ -95,18 +95,11 @@ size_t LongestSequence(const BenchModelFlags& flags) {
 /// -p 0 leaves prompts out, -n 0 decoding. Words that only the one left out has a use for are off;
 /// those that --shared-prefix has none for are told of.
 void Check(BenchModelFlags& flags, const CLI::App& command) {
-  const auto given = [&](std::initializer_list<const char*> names) {
-    std::vector<std::string> found;
-    for (const char* name : names) {
-      if (command.get_option(name)->count() > 0) found.emplace_back(name);
-    }
-    return found;
-  };
   std::erase(flags.prefills, size_t{0});
   if (flags.prefills.empty()) flags.prefills = {0};
   flags.speed.prefill = flags.prefills.front();
   if (flags.shared_prefix > 0) {
-    const auto idle = given({"-p", "-n", "-d", "--details"});
+    const auto idle = Given(command, {"-p", "-n", "-d", "--details"});
     if (!idle.empty())
       Warn(fmt::format("--shared-prefix has no use for {}", fmt::join(idle, ", ")));
     return;
@@ -115,7 +108,7 @@ void Check(BenchModelFlags& flags, const CLI::App& command) {
   if (flags.speed.prefill == 0) {
     throw CLI::ValidationError("-p 0 and -n 0 leave nothing to measure");
   }
-  if (const auto idle = given({"-d", "--sequences"}); !idle.empty()) {
+  if (const auto idle = Given(command, {"-d", "--sequences"}); !idle.empty()) {
     throw CLI::ValidationError(
         fmt::format("{} has no effect with -n 0; leave it out", fmt::join(idle, ", ")));
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "tools/given.h"
 #include "tools/warning.h"
 
 namespace crossover::tools {
@@ -75,9 +76,8 @@ void WarnOfIdleEvalFlags(const CLI::App& command, const std::vector<EvalTask>& t
     warn(name, kinds.any, kLlama);
   }
   if (kinds.any && !llama_tasks.empty()) {
-    for (const char* name :
-         {"--log-samples", "--harness-json", "--system", "--chat-template", "--fewshot"}) {
-      if (command.get_option(name)->count() == 0) continue;
+    for (const std::string& name : Given(command, {"--log-samples", "--harness-json", "--system",
+                                                   "--chat-template", "--fewshot"})) {
       Warn(fmt::format("{} does not hold for the llama_ tasks", name));
     }
   }

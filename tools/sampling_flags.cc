@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tools/checks.h"
+#include "tools/given.h"
 #include "tools/warning.h"
 
 namespace crossover::tools {
@@ -21,20 +22,10 @@ std::string CheckTokens(const std::string& word) {
   return wrong.empty() ? "" : wrong + ", nor -1 for as many as there is room for";
 }
 
-/// Of `names`, those that the call gave.
-std::vector<std::string> Given(const CLI::App& command, const std::vector<std::string>& names) {
-  std::vector<std::string> given;
-  for (const std::string& name : names) {
-    if (command.get_option(name)->count() > 0) given.push_back(name);
-  }
-  return given;
-}
-
 void WarnOfIdle(const std::vector<std::string>& names, const std::string& why) {
   if (names.empty()) return;
-  Warn(fmt::format(
-      "{}: {} no effect", why,
-      fmt::format("{} {}", fmt::join(names, ", "), names.size() == 1 ? "has" : "have")));
+  Warn(fmt::format("{}: {} {} no effect", why, fmt::join(names, ", "),
+                   names.size() == 1 ? "has" : "have"));
 }
 
 void WarnOfIdleFlags(const CLI::App& command, const engine::SamplerOptions& sampler) {
