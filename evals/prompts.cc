@@ -6,6 +6,7 @@
 
 #include "base/counted.h"
 #include "base/error.h"
+#include "tokenizer/two_bos.h"
 
 namespace crossover::evals {
 namespace {
@@ -44,8 +45,9 @@ std::vector<TokenId> Encode(const tokenizer::Tokenizer& tokenizer, std::string_v
   auto tokens = tokenizer.Encode(text, {.add_special = with_bos, .parse_special = parse_special});
   if (with_bos && tokenizer.adds_eos() && !tokens.empty()) tokens.pop_back();
   // Most chat templates write BOS, some leave it to the tokenizer.
-  const bool twice = tokens.size() > 1 && tokenizer.adds_bos() && tokens[0] == tokens[1];
-  if (with_bos && parse_special && twice) tokens.erase(tokens.begin());
+  if (with_bos && parse_special && tokenizer::BeginsWithTwoBos(tokenizer, tokens)) {
+    tokens.erase(tokens.begin());
+  }
   return tokens;
 }
 

@@ -42,8 +42,6 @@ constexpr const char* kHelp =
     "/exit    leave (also Ctrl-D)\n"
     "Ctrl-C   stop an answer\n";
 
-bool Show(const std::string& text) { return SayGenerated(text); }
-
 class Conversation {
  public:
   Conversation(ChatFlags& flags, const GlobalOptions& globals)
@@ -57,7 +55,7 @@ class Conversation {
     TellWarnings(flags.model, *tokenizer_);
     WarnOfSettings(*model_, globals_);
     options().interrupt_ends = true;
-    if (!globals_.json) options().on_text = Show;
+    if (!globals_.json) options().on_text = SayGenerated;
   }
 
   void Run() {

@@ -17,6 +17,7 @@
 #include "engine/engine.h"
 #include "engine/load_model.h"
 #include "engine/trained_context.h"
+#include "tokenizer/two_bos.h"
 #include "tools/checks.h"
 #include "tools/command.h"
 #include "tools/input.h"
@@ -57,14 +58,11 @@ std::vector<std::string> Prompts(const GenerateFlags& flags) {
   return lines;
 }
 
-// Where a prompt writes BOS itself, as chat formats copied from a model's card do, the one that the
-// vocabulary would add is left out: models have not seen two.
+// Where a prompt writes BOS itself, the one that the vocabulary would add is left out.
 std::vector<engine::TokenId> EncodePrompt(const tokenizer::Tokenizer& tokenizer,
                                           const std::string& text) {
   std::vector<engine::TokenId> ids = tokenizer.Encode(text);
-  const bool twice = tokenizer.adds_bos() && ids.size() > 1 && ids[0] == ids[1] &&
-                     ids[0] == tokenizer.vocabulary().bos;
-  if (twice) ids.erase(ids.begin());
+  if (tokenizer::BeginsWithTwoBos(tokenizer, ids)) ids.erase(ids.begin());
   return ids;
 }
 
@@ -78,7 +76,6 @@ json ToJson(const engine::GenerateResult& result) {
           {"ttft_ms", result.first_token_seconds * 1e3}};
 }
 
-// What --file holds need not be UTF-8.
 void Print(const json& value) { fmt::print("{}\n", DumpJson(value, 2)); }
 
 class Runner {
@@ -108,9 +105,7 @@ class Runner {
     options.context = flags_.context;
     options.max_batch = std::clamp<size_t>(prompts_[0].size(), 1, options.max_batch);
     engine::Engine engine(loaded_.model, options);
-    if (!globals_.json) {
-      options_.on_text = [](const std::string& text) { return SayGenerated(text); };
-    }
+    if (!globals_.json) options_.on_text = SayGenerated;
     const auto result = engine::Generate(engine, *loaded_.tokenizer, prompts_[0], options_);
     if (globals_.json) {
       json out = ToJson(result);

@@ -11,6 +11,7 @@
 #include "base/say.h"
 #include "bench/report.h"
 #include "tools/command.h"
+#include "tools/warning.h"
 
 namespace crossover::tools {
 namespace {
@@ -21,7 +22,7 @@ std::vector<std::string> Names(const std::vector<std::filesystem::path>& paths) 
 
 void Run(const std::string& directory, const GlobalOptions& globals) {
   const bench::Report report = bench::MakeReport(directory);
-  if (!report.warning.empty()) Say(stderr, "crossover: warning: {}\n", report.warning);
+  if (!report.warning.empty()) Warn(report.warning);
   if (globals.json) {
     const nlohmann::json json{{"report", report.html.string()},
                               {"csv", report.csv.string()},

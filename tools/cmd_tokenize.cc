@@ -12,6 +12,7 @@
 #include "base/say.h"
 #include "engine/gguf.h"
 #include "engine/load_tokenizer.h"
+#include "tokenizer/two_bos.h"
 #include "tools/checks.h"
 #include "tools/command.h"
 #include "tools/input.h"
@@ -60,8 +61,7 @@ void PrintIds(const Tokenizer& tokenizer, const std::vector<TokenId>& ids,
 // What is shown is what the vocabulary does, so nothing is left out here as `generate` does.
 void WarnOfTwoBos(const Tokenizer& tokenizer, const std::vector<TokenId>& ids,
                   const tokenizer::EncodeOptions& options) {
-  if (!options.add_special || !tokenizer.adds_bos() || ids.size() < 2) return;
-  if (ids[0] != ids[1] || ids[0] != tokenizer.vocabulary().bos) return;
+  if (!options.add_special || !tokenizer::BeginsWithTwoBos(tokenizer, ids)) return;
   Warn(
       "the text begins with BOS, and the vocabulary adds one: there are two (generate leaves one "
       "out; --no-special adds none)");

@@ -1,10 +1,10 @@
 #include "tools/eval_samples.h"
 
-#include "base/json.h"
-
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+
+#include "base/json.h"
 
 namespace crossover::tools {
 namespace {
