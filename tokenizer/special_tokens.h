@@ -2,11 +2,10 @@
 // such as <|eot_id|>, and user-defined ones.
 #pragma once
 
-#include <array>
+#include <bitset>
 #include <cstdint>
 #include <optional>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace crossover::tokenizer {
@@ -29,9 +28,17 @@ class SpecialTokens {
  private:
   std::optional<Match> MatchAt(std::string_view text, size_t offset) const;
 
-  std::vector<Entry> entries_;  // sorted by text
-  // Entries that begin with a byte: [first, second).
-  std::array<std::pair<uint32_t, uint32_t>, 256> ranges_{};
+  /// The longest entry that begins another one, and a longer way along these: as far as makes every
+  /// way short (Myers 1983, "An applicative random-access stack").
+  struct Shorter {
+    uint32_t entry, jump;
+    uint32_t depth;  // how many there are
+  };
+
+  std::vector<Entry> entries_;    // sorted by text
+  std::vector<Shorter> shorter_;  // of each entry, and at last of none
+  // Two bytes with which one may begin: nearly all places in a text are passed over by these.
+  std::bitset<256 * 256> pairs_;
 };
 
 }  // namespace crossover::tokenizer

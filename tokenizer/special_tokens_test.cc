@@ -31,6 +31,38 @@ TEST_CASE("special tokens: the first place, and there the longest") {
 
 TEST_CASE("special tokens: none to look for") { CHECK_FALSE(SpecialTokens({}).Find("<s>", 0)); }
 
+TEST_CASE("special tokens: the longest of many that begin each other") {
+  std::vector<std::string> texts;
+  for (size_t size = 1; size < 200; size += 2) texts.emplace_back(size, 'a');
+  texts.push_back(std::string(250, 'a') + "z");
+  std::vector<SpecialTokens::Entry> entries;
+  for (const std::string& text : texts) entries.push_back({text, static_cast<int>(text.size())});
+  const SpecialTokens tokens(entries);
+  for (size_t size = 1; size < 300; ++size) {
+    CAPTURE(size);
+    for (const char* behind : {"", "b", "Z"}) {
+      const auto match = tokens.Find(std::string(size, 'a') + behind, 0);
+      REQUIRE(match);
+      CHECK(match->begin == 0);
+      CHECK(match->end == std::min<size_t>(size - (size % 2 == 0), 199));
+    }
+  }
+  CHECK(tokens.Find(texts.back(), 0)->id == 251);
+}
+
+// Going through them byte by byte at each place took minutes.
+TEST_CASE("special tokens: those that nearly begin everywhere take reasonable steps") {
+  constexpr size_t kLongest = 4'096;
+  std::vector<std::string> texts;
+  for (size_t size = 1; size < kLongest; ++size) texts.push_back(std::string(size, 'a') + 'b');
+  std::vector<SpecialTokens::Entry> entries;
+  for (const std::string& text : texts) entries.push_back({text, static_cast<int>(text.size())});
+  const SpecialTokens tokens(entries);
+  const std::string text(200'000, 'a');
+  CHECK_FALSE(tokens.Find(text, 0));
+  CHECK(tokens.Find(text + 'b', 0)->begin == text.size() - (kLongest - 1));
+}
+
 TEST_CASE("special tokens agree with trying each at each place") {
   std::mt19937 random(11);
   for (int round = 0; round < 200; ++round) {
