@@ -86,11 +86,27 @@ void Drain(int fd, std::string& tail) {
   }
 }
 
+// What the program and all that it started hold. The sandbox's two waiting processes are copies of
+// this one, and so have the size of the model that is being evaluated: they do not count.
+size_t WatchedBytes(pid_t sandbox) {
+  size_t bytes = 0;
+  for (const pid_t first : Children(sandbox)) bytes += BytesBelow(first);
+  return bytes;
+}
+
+// Whether nobody can write to the pipe any more.
+bool IsHungUp(int read_end) {
+  pollfd polled{read_end, 0, 0};
+  return poll(&polled, 1, 0) == 1 && (polled.revents & POLLHUP) != 0;
+}
+
 /// Waits for a program's end and brings about its end where it goes beyond its limits.
 class Watch {
  public:
-  Watch(pid_t child, const ProgramLimits& limits, Clock::time_point start)
-      : child_(child), limits_(limits), deadline_(start + limits.wall) {}
+  /// `status`: a pipe that hangs up when the program takes its process over; until then that is a
+  /// copy of this one.
+  Watch(pid_t child, int status, const ProgramLimits& limits, Clock::time_point start)
+      : child_(child), status_(status), limits_(limits), deadline_(start + limits.wall) {}
 
   /// Reads `output` meanwhile. The exit status as waitpid gives it.
   int Await(int output, std::string& tail) {
@@ -112,7 +128,8 @@ class Watch {
 
  private:
   void Look() {
-    most_bytes_ = std::max(most_bytes_, ResidentBytes(child_));
+    begun_ = begun_ || IsHungUp(status_);
+    if (begun_) most_bytes_ = std::max(most_bytes_, WatchedBytes(child_));
     if (most_bytes_ > limits_.memory_bytes) {
       cut_short_ = "memory limit";
     } else if (Clock::now() > deadline_ || Interrupted()) {
@@ -125,6 +142,8 @@ class Watch {
   }
 
   pid_t child_;
+  int status_;
+  bool begun_ = false;
   const ProgramLimits& limits_;
   Clock::time_point deadline_;
   std::string cut_short_;
@@ -203,7 +222,7 @@ ProgramRunner::Outcome ProgramRunner::RunOnce(std::string_view program) const {
   if (child == 0) RunInSandbox(plan);
   for (Pipe* pipe : {&output, &status_pipe, &verdict}) pipe->write_end.Close();
   std::string tail;
-  Watch watch(child, limits_, start);
+  Watch watch(child, status_pipe.read_end.get(), limits_, start);
   const int status = watch.Await(output.read_end.get(), tail);
   ThrowIfInterrupted();
   std::string refusal, word;

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/output_file.h"
@@ -224,6 +225,16 @@ TEST_CASE("program: memory is counted for all processes together") {
   CHECK(runner->Run("import os, time\nfor i in range(3):\n    if os.fork() == 0:\n        " + fill +
                     "        time.sleep(5)\n        os._exit(0)\ntime.sleep(5)\n") ==
         "memory limit");
+}
+
+// A model of some gigabytes lies in the memory of whoever runs programs, and in each copy of it.
+TEST_CASE("program: the memory of who runs it does not count") {
+  const std::vector<char> model(size_t{400} << 20, 'x');
+  const auto runner = Runner({.memory_bytes = size_t{192} << 20});
+  if (!runner) return;
+  CHECK(runner->Run("import time\ntime.sleep(0.2)\n") == "");
+  CHECK(runner->Run("x = bytearray(250 << 20)\n") == "MemoryError");
+  CHECK(model[model.size() / 2] == 'x');
 }
 
 }  // namespace

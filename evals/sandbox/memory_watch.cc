@@ -6,14 +6,12 @@
 #include <filesystem>
 #include <fstream>
 #include <system_error>
-#include <vector>
 
 namespace crossover::evals {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// The processes that any thread of `process` started, added to `all`.
 void AddChildren(pid_t process, std::vector<pid_t>& all) {
   std::error_code ended;
   for (fs::directory_iterator thread(fmt::format("/proc/{}/task", process), ended), last;
@@ -31,9 +29,15 @@ size_t ResidentPages(pid_t process) {
 
 }  // namespace
 
-size_t ResidentBytes(pid_t root) {
-  constexpr size_t kMost = 4096;  // processes: against numbers that are given anew while we look
-  std::vector<pid_t> family{root};
+std::vector<pid_t> Children(pid_t process) {
+  std::vector<pid_t> children;
+  AddChildren(process, children);
+  return children;
+}
+
+size_t BytesBelow(pid_t root) {
+  constexpr size_t kMost = 4096;  // processes: against numbers that are used again while we look
+  std::vector<pid_t> family = Children(root);
   size_t pages = 0;
   for (size_t i = 0; i < family.size() && i < kMost; ++i) {
     pages += ResidentPages(family[i]);

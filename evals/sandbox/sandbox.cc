@@ -193,8 +193,10 @@ void PlaceDescriptors(SandboxPlan& plan) {
   Refuse(plan, words[0]);
 }
 
-// Waits for one's child and ends as it did.
+// Waits for one's child and ends as it did. Meanwhile no file is held: that the status pipe has no
+// writer any more tells the parent that the program has begun.
 [[noreturn]] void EndLike(pid_t child) {
+  syscall(SYS_close_range, 0U, ~0U, 0);
   int status = 0;
   while (true) {
     const pid_t ended = waitpid(-1, &status, 0);
@@ -232,7 +234,9 @@ std::vector<RootEntry> SystemRoot() {
 }
 
 // unshare gives the next child the process namespace, in which it is number 1: when it ends, the
-// kernel ends everything in there. The program itself is number 2, a process like any other.
+// kernel ends everything in there. The program itself is number 2, a process like any other. This
+// process and number 1 stay copies of the parent with all of its memory: their size is none of the
+// program's.
 [[noreturn]] void RunInSandbox(SandboxPlan& plan) {
   setsid();
   LeaveRoot(plan);
