@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -78,6 +79,15 @@ void CellFolder::RefuseForeign() const {
                           path_.string(), kMarker));
 }
 
+// Who uses the folder shares its lock, so that nobody removes it meanwhile. Where a file system has
+// no such locks, processes that share a study there may meet each other's removal.
+bool CellFolder::Lock(int how) const {
+  int status = 0;
+  do status = flock(folder_.get(), how);
+  while (status != 0 && errno == EINTR);
+  return status == 0 || errno != EWOULDBLOCK;
+}
+
 bool CellFolder::OpenMarker() {
   // O_NONBLOCK: a FIFO must not hold us up before it is refused.
   marker_ = Descriptor(
@@ -89,9 +99,10 @@ bool CellFolder::OpenMarker() {
   }
   struct stat status {};
   if (fstat(marker_.get(), &status) != 0 || !S_ISREG(status.st_mode)) RefuseForeign();
+  const auto names = Names(folder_.get());  // before the lines: who makes files writes these first
   const auto lines = WholeLines(ReadAll(marker_.get(), path_ / kMarker));
   // Without a first line it was created and its process died; with files it is no such one.
-  if (lines.empty() && Names(folder_.get()).size() == 1) return true;
+  if (lines.empty() && names.size() == 1) return true;
   if (lines.empty() || lines.front() != kTitle) RefuseForeign();
   return true;
 }
@@ -103,8 +114,11 @@ bool CellFolder::Open() {
     if (errno == ELOOP || errno == ENOTDIR) RefuseForeign();
     ThrowErrno("cannot open", path_);
   }
+  Lock(LOCK_SH);
+  // What is there without a marker is foreign. Looked at first: others may just be making both.
+  const bool empty = Names(folder_.get()).empty();
   if (OpenMarker()) return true;
-  if (!Names(folder_.get()).empty()) RefuseForeign();
+  if (!empty) RefuseForeign();
   return false;  // as good as not there: there is nothing in it that could be deleted
 }
 
@@ -174,7 +188,15 @@ void CellFolder::Remove(const std::string& key) const {
 }
 
 void CellFolder::RemoveIfEmpty() {
-  if (!marker_ || Names(folder_.get()) != std::vector<std::string>{kMarker}) return;
+  if (!marker_) return;
+  // The last one to leave removes it. Two that held on to their share would both see the other.
+  Lock(LOCK_UN);
+  if (Lock(LOCK_EX | LOCK_NB)) RemoveAlone();
+  Lock(LOCK_SH);
+}
+
+void CellFolder::RemoveAlone() {
+  if (Names(folder_.get()) != std::vector<std::string>{kMarker}) return;
   const std::string text = ReadAll(marker_.get(), path_ / kMarker);
   unlinkat(folder_.get(), kMarker, 0);
   if (rmdir(path_.c_str()) != 0) {  // something came in between: it is still our folder

@@ -36,7 +36,7 @@ class CellFolder {
   /// that died left unfinished. What cannot be deleted stays.
   void Remove(const std::string& key) const;
 
-  /// Deletes the folder if there is nothing in it but the marker.
+  /// Deletes the folder if there is nothing in it but the marker, and no other process uses it.
   void RemoveIfEmpty();
 
  private:
@@ -47,6 +47,9 @@ class CellFolder {
   /// Opens it if it is there; false if not.
   bool Open();
   void Make();
+  /// `how`: as flock has it. False if others hold it so that this must not be.
+  bool Lock(int how) const;
+  void RemoveAlone();
   bool OpenMarker();
   /// Leaves marker_ empty, and errno, if it cannot be created anew.
   void CreateMarker();

@@ -5,8 +5,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -15,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/output_file.h"
+#include "bench/cell_folder.h"
 #include "bench/machine_info.h"
 #include "bench/record.h"
 #include "bench/test_records.h"
@@ -404,6 +407,30 @@ TEST_CASE("two processes share the cells and leave none out") {
   CHECK(t.Calls("\"step\":\"measure\"") == 3);
   REQUIRE(t.Records().size() == 3);
   CHECK(t.Records()[0].machine.sharers == 2);
+}
+
+TEST_CASE("processes that make and remove a study's folder do not take it for foreign") {
+  const test::TemporaryDirectory directory;
+  constexpr int kRounds = 300;
+  const auto work = [&](char digit) {
+    for (int i = 0; i < kRounds; ++i) {
+      CellFolder folder(directory.path());
+      const std::string key(16, digit);
+      folder.Begin(key, false);
+      const fs::path file = folder.path() / CellFileName("model", "Q8_0", key);
+      WriteFile(file, "cell");
+      folder.Remove(key);
+      if (fs::exists(file)) return false;
+      folder.RemoveIfEmpty();
+    }
+    return true;
+  };
+  std::array<std::future<bool>, 3> workers;
+  for (size_t i = 0; i < workers.size(); ++i) {
+    workers[i] = std::async(std::launch::async, work, "abc"[i]);
+  }
+  for (auto& worker : workers) CHECK(worker.get());
+  CHECK_FALSE(fs::exists(directory / "crossover-models"));
 }
 
 TEST_CASE("what fails in one process is not tried again by another of the same run") {
