@@ -12,7 +12,8 @@ import re
 import sys
 
 COUNTS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.MULTILINE)
-PROGRAM = re.compile(r":program / ")
+# Meson 1.0 writes "crossover:program / NAME", 1.12 "program - crossover:NAME".
+PROGRAM = re.compile(r":program / |^program - ")
 SKIPPED = re.compile(r"^skipped: .*: (.*)$", re.MULTILINE)
 
 
