@@ -168,14 +168,15 @@ class Collector : public benchmark::BenchmarkReporter {
             const KernelRunOptions& options)
       : options_(options), limits_(limits), runner_(runner) {
     for (const KernelCase& c : cases) by_name_[c.Name()] = &c;
+    if (options.json != nullptr) json_.SetOutputStream(options.json);
   }
 
   bool ReportContext(const Context& context) override {
-    return !options_.json || json_.ReportContext(context);
+    return options_.json == nullptr || json_.ReportContext(context);
   }
 
   void ReportRuns(const std::vector<Run>& runs) override {
-    if (options_.json) json_.ReportRuns(OfNumbers(runs));
+    if (options_.json != nullptr) json_.ReportRuns(OfNumbers(runs));
     std::map<std::string, std::vector<double>> samples;  // aggregates come in a call of their own
     for (const Run& run : runs) {
       if (run.run_type != Run::RT_Iteration) continue;
@@ -198,7 +199,7 @@ class Collector : public benchmark::BenchmarkReporter {
   }
 
   void Finalize() override {
-    if (options_.json) json_.Finalize();
+    if (options_.json != nullptr) json_.Finalize();
   }
 
   std::vector<KernelResult> Take() { return std::move(results_); }
@@ -244,15 +245,6 @@ void AddContext(const LevelLimits& limits, size_t threads) {
   }
 }
 
-/// Google Benchmark reads its flags from an argument list.
-void Initialize(std::vector<std::string> flags) {
-  flags.insert(flags.begin(), "crossover");
-  std::vector<char*> arguments;
-  for (std::string& flag : flags) arguments.push_back(flag.data());
-  int count = static_cast<int>(arguments.size());
-  benchmark::Initialize(&count, arguments.data());
-}
-
 }  // namespace
 
 std::vector<KernelResult> RunKernelCases(const std::vector<KernelCase>& cases,
@@ -260,7 +252,10 @@ std::vector<KernelResult> RunKernelCases(const std::vector<KernelCase>& cases,
   const LevelGuard guard;
   const LevelLimits limits = MeasureLimits(cases, options);
   AddContext(limits, options.threads);
-  Initialize(options.benchmark_flags);
+  char name[] = "crossover";
+  char* arguments[] = {name, nullptr};
+  int count = 1;
+  benchmark::Initialize(&count, arguments);
   Runner runner(limits, options);
   for (const KernelCase& c : cases) {
     benchmark::RegisterBenchmark(c.Name().c_str(),

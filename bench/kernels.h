@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <iosfwd>
 #include <memory>
 #include <string>
 #include <vector>
@@ -73,10 +74,9 @@ std::vector<KernelCase> SelectKernelCases(const KernelSelection& selection,
 struct KernelRunOptions {
   size_t threads = 1;
   size_t repetitions = 3;
-  double min_seconds = 0.05;  // of a repetition
-  bool json = false;          // Google Benchmark's, to the standard output
-  size_t memory_bytes = 0;    // read to measure memory's limit; 0: as bench machine
-  std::vector<std::string> benchmark_flags = {};  // --benchmark_…, handed on
+  double min_seconds = 0.05;     // of a repetition
+  std::ostream* json = nullptr;  // where Google Benchmark's JSON goes
+  size_t memory_bytes = 0;       // read to measure memory's limit; 0: as bench machine
   std::function<void(size_t done, size_t total)> progress = nullptr;
 };
 

@@ -265,6 +265,21 @@ TEST_CASE("bench kernels: names, JSON of Google Benchmark's schema, and CSV") {
   CHECK(test::CountLines(csv.out) == 3);
   CHECK(test::Contains(csv.out, "rms_norm,"));
 
+  // The words of Google Benchmark's own.
+  const test::TemporaryDirectory directory;
+  const std::string out = (directory / "kernels.json").string();
+  const ProcessResult theirs = RunCrossover(
+      {"bench", "kernels", "--op", "rms_norm", "--threads", "1", "--benchmark_filter=^rms_norm/",
+       "--benchmark_min_time=0.001", "--benchmark_repetitions=1", "--benchmark_format=json",
+       "--benchmark_out=" + out});
+  INFO(theirs.err);
+  REQUIRE(theirs.ok());
+  CHECK(json::parse(theirs.out).at("benchmarks").size() > 0);
+  CHECK(ReadFile(out) == theirs.out);
+  const ProcessResult none = RunCrossover({"bench", "kernels", "--benchmark_nothing=1"});
+  CHECK(none.exit_code == 2);
+  CHECK(test::Contains(none.err, "unknown flag --benchmark_nothing"));
+
   const ProcessResult typo = RunCrossover({"bench", "kernels", "--format", "Q9"});
   CHECK(typo.exit_code == 2);
   CHECK(test::Contains(typo.err, "Q4_K"));

@@ -2,11 +2,13 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "base/counted.h"
 #include "base/error.h"
+#include "base/output_file.h"
 #include "base/progress.h"
 #include "bench/kernels.h"
 #include "tools/checks.h"
@@ -20,6 +22,8 @@ struct BenchKernelsFlags {
   bench::KernelRunOptions run;
   bool list = false;
   bool csv = false;
+  std::string format;  // Google Benchmark's word for json and csv
+  std::string out;     // and its JSON
 };
 
 /// Words that name nothing are the caller's, not the work's.
@@ -32,22 +36,13 @@ std::vector<bench::KernelCase> Select(const bench::KernelSelection& selection, s
   }
 }
 
-std::vector<std::string> BenchmarkFlags(const std::vector<std::string>& rest) {
-  for (const std::string& word : rest) {
-    if (!word.starts_with("--benchmark_")) {
-      throw CLI::ValidationError("The following argument was not expected: " + word);
-    }
-  }
-  return rest;
-}
-
-void Run(BenchKernelsFlags& flags, const GlobalOptions& globals,
-         const std::vector<std::string>& rest) {
+void Run(BenchKernelsFlags& flags, const GlobalOptions& globals) {
+  const bool json = globals.json || flags.format == "json";
   flags.selection.activations = globals.engine_options().activations;
   flags.selection.threads = globals.thread_count();
-  flags.run.benchmark_flags = BenchmarkFlags(rest);
   flags.run.threads = globals.thread_count();
-  flags.run.json = globals.json;
+  std::ostringstream json_text;
+  if (json || !flags.out.empty()) flags.run.json = &json_text;
   size_t left_out = 0;
   const auto cases = Select(flags.selection, left_out);
   if (flags.list) {
@@ -72,8 +67,12 @@ void Run(BenchKernelsFlags& flags, const GlobalOptions& globals,
     flags.run.progress = [&](size_t done, size_t) { progress.Update(done); };
     results = bench::RunKernelCases(cases, flags.run);
   }
-  if (globals.json) return;
-  if (flags.csv) {
+  if (!flags.out.empty()) WriteFile(flags.out, json_text.str());
+  if (json) {
+    fmt::print("{}", json_text.str());
+    return;
+  }
+  if (flags.csv || flags.format == "csv") {
     fmt::print("{}", bench::KernelCsv(results));
     return;
   }
@@ -100,7 +99,9 @@ void AddSelection(CLI::App& command, bench::KernelSelection& selection) {
   add("--level", selection.levels, "Instruction-set levels (default: that of --isa)");
   add("--context", selection.contexts,
       "Tokens that attention looks back on (default: 8192 for up to 16 tokens, else 0)");
-  command.add_option("--filter", selection.filter, "Only benchmarks whose names match")
+  command
+      .add_option("--filter,--benchmark_filter", selection.filter,
+                  "Only benchmarks whose names match")
       ->check(NotEmpty())
       ->type_name("REGEX");
 }
@@ -112,26 +113,35 @@ void AddBenchKernels(CLI::App& bench, const GlobalOptions& globals) {
   CLI::App* command =
       bench.add_subcommand("kernels", "Single kernels, the machine's limit beside each");
   AddSelection(*command, flags->selection);
-  command->add_option("-r,--repetitions", flags->run.repetitions, "Repetitions of each")
+  command
+      ->add_option("-r,--repetitions,--benchmark_repetitions", flags->run.repetitions,
+                   "Repetitions of each")
       ->check(CLI::Range(1, 1000))
       ->type_name("N")
       ->capture_default_str();
-  command->add_option("--min-time", flags->run.min_seconds, "Seconds a repetition lasts at least")
+  command
+      ->add_option("--min-time,--benchmark_min_time", flags->run.min_seconds,
+                   "Seconds a repetition lasts at least")
       ->check(NumberFrom(0.001, 60))
       ->type_name("S")
       ->capture_default_str();
-  command->add_flag("--list", flags->list, "Name the benchmarks that the other words select");
+  command->add_flag("--list,--benchmark_list_tests", flags->list,
+                    "Name the benchmarks that the other words select");
   command->add_flag("--csv", flags->csv, "Print CSV instead of a table");
-  command->allow_extras();  // --benchmark_… of Google Benchmark
+  command->add_option("--benchmark_format", flags->format, "As --json and --csv")
+      ->check(CLI::IsMember({"console", "json", "csv"}))
+      ->type_name("console|json|csv");
+  command->add_option("--benchmark_out", flags->out, "Also write the JSON to a file")
+      ->type_name("FILE");
   SetExamples(*command,
               "  crossover bench kernels\n"
               "  crossover bench kernels --op matmul --format Q4_K,Q6_K --shape 7b --tokens 1\n"
               "  crossover bench kernels --op matmul --format Q4_K --level all --layout all\n"
               "  crossover bench kernels --op attention --format all --context 8192,32768 --json\n"
               "  crossover bench kernels --shape all --tokens all --working-set all --list");
-  command->callback([flags, command, &globals] {
+  command->callback([flags, &globals] {
     RefuseCsvWithJson(flags->csv, globals);
-    Run(*flags, globals, command->remaining());
+    Run(*flags, globals);
   });
 }
 

@@ -69,10 +69,7 @@ std::string UsageMessage(const CLI::App& app, const CLI::App& command,
     if (word != call.end() && !word->starts_with('-')) return UnknownCommand(command, *word);
   }
   const bool has_extras = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr;
-  // What a command hands on is not unknown to it.
-  const bool hands_on = command.get_allow_extras() && !has_extras;
-  const std::string unexpected =
-      hands_on ? "" : UnexpectedWords(command, rest, call, /*with_words=*/has_extras);
+  const std::string unexpected = UnexpectedWords(command, rest, call, /*with_words=*/has_extras);
   return unexpected.empty() ? error.what() : unexpected;
 }
 
