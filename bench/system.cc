@@ -20,8 +20,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Paths are put together as text here, which every command runs at its start: appending to a
+// std::filesystem::path corrupts it in libstdc++ 12 where memory runs out on the way.
+
 template <class T>
-std::optional<T> ReadValue(const fs::path& path) {
+std::optional<T> ReadValue(const std::string& path) {
   std::ifstream in(path);
   T value;
   if (in >> value) return value;
@@ -34,47 +37,50 @@ size_t DistinctCores(const fs::path& root, size_t cpus, const Allowed& allowed) 
   std::set<std::pair<int, int>> cores;
   for (size_t cpu = 0; cpu < cpus; ++cpu) {
     if (!allowed(cpu)) continue;
-    const fs::path topology = root / fmt::format("sys/devices/system/cpu/cpu{}/topology", cpu);
-    const auto core = ReadValue<int>(topology / "core_id");
-    const auto package = ReadValue<int>(topology / "physical_package_id");
+    const std::string topology =
+        fmt::format("{}/sys/devices/system/cpu/cpu{}/topology/", root.native(), cpu);
+    const auto core = ReadValue<int>(topology + "core_id");
+    const auto package = ReadValue<int>(topology + "physical_package_id");
     if (core && package) cores.emplace(*package, *core);
   }
   return cores.size();
 }
 
 /// "QUOTA PERIOD" in CPUs; nothing if there is no limit.
-std::optional<double> Quota(const fs::path& group) {
+std::optional<double> Quota(const std::string& group) {
   double quota = 0;
   double period = 0;
-  if (std::ifstream in(group / "cpu.max"); in >> quota >> period) {  // cgroup v2
+  if (std::ifstream in(group + "/cpu.max"); in >> quota >> period) {  // cgroup v2
     if (quota > 0 && period > 0) return quota / period;
     return std::nullopt;
   }
-  const auto v1_quota = ReadValue<double>(group / "cpu.cfs_quota_us");
-  const auto v1_period = ReadValue<double>(group / "cpu.cfs_period_us");
+  const auto v1_quota = ReadValue<double>(group + "/cpu.cfs_quota_us");
+  const auto v1_period = ReadValue<double>(group + "/cpu.cfs_period_us");
   if (v1_quota && v1_period && *v1_quota > 0 && *v1_period > 0) return *v1_quota / *v1_period;
   return std::nullopt;
 }
 
-/// This process's group below the hierarchy's mount: version 1's if there is one.
-fs::path GroupPath(const fs::path& root) {
+/// This process's group below the hierarchy's mount, as "/a/b": version 1's if there is one.
+std::string GroupPath(const fs::path& root) {
   std::string path;
   for (const CpuGroup& group : CpuGroups(root)) {
     if (!group.controllers.empty() || path.empty()) path = group.path;
   }
-  return fs::path(path).relative_path();
+  return path;
 }
 
 /// The least quota of this process's group and those around it, in whole CPUs, rounded up: spinning
 /// threads beyond it would stall each other. Nothing if there is no limit.
 std::optional<size_t> QuotaCpus(const fs::path& root) {
   std::optional<double> least;
-  for (const char* mount : {"sys/fs/cgroup", "sys/fs/cgroup/cpu", "sys/fs/cgroup/cpu,cpuacct"}) {
-    for (fs::path group = GroupPath(root);; group = group.parent_path()) {
-      if (const auto quota = Quota(root / mount / group)) {
+  for (const char* mount : {"/sys/fs/cgroup", "/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"}) {
+    for (std::string group = GroupPath(root);;) {
+      if (const auto quota = Quota(fmt::format("{}{}{}", root.native(), mount, group))) {
         least = std::min(least.value_or(*quota), *quota);
       }
       if (group.empty()) break;
+      const size_t slash = group.rfind('/');
+      group.resize(slash == std::string::npos ? 0 : slash);
     }
   }
   if (!least) return std::nullopt;
@@ -115,7 +121,7 @@ size_t CountCores(const fs::path& root, size_t cpus) {
 
 std::vector<CpuGroup> CpuGroups(const fs::path& root) {
   std::vector<CpuGroup> groups;
-  std::ifstream in(root / "proc/self/cgroup");
+  std::ifstream in(root.native() + "/proc/self/cgroup");
   for (std::string line; std::getline(in, line);) {
     // "0::/a/b" is version 2's, "4:cpu,cpuacct:/a/b" one of version 1's hierarchies.
     const size_t first = line.find(':');

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/hf_test_directory.h"
+#include "engine/test_hf_directory.h"
 
 namespace crossover::engine {
 namespace {

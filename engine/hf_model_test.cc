@@ -13,7 +13,7 @@
 
 #include "base/error.h"
 #include "base/output_file.h"
-#include "engine/hf_test_directory.h"
+#include "engine/test_hf_directory.h"
 #include "engine/hf_tokenizer.h"
 #include "engine/load_tokenizer.h"
 #include "engine/quantize_file.h"

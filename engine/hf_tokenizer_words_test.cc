@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/hf_test_directory.h"
+#include "engine/test_hf_directory.h"
 
 namespace crossover::engine {
 namespace {
