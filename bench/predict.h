@@ -23,8 +23,9 @@ struct PredictMachine {
   double memory_bytes = 0;  // 0: unknown
 };
 
-/// Machines known by published figures alone: memory's transfer rate times its width, and 8-bit
-/// products at the nominal clock. No machine reaches all of that.
+/// Machines known by published figures alone: reads as somebody measured them or else memory's
+/// transfer rate times its width, and 8-bit products at the nominal clock. No machine reaches all
+/// of what is nominal.
 std::span<const PredictMachine> NominalMachines();
 
 /// One of those by name, or a file that `bench machine --json` (limits: nothing is slower than the

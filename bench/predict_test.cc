@@ -114,12 +114,13 @@ TEST_CASE("predict: units follow the tokens of a pass") {
 
 TEST_CASE("predict: machines from names and from files, and what is wrong with a file") {
   for (const PredictMachine& machine : NominalMachines()) {
-    CHECK(machine.source.starts_with("nominal: "));
+    CHECK(machine.source.find("nominal") != std::string::npos);
     CHECK(LoadPredictMachine(machine.name).model.read_bytes_s == machine.model.read_bytes_s);
   }
-  // 4267 million transfers of 4 bytes; 4 cores · 2.4 GHz · 2 · 32 operations.
+  // What four threads were measured to read; 4 cores · 2.4 GHz · 2 · 32 operations.
   const PredictMachine pi = LoadPredictMachine("raspberry-pi-5");
-  CHECK(pi.model.read_bytes_s == doctest::Approx(17.068e9));
+  CHECK(pi.source.starts_with("measured reads"));
+  CHECK(pi.model.read_bytes_s == doctest::Approx(11.6e9));
   CHECK(pi.model.rates.at(0).operations_s == doctest::Approx(614.4e9));
 
   const test::TemporaryDirectory directory;

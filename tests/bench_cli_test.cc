@@ -227,6 +227,31 @@ TEST_CASE("predict: shapes × recipes and files, on machines that are not here")
             .exit_code == 1);
 }
 
+TEST_CASE("predict --check and --engine: other people's machines") {
+  const ProcessResult check = RunCrossover({"predict", "--check", "--json"});
+  INFO(check.err);
+  REQUIRE(check.ok());
+  const json checked = json::parse(check.out);
+  CHECK(checked.at("summaries").at(0).at("rate") == "measured");
+  CHECK(checked.at("summaries").at(0).at("median_error").get<double>() < 0.1);
+  const std::vector<std::string> question{"predict", "--engine",     "llama.cpp", "--machine",
+                                          "m2-max",  "qwen2.5-0.5b", "Q4_K_M"};
+  const ProcessResult table = RunCrossover(question);
+  INFO(table.err);
+  REQUIRE(table.ok());
+  CHECK(test::Contains(table.out, "A PREDICTION of llama.cpp on m2-max"));
+  const ProcessResult unknown =
+      RunCrossover({"predict", "--engine", "x", "--machine", "m2-max", "qwen2.5-0.5b", "Q4_K_M"});
+  CHECK(unknown.exit_code == 1);
+  CHECK(test::Contains(unknown.err, "ik_llama.cpp"));
+  for (const std::vector<std::string>& wrong :
+       {std::vector<std::string>{"predict", "--plot", "x.svg"},
+        {"predict", "--check", "qwen2.5-0.5b", "Q4_K_M"},
+        {"predict", "--engine", "llama.cpp", "qwen2.5-0.5b", "Q4_K_M"}}) {
+    CHECK(RunCrossover(wrong).exit_code == 2);
+  }
+}
+
 TEST_CASE("bench kernels: names, JSON of Google Benchmark's schema, and CSV") {
   const std::vector<std::string> words{
       "bench",         "kernels", "--op",          "rms_norm,matmul",

@@ -10,9 +10,13 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/output_file.h"
 #include "base/say.h"
 #include "base/table.h"
+#include "bench/plot.h"
 #include "bench/predict.h"
+#include "bench/predict/check.h"
+#include "bench/predict/engine_predict.h"
 #include "bench/text.h"
 #include "tools/checks.h"
 #include "tools/command.h"
@@ -30,6 +34,10 @@ struct PredictFlags {
   bench::PredictTests tests;
   bool list = false;
   bool csv = false;
+  bool check = false;
+  std::string plot;    // with check
+  std::string engine;  // empty: Crossover
+  std::optional<size_t> cores;
 };
 
 const engine::SynthShape* FindShape(const std::string& word) {
@@ -120,8 +128,36 @@ void List(const GlobalOptions& globals) {
   }
 }
 
+void Print(const nlohmann::json& json) { fmt::print("{}\n", DumpJson(json, 2)); }
+
+void Check(const PredictFlags& flags, const GlobalOptions& globals) {
+  const bench::SpeedCheck check = bench::CheckPublished(bench::LoadPublished());
+  if (!flags.plot.empty()) {
+    WriteFile(flags.plot, bench::DrawSvg(bench::CheckPlot(check), "check"));
+  }
+  if (globals.json) return Print(bench::CheckJson(check));
+  Say("{}", flags.csv ? bench::CheckCsv(check) : bench::CheckTable(check));
+}
+
+void PredictEngine(const PredictFlags& flags, const GlobalOptions& globals) {
+  if (flags.machine.empty()) throw CLI::ValidationError("--engine needs --machine");
+  const bench::Published published = bench::LoadPublished();
+  bench::EngineQuestion question{.engine = flags.engine,
+                                 .machine = flags.machine,
+                                 .threads = flags.cores,
+                                 .depths = flags.tests.decode};
+  if (flags.bandwidth) question.read_bytes_s = *flags.bandwidth * 1e9;
+  const auto predictions = bench::PredictEngine(published, bench::CheckPublished(published),
+                                                question, Models(flags.words));
+  if (globals.json) return Print(bench::EngineJson(question, predictions));
+  Say("{}", flags.csv ? bench::EngineCsv(question, predictions)
+                      : bench::EngineTable(question, predictions));
+}
+
 void Run(const PredictFlags& flags, const GlobalOptions& globals) {
   if (flags.list) return List(globals);
+  if (flags.check) return Check(flags, globals);
+  if (!flags.engine.empty()) return PredictEngine(flags, globals);
   const bench::PredictMachine machine = Machine(flags);
   const auto predictions = bench::Predict(machine, Models(flags.words), flags.tests);
   if (globals.json) {
@@ -167,6 +203,24 @@ void AddFlags(CLI::App& command, PredictFlags& flags) {
   command.add_flag("--list-machines", flags.list, "Show the machines known by published figures")
       ->excludes(words);
   command.add_flag("--csv", flags.csv, "One line a model and test");
+  auto* check =
+      command
+          .add_flag("--check", flags.check,
+                    "Hold predictions of other engines against 97 rows of published speeds, each "
+                    "machine by a fit to the others")
+          ->excludes(words);
+  command.add_option("--plot", flags.plot, "Draw predicted against published, as SVG")
+      ->needs(check)
+      ->type_name("FILE");
+  command
+      .add_option("--engine", flags.engine,
+                  "Predict that engine (llama.cpp, ik_llama.cpp) instead of Crossover, on a "
+                  "--machine of the collection")
+      ->type_name("NAME");
+  command
+      .add_option("--cores", flags.cores, "With --engine: threads there (default: all its cores)")
+      ->check(CLI::Range(1, 4096))
+      ->type_name("N");
 }
 
 }  // namespace
@@ -181,6 +235,8 @@ void AddPredict(CLI::App& app, const GlobalOptions& globals) {
       "  crossover predict --list-machines\n"
       "  crossover predict --machine raspberry-pi-5 qwen2.5-1.5b qwen2.5-7b Q4_K_M Q2_K\n"
       "  crossover predict --bandwidth 60 --rate 2000 --fixed 5 llama-3.1-8b Q8_0 -d 0,4096\n"
+      "  crossover predict --check --plot check.svg\n"
+      "  crossover predict --engine llama.cpp --machine m2-max qwen2.5-7b Q4_K_M IQ4_XS\n"
       "  crossover bench crossover model.gguf --json > here.json\n"
       "  crossover predict --machine here.json qwen2.5-14b Q4_K_M");
   command->callback([flags, &globals] {
