@@ -13,10 +13,10 @@
 
 #include "base/error.h"
 #include "base/output_file.h"
-#include "engine/test_hf_directory.h"
 #include "engine/hf_tokenizer.h"
 #include "engine/load_tokenizer.h"
 #include "engine/quantize_file.h"
+#include "engine/test_hf_directory.h"
 #include "tests/support/test_support.h"
 
 namespace crossover::engine {
