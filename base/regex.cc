@@ -1,4 +1,4 @@
-#include "tokenizer/regex.h"
+#include "base/regex.h"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-namespace crossover::tokenizer {
+namespace crossover {
 namespace {
 
 struct Free {
@@ -68,13 +68,15 @@ Regex::Scratch::Scratch(uint32_t most_steps) : impl_(std::make_unique<Impl>()) {
 }
 Regex::Scratch::~Scratch() = default;
 
-Regex::Regex(std::string_view pattern) : impl_(std::make_unique<Impl>()) {
-  const std::string source = WithUnicodeSpaces(pattern);
+Regex::Regex(std::string_view pattern, Text text) : impl_(std::make_unique<Impl>()) {
+  const bool utf8 = text == Text::kUtf8;
+  const std::string source = utf8 ? WithUnicodeSpaces(pattern) : std::string(pattern);
+  const uint32_t options =
+      (utf8 ? PCRE2_UTF | PCRE2_UCP : PCRE2_NEVER_UTF) | PCRE2_NEVER_BACKSLASH_C;
   int error = 0;
   PCRE2_SIZE offset = 0;
-  pcre2_code* code =
-      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(source.data()), source.size(),
-                    PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &error, &offset, nullptr);
+  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(source.data()), source.size(),
+                                   options, &error, &offset, nullptr);
   if (code == nullptr) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("pattern '{}': {} at offset {}", source, ErrorText(error), offset));
@@ -89,18 +91,29 @@ Regex::~Regex() = default;
 
 std::optional<Regex::Match> Regex::Find(std::string_view text, size_t offset,
                                         Scratch& scratch) const {
+  return Search(text, offset, PCRE2_NOTEMPTY, scratch);
+}
+
+bool Regex::MatchesIn(std::string_view text) const {
+  constexpr uint32_t kMostSteps = 10'000'000;  // some tenths of a second
+  Scratch scratch(kMostSteps);
+  return Search(text, 0, 0, scratch).has_value();
+}
+
+std::optional<Regex::Match> Regex::Search(std::string_view text, size_t offset, uint32_t options,
+                                          Scratch& scratch) const {
   const auto subject = reinterpret_cast<PCRE2_SPTR>(text.data());
   pcre2_match_data* data = scratch.impl_->data.get();
   pcre2_match_context* context = scratch.impl_->context.get();
   int result = PCRE2_ERROR_JIT_STACKLIMIT;
   if (impl_->jit) {
-    result = pcre2_jit_match(impl_->code.get(), subject, text.size(), offset, PCRE2_NOTEMPTY, data,
-                             context);
+    result =
+        pcre2_jit_match(impl_->code.get(), subject, text.size(), offset, options, data, context);
   }
   // The interpreter keeps its state on the heap, so it gets through where the JIT's stack ends.
   if (result == PCRE2_ERROR_JIT_STACKLIMIT) {
     result = pcre2_match(impl_->code.get(), subject, text.size(), offset,
-                         PCRE2_NOTEMPTY | PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data, context);
+                         options | PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data, context);
   }
   if (result == PCRE2_ERROR_NOMATCH) return std::nullopt;
   if (result < 0) {
@@ -112,4 +125,4 @@ std::optional<Regex::Match> Regex::Find(std::string_view text, size_t offset,
   return Match{range[0], range[1]};
 }
 
-}  // namespace crossover::tokenizer
+}  // namespace crossover

@@ -1,4 +1,5 @@
-// PCRE2 as this folder needs it: find the next match in well-formed UTF-8, whatever its length.
+// Regular expressions by PCRE2, whose searches are bounded in steps and keep their state on the
+// heap: a text of any length ends neither the stack nor the patience.
 #pragma once
 
 #include <cstdint>
@@ -8,14 +9,18 @@
 #include <string_view>
 #include <utility>
 
-namespace crossover::tokenizer {
+namespace crossover {
 
 /// A compiled pattern (Unicode properties, compiled to machine code where PCRE2 can). Immutable;
 /// any number of threads may match with it.
 class Regex {
  public:
-  /// `\s` and `\S` mean Unicode's White_Space. Error(kInvalidArgument) with PCRE2's words.
-  explicit Regex(std::string_view pattern);
+  /// What texts are: well-formed UTF-8, in which `\s` and `\S` mean Unicode's White_Space, or any
+  /// bytes, in which a character is a byte.
+  enum class Text { kUtf8, kBytes };
+
+  /// Error(kInvalidArgument) with PCRE2's words.
+  explicit Regex(std::string_view pattern, Text text = Text::kUtf8);
   Regex(Regex&&) noexcept;
   Regex& operator=(Regex&&) noexcept;
   ~Regex();
@@ -39,13 +44,20 @@ class Regex {
   struct Match {
     size_t begin, end;
   };
-  /// The first non-empty match at or behind `offset`. `text` must be well-formed UTF-8.
+  /// The first non-empty match at or behind `offset`. `text` must be what the pattern was made for.
   /// Error(kOutOfMemory) where the search takes more memory or steps than it may.
   std::optional<Match> Find(std::string_view text, size_t offset, Scratch& scratch) const;
 
+  /// Whether it matches anywhere, if only nothing at all. Error(kOutOfMemory) as above, the steps
+  /// being bounded.
+  bool MatchesIn(std::string_view text) const;
+
  private:
+  std::optional<Match> Search(std::string_view text, size_t offset, uint32_t options,
+                              Scratch& scratch) const;
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace crossover::tokenizer
+}  // namespace crossover

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <regex>
 
 #include "base/error.h"
+#include "base/regex.h"
 #include "engine/synth_model.h"
 #include "kernels/isa.h"
 #include "kernels/packed/pack.h"
@@ -242,13 +242,8 @@ std::vector<KernelCase> SelectKernelCases(const KernelSelection& selection,
   AddRowCases(axes, cases);
   if (left_out != nullptr) *left_out = skipped;
   if (selection.filter.empty()) return cases;
-  try {
-    const std::regex filter(selection.filter);
-    std::erase_if(cases, [&](const KernelCase& c) { return !std::regex_search(c.Name(), filter); });
-  } catch (const std::regex_error& error) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("'{}' is no regular expression: {}", selection.filter, error.what()));
-  }
+  const Regex filter(selection.filter);
+  std::erase_if(cases, [&](const KernelCase& c) { return !filter.MatchesIn(c.Name()); });
   return cases;
 }
 

@@ -8,8 +8,6 @@
 namespace crossover::evals {
 namespace {
 
-using tokenizer::Regex;
-
 // Enough for any sensible pattern on a generated text; a second or so for one that explodes.
 constexpr uint32_t kMostSteps = 10'000'000;
 

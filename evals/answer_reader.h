@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/regex.h"
 #include "evals/task_file.h"
-#include "tokenizer/regex.h"
 
 namespace crossover::evals {
 
@@ -30,8 +30,8 @@ class AnswerReader {
   std::string Plain(std::string_view text) const;
 
   const GenerateSpec& spec_;
-  std::vector<tokenizer::Regex> extractions_;  // an unused one where there is no pattern
-  std::vector<tokenizer::Regex> ignored_;
+  std::vector<Regex> extractions_;  // an unused one where there is no pattern
+  std::vector<Regex> ignored_;
 };
 
 /// `pattern`, if it is a regular expression; Error(kInvalidArgument) says why not.

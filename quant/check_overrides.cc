@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <optional>
-#include <regex>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "base/regex.h"
 #include "quant/tensor_role.h"
 
 namespace crossover::quant {
@@ -16,12 +16,12 @@ namespace {
 /// Why `pattern` decides nothing; empty if it does. Tensors that it decides are marked.
 std::string WhyIdle(const std::string& pattern, std::span<const TensorFacts> tensors,
                     std::vector<bool>& decided) {
-  const std::regex regex(pattern);
+  const Regex regex(pattern, Regex::Text::kBytes);
   const TensorFacts* kept = nullptr;
   const TensorFacts* taken = nullptr;
   bool decides = false;
   for (size_t i = 0; i < tensors.size(); ++i) {
-    if (!std::regex_search(tensors[i].name, regex)) continue;
+    if (!regex.MatchesIn(tensors[i].name)) continue;
     if (!MayQuantize(tensors[i].name, tensors[i].shape)) {
       kept = &tensors[i];
     } else if (decided[i]) {

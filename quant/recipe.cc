@@ -6,11 +6,11 @@
 #include <array>
 #include <cctype>
 #include <numeric>
-#include <regex>
 #include <string>
 #include <tuple>
 
 #include "base/error.h"
+#include "base/regex.h"
 #include "quant/format_list.h"
 #include "quant/mixture.h"
 #include "quant/tensor_role.h"
@@ -106,13 +106,7 @@ class Planner {
               return RoleOf(tensor.name) == Role::kAttnV;
             }))) {
     for (const TensorOverride& override : options.overrides) {
-      try {
-        overrides_.emplace_back(std::regex(override.pattern), override.format);
-      } catch (const std::regex_error& error) {
-        throw Error(ErrorCode::kInvalidArgument,
-                    fmt::format("tensor pattern '{}' is no regular expression: {}",
-                                override.pattern, error.what()));
-      }
+      overrides_.emplace_back(Regex(override.pattern, Regex::Text::kBytes), override.format);
     }
   }
 
@@ -125,7 +119,7 @@ class Planner {
  private:
   Format Wanted(const TensorFacts& tensor, uint32_t index) const {
     for (const auto& [pattern, format] : overrides_) {
-      if (std::regex_search(tensor.name, pattern)) return format;
+      if (pattern.MatchesIn(tensor.name)) return format;
     }
     if (pure_) return recipe_.base;
     const Role role = RoleOf(tensor.name);
@@ -186,7 +180,7 @@ class Planner {
   bool pure_;
   bool tied_;
   uint32_t attn_v_count_;
-  std::vector<std::pair<std::regex, Format>> overrides_;
+  std::vector<std::pair<Regex, Format>> overrides_;
 };
 
 }  // namespace

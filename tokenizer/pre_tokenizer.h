@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tokenizer/regex.h"
+#include "base/regex.h"
 
 namespace crossover::tokenizer {
 

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <optional>
-#include <regex>
 
 #include "base/error.h"
+#include "base/regex.h"
 #include "quant/g/g.h"
 
 namespace crossover::tools {
@@ -41,10 +41,10 @@ std::string CheckTensorType(const std::string& text) {
   const auto type = ParseTensorType(text);
   if (!type) return fmt::format("'{}' is not REGEX=FORMAT; formats: {}", text, FormatNames());
   try {
-    const std::regex pattern(type->pattern, std::regex::ECMAScript);
+    const Regex pattern(type->pattern, Regex::Text::kBytes);
     return "";
-  } catch (const std::regex_error& error) {
-    return fmt::format("'{}' is no regular expression: {}", type->pattern, error.what());
+  } catch (const Error& error) {
+    return error.what();
   }
 }
 
