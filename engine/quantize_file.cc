@@ -22,6 +22,7 @@
 #include "engine/tensor_encoder.h"
 #include "engine/tensor_importance.h"
 #include "quant/check_overrides.h"
+#include "quant/f32/f32.h"
 #include "quant/tensor_role.h"
 
 namespace crossover::engine {
@@ -108,9 +109,10 @@ std::vector<quant::TensorChoice> Plan(const GgufFile& file,
   auto choices = PlanRecipe(recipe, FactsOf(file, has_importance), facts, options.recipe);
   for (size_t i = 0; i < tensors.size(); ++i) {
     const quant::FormatInfo& source = quant::Info(tensors[i]->format);
-    if (!source.quantized || options.allow_requantize || choices[i].format == source.format) {
-      continue;
-    }
+    // Floats of 32 bits hold what any format decodes to.
+    const bool exact =
+        choices[i].format == source.format || choices[i].format == quant::F32::kFormat;
+    if (!source.quantized || options.allow_requantize || exact) continue;
     throw Error(
         ErrorCode::kUnsupported,
         fmt::format("{}: tensor {} is quantised to {} already, and quantising again adds its "

@@ -231,6 +231,9 @@ TEST_CASE("quantize: what is quantised already needs a word more") {
                            ErrorCode::kUnsupported),
                  "--allow-requantize"));
   CHECK_FALSE(std::filesystem::exists(again));
+  // Decoding adds no error.
+  CHECK(Find(QuantizeFile(model.out, again, FindRecipe("F32"), {}), "blk.0.attn_q.weight").format ==
+        quant::F32::kFormat);
   QuantizeOptions options;
   options.allow_requantize = true;
   const QuantizeReport report = QuantizeFile(model.out, again, FindRecipe("Q4_0"), options);
