@@ -15,6 +15,7 @@
 #include "bench/pass_products.h"
 #include "bench/resident_weights.h"
 #include "bench/time_team.h"
+#include "engine/matrices.h"
 #include "engine/sequence.h"
 #include "kernels/choice.h"
 #include "kernels/isa.h"
@@ -164,12 +165,11 @@ class CrossoverBench {
   void NameKernel(CrossoverCell& cell) const {
     std::map<std::pair<std::string, std::string>, double> weights;
     for (const engine::LayerWeights& layer : model_->weights().layers) {
-      for (const kernels::Matrix* m : {&layer.q, &layer.k, &layer.v, &layer.attention_out,
-                                       &layer.gate, &layer.up, &layer.down}) {
-        const auto choice = kernels::ChooseMatMul(*m, activations_, cell.tokens);
+      engine::ForEachLayerMatrix(layer, [&](const kernels::Matrix& m) {
+        const auto choice = kernels::ChooseMatMul(m, activations_, cell.tokens);
         weights[{std::string(choice.kernel), std::string(choice.unit)}] +=
-            static_cast<double>(m->rows) * static_cast<double>(m->cols);
-      }
+            static_cast<double>(m.rows) * static_cast<double>(m.cols);
+      });
     }
     const auto most = std::max_element(weights.begin(), weights.end(),
                                        [](auto& a, auto& b) { return a.second < b.second; });

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/interrupt.h"
+#include "engine/matrices.h"
 #include "engine/sequence.h"
 #include "kernels/choice.h"
 
@@ -261,11 +262,10 @@ std::string ModelBench::PrefillUnit(size_t tokens) const {
   std::map<std::string, double> weights;
   const size_t pass = std::min(tokens, engine_->options().max_batch);
   for (const engine::LayerWeights& layer : model_->weights().layers) {
-    for (const kernels::Matrix* matrix : {&layer.q, &layer.k, &layer.v, &layer.attention_out,
-                                          &layer.gate, &layer.up, &layer.down}) {
-      const auto choice = kernels::ChooseMatMul(*matrix, activations_, pass);
-      weights[std::string(choice.unit)] += Elements(*matrix);
-    }
+    engine::ForEachLayerMatrix(layer, [&](const kernels::Matrix& matrix) {
+      const auto choice = kernels::ChooseMatMul(matrix, activations_, pass);
+      weights[std::string(choice.unit)] += Elements(matrix);
+    });
   }
   const auto most = std::max_element(weights.begin(), weights.end(),
                                      [](auto& a, auto& b) { return a.second < b.second; });
@@ -391,10 +391,8 @@ double DecodeBytes(const engine::Model& model, size_t kv_bytes_per_token, size_t
 double PrefillOperations(const engine::Model& model, size_t tokens) {
   double weights = 0;
   for (const engine::LayerWeights& layer : model.weights().layers) {
-    for (const kernels::Matrix* matrix : {&layer.q, &layer.k, &layer.v, &layer.attention_out,
-                                          &layer.gate, &layer.up, &layer.down}) {
-      weights += Elements(*matrix);
-    }
+    engine::ForEachLayerMatrix(layer,
+                               [&](const kernels::Matrix& matrix) { weights += Elements(matrix); });
   }
   return 2 * (weights * static_cast<double>(tokens) + Elements(model.weights().output));
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "bench/resident_weights.h"
+#include "engine/matrices.h"
 #include "kernels/packed/pack.h"
 #include "kernels/probe.h"
 

@@ -12,6 +12,7 @@
 #include "bench/model.h"
 #include "bench/resident_weights.h"
 #include "bench/system.h"
+#include "engine/matrices.h"
 #include "kernels/isa.h"
 #include "kernels/packed/pack.h"
 #include "tests/support/test_support.h"

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "engine/matrices.h"
 #include "kernels/packed/pack.h"
 
 namespace crossover::bench {

@@ -40,16 +40,4 @@ struct ResidentPiece {
 };
 ResidentPiece ChooseResidentPiece(const MachineInfo& machine);
 
-/// The matrices that a pass multiplies with: each layer's, then the output's.
-template <class Weights, class Visit>
-void ForEachMatrix(Weights& weights, const Visit& visit) {
-  for (auto& layer : weights.layers) {
-    for (auto* matrix : {&layer.q, &layer.k, &layer.v, &layer.attention_out, &layer.gate, &layer.up,
-                         &layer.down}) {
-      visit(*matrix);
-    }
-  }
-  visit(weights.output);
-}
-
 }  // namespace crossover::bench

@@ -1,12 +1,28 @@
 #include "bench/settings.h"
 
-#include <array>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/error.h"
+#include "bench/setting_names.h"
+#include "kernels/variants.h"
 
 namespace crossover::bench {
+namespace {
+
+std::string SmallLetters(std::string_view text) {
+  std::string small(text);
+  std::ranges::transform(small, small.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return small;
+}
+
+}  // namespace
 
 engine::LoadMode Settings::load_mode() const {
   if (load == "mmap") return engine::LoadMode::kMmap;
@@ -35,27 +51,35 @@ engine::EngineOptions Settings::engine_options() const {
 }
 
 kernels::Activations ParseActivations(const std::string& name) {
-  using kernels::Activations;
-  constexpr std::array<std::pair<std::string_view, Activations>, 4> kNames{{
-      {"auto", Activations::kAuto},
-      {"f32", Activations::kF32},
-      {"bf16", Activations::kBF16},
-      {"q8", Activations::kQ8},
-  }};
-  for (const auto& [known, value] : kNames) {
-    if (known == name) return value;
+  for (const kernels::NamedActivations& known : kernels::kActivationForms) {
+    if (known.name == name) return known.form;
   }
-  throw Error(ErrorCode::kInvalidArgument,
-              "activations: '" + name + "' is none of auto, f32, bf16, q8");
+  throw Error(ErrorCode::kInvalidArgument, fmt::format("activations: '{}' is none of {}", name,
+                                                       fmt::join(ActivationNames(), ", ")));
 }
 
 quant::Format ParseKvFormat(const std::string& name) {
-  for (const char* known : {"f16", "bf16", "f32", "q8_0", "q4_0"}) {
-    if (name != known) continue;
-    if (const quant::FormatInfo* info = quant::FindFormat(name)) return info->format;
+  for (const quant::Format format : kernels::KvFormats()) {
+    if (SmallLetters(quant::Info(format).name) == name) return format;
   }
   throw Error(ErrorCode::kInvalidArgument,
-              "kv_type: '" + name + "' is none of f16, bf16, f32, q8_0, q4_0");
+              fmt::format("kv_type: '{}' is none of {}", name, fmt::join(KvTypeNames(), ", ")));
+}
+
+std::vector<std::string> ActivationNames() {
+  std::vector<std::string> names;
+  for (const kernels::NamedActivations& known : kernels::kActivationForms) {
+    names.emplace_back(known.name);
+  }
+  return names;
+}
+
+std::vector<std::string> KvTypeNames() {
+  std::vector<std::string> names;
+  for (const quant::Format format : kernels::KvFormats()) {
+    names.push_back(SmallLetters(quant::Info(format).name));
+  }
+  return names;
 }
 
 void to_json(nlohmann::json& json, const Settings& settings) {

@@ -1,14 +1,17 @@
 #include "engine/engine.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <new>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "engine/forward.h"
+#include "kernels/variants.h"
 
 namespace crossover::engine {
 namespace {
@@ -39,11 +42,13 @@ void CheckOptions(const EngineOptions& options) {
 }
 
 kernels::KvLayout MakeLayout(const ModelConfig& config, const EngineOptions& options) {
-  constexpr std::string_view kKvFormats[] = {"F32", "F16", "BF16", "Q8_0", "Q4_0"};
+  const std::vector<quant::Format> known = kernels::KvFormats();
   const quant::FormatInfo& info = quant::Info(options.kv_format);
-  if (std::find(std::begin(kKvFormats), std::end(kKvFormats), info.name) == std::end(kKvFormats)) {
-    Invalid(
-        fmt::format("the KV cache cannot hold {}; choose f32, f16, bf16, q8_0 or q4_0", info.name));
+  if (std::ranges::find(known, options.kv_format) == known.end()) {
+    std::vector<std::string_view> names;
+    for (const quant::Format format : known) names.push_back(quant::Info(format).name);
+    Invalid(fmt::format("the KV cache cannot hold {}; choose one of {}", info.name,
+                        fmt::join(names, ", ")));
   }
   if (config.head_dim % info.block_weights != 0) {
     Invalid(

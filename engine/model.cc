@@ -10,6 +10,7 @@
 #include "engine/arch/architecture.h"
 #include "engine/arch/check_keys.h"
 #include "engine/gguf_cursor.h"
+#include "engine/matrices.h"
 #include "engine/vocabulary_rows.h"
 #include "kernels/packed/pack.h"
 
@@ -78,14 +79,8 @@ uint64_t Model::parameters() const {
 }
 
 uint64_t Model::bytes_per_token() const {
-  uint64_t total = Bytes(weights_.output);
-  total += quant::Info(weights_.embedding.format).row_bytes(weights_.embedding.cols);
-  for (const LayerWeights& layer : weights_.layers) {
-    for (const kernels::Matrix* matrix : {&layer.q, &layer.k, &layer.v, &layer.attention_out,
-                                          &layer.gate, &layer.up, &layer.down}) {
-      total += Bytes(*matrix);
-    }
-  }
+  uint64_t total = quant::Info(weights_.embedding.format).row_bytes(weights_.embedding.cols);
+  ForEachMatrix(weights_, [&](const kernels::Matrix& matrix) { total += Bytes(matrix); });
   return total;
 }
 

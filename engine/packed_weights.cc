@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "engine/matrices.h"
 #include "kernels/packed/pack.h"
 #include "kernels/team.h"
 
@@ -19,13 +20,7 @@ size_t RoundUp(size_t n, size_t multiple) { return (n + multiple - 1) / multiple
 /// In the order in which a pass reads them, so that one stream follows the other.
 std::vector<kernels::Matrix*> PackableMatrices(Weights& weights) {
   std::vector<kernels::Matrix*> all;
-  for (LayerWeights& layer : weights.layers) {
-    for (kernels::Matrix* w : {&layer.q, &layer.k, &layer.v, &layer.attention_out, &layer.gate,
-                               &layer.up, &layer.down}) {
-      all.push_back(w);
-    }
-  }
-  all.push_back(&weights.output);
+  ForEachMatrix(weights, [&](kernels::Matrix& w) { all.push_back(&w); });
   std::erase_if(all, [](const kernels::Matrix* w) {
     return w->layout == kernels::Layout::kPacked || !kernels::HasPackedForm(w->format);
   });

@@ -9,6 +9,7 @@
 
 #include "base/counted.h"
 #include "base/error.h"
+#include "bench/setting_names.h"
 #include "bench/system.h"
 #include "bench/usable_cpus.h"
 #include "kernels/isa.h"
@@ -66,10 +67,10 @@ void AddGlobalOptions(CLI::App& app, GlobalOptions& globals) {
                  "Instruction-set level of the kernels (default: CROSSOVER_ISA, else the best)")
       ->type_name("LEVEL");
   app.add_option("--activations", globals.activations, "Form of activations in matrix products")
-      ->transform(one_of({"auto", "f32", "bf16", "q8"}))
+      ->transform(one_of(bench::ActivationNames()))
       ->capture_default_str();
   app.add_option("--kv-type", globals.kv_type, "Format of the KV cache")
-      ->transform(one_of({"f16", "bf16", "f32", "q8_0", "q4_0"}))
+      ->transform(one_of(bench::KvTypeNames()))
       ->capture_default_str();
   app.add_option("--load", globals.load, "Map the weights from the file or read them into RAM")
       ->transform(one_of({"mmap", "ram"}))
