@@ -3,6 +3,7 @@
 #include <csignal>
 
 #include "base/error.h"
+#include "base/unfinished_files.h"
 
 namespace crossover {
 namespace {
@@ -10,9 +11,16 @@ namespace {
 // A signal handler can reach nothing but a global; this is the only one.
 volatile std::sig_atomic_t interrupted = 0;
 
+/// The second one: whoever sends it does not want to wait.
+void OnImpatience(int signal) {
+  RemoveUnfinishedFiles();
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
+}
+
 void OnSignal(int signal) {
   interrupted = signal;
-  std::signal(signal, SIG_DFL);
+  std::signal(signal, OnImpatience);
 }
 
 }  // namespace

@@ -79,7 +79,10 @@ void OutputFile::OpenTemporary() {
     file_ = Descriptor(openat(place_.folder.get(), temporary_.c_str(),
                               O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                               replaces ? kPrivate : kNewFile));
-    if (file_) return;
+    if (file_) {
+      unfinished_ = UnfinishedFile(place_.folder.get(), temporary_);
+      return;
+    }
     if (errno == ENAMETOOLONG && begin.size() > 16) {
       begin = "crossover";
     } else if (errno != EEXIST) {
@@ -140,6 +143,7 @@ bool OutputFile::MoveIntoPlace() {
   const int folder = place_.folder.get();
   if (renameat(folder, temporary_.c_str(), folder, place_.name.c_str()) != 0) return false;
   temporary_.clear();
+  unfinished_.Forget();
   SyncFolder(folder, path_);
   return true;
 }
@@ -163,6 +167,7 @@ void OutputFile::CopyIntoPlace() {
 void OutputFile::RemoveTemporary() {
   if (!temporary_.empty()) unlinkat(place_.folder.get(), temporary_.c_str(), 0);
   temporary_.clear();
+  unfinished_.Forget();
 }
 
 void RequireSpace(const fs::path& path, uint64_t bytes) {

@@ -10,6 +10,7 @@
 
 #include "base/descriptor.h"
 #include "base/output_place.h"
+#include "base/unfinished_files.h"
 
 namespace crossover {
 
@@ -57,6 +58,7 @@ class OutputFile {
   Descriptor file_;        // what Write writes to
   Descriptor in_place_;    // the old file, if it is to be written over
   std::string temporary_;  // name in place_.folder; empty if it has none
+  UnfinishedFile unfinished_;
   uint64_t size_ = 0;
 };
 

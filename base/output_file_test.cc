@@ -101,6 +101,35 @@ TEST_CASE(
   CHECK(NamesIn(directory.path()).size() == 5);
 }
 
+TEST_CASE("what is unfinished is removed where no destructor runs, by the process that makes it") {
+  const test::TemporaryDirectory directory;
+  {
+    OutputFile whole(directory / "whole");
+    OutputFile first(directory / "first"), second(directory / "second");
+    whole.Commit();
+    const auto in_a_child = [](const std::function<void()>& act) {
+      const pid_t child = fork();
+      if (child == 0) {
+        act();
+        _exit(0);
+      }
+      waitpid(child, nullptr, 0);
+    };
+    in_a_child([] { RemoveUnfinishedFiles(); });  // of which it makes none
+    CHECK(NamesIn(directory.path()).size() == 3);
+    in_a_child([&] {
+      OutputFile own(directory / "own");
+      RemoveUnfinishedFiles();
+    });
+    CHECK(NamesIn(directory.path()).size() == 3);
+    RemoveUnfinishedFiles();
+    CHECK(NamesIn(directory.path()) == std::vector<std::string>{"whole"});
+  }
+  RemoveUnfinishedFiles();  // none is listed any more
+  WriteFile(directory / "whole", "new");
+  CHECK(NamesIn(directory.path()) == std::vector<std::string>{"whole"});
+}
+
 TEST_CASE("a link stays, and what it leads to is replaced") {
   const test::TemporaryDirectory directory;
   fs::create_directories(directory / "there");

@@ -20,6 +20,8 @@
 #include <string_view>
 #include <typeinfo>
 
+#include "base/unfinished_files.h"
+
 namespace crossover::tools {
 namespace {
 
@@ -116,9 +118,15 @@ class Maps {
   size_t size_ = 0;
 };
 
+[[noreturn]] void End() {
+  RemoveUnfinishedFiles();
+  _exit(kFailed);
+}
+
 /// The signal's own end: what the kernel does when nobody handles it, with a core file where these
 /// are wanted. Returning does the faulting instruction again.
 void EndAsUnhandled(int signal) {
+  RemoveUnfinishedFiles();
   std::signal(signal, SIG_DFL);
   if (signal == SIGABRT) raise(signal);
 }
@@ -134,7 +142,7 @@ void OnBusError(int signal, siginfo_t* info, void*) {
        << ": shrank, or cannot be read, while it was in use (bus error); leave the file as it "
           "is while a run needs it, or use --load ram")
           .Write();
-      _exit(kFailed);
+      End();
     }
   }
   (Line() << "crossover: crashed with a bus error: the memory may be faulty, or this is a mistake "
@@ -158,7 +166,7 @@ void OnCrash(int signal, siginfo_t* info, void*) {
   if (signal == SIGSEGV && IsBelowStack(address) && getrlimit(RLIMIT_AS, &memory) == 0) {
     if (memory.rlim_cur != RLIM_INFINITY) {
       ReportOutOfMemory();
-      _exit(kFailed);
+      End();
     }
     (Line() << "crossover: the stack is full; raise its limit (ulimit -s), and please report the "
                "command and its input")
@@ -214,11 +222,12 @@ void OnNoMemory() {
                                                *type == typeid(std::bad_array_new_length);
   if (no_memory) {
     ReportOutOfMemory();
-    _exit(kFailed);
+    End();
   }
   (Line() << "crossover: ended by an exception that nothing caught ("
           << (type != nullptr ? type->name() : "none") << "); please report it with the command")
       .Write();
+  RemoveUnfinishedFiles();
   std::signal(SIGABRT, SIG_DFL);
   std::abort();
 }
@@ -236,6 +245,7 @@ void InstallLastWords() {
   stack_top = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
   std::set_terminate(OnTerminate);
   std::set_new_handler(OnNoMemory);
+  std::atexit(RemoveUnfinishedFiles);  // libgomp ends the process where it cannot start a thread
   InstallStack();
   Install(SIGBUS, OnBusError);
   for (const int signal : {SIGSEGV, SIGILL, SIGFPE, SIGABRT}) Install(signal, OnCrash);

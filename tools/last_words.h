@@ -14,6 +14,7 @@ int ReportOutOfMemory();
 ///   a mapped file that shrinks or cannot be read while it is in use ends it with one line that
 ///     names the file, and status 1;
 ///   a crash, also of a full stack, is said in one line, and goes on as it would (a core file).
+/// However the process ends but by SIGKILL and its like, no unfinished output stays behind.
 /// Handlers that were installed before, as sanitizers do, stay.
 void InstallLastWords();
 
