@@ -12,6 +12,7 @@
 
 #include "base/data_path.h"
 #include "base/error.h"
+#include "base/join_path.h"
 #include "base/json.h"
 #include "base/output_file.h"
 #include "base/visible_text.h"
@@ -180,7 +181,7 @@ TasksMetric ParseTasks(const Node& node) {
   });
   for (const Node& name : node.At("names").Elements()) {
     metric.names.push_back(name.Name());
-    if (!fs::exists(metric.directory / (metric.names.back() + ".jsonl"))) {
+    if (!fs::exists(JoinPath(metric.directory, metric.names.back() + ".jsonl"))) {
       name.Fail(fmt::format("no {}.jsonl in {}", metric.names.back(), metric.directory.string()));
     }
   }

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/join_path.h"
 #include "base/output_file.h"
 #include "bench/system.h"
 
@@ -58,7 +59,7 @@ std::string NewRun() { return fmt::format("{}-{}", UtcTimestamp(), getpid()); }
 
 /// Rank 0 leaves a file that the others must see.
 bool AllSee(const fs::path& directory, const std::string& run, bool first) {
-  const fs::path mark = directory / fmt::format(".{}", run);
+  const fs::path mark = JoinPath(directory, fmt::format(".{}", run));
   if (first) WriteFile(mark, "");
   MPI_Barrier(MPI_COMM_WORLD);
   int seen = fs::exists(mark) ? 1 : 0;

@@ -12,6 +12,7 @@
 #include "base/counted.h"
 #include "base/error.h"
 #include "base/fingerprint.h"
+#include "base/join_path.h"
 #include "base/json.h"
 #include "bench/cell_folder.h"
 #include "bench/machine_info.h"
@@ -44,7 +45,7 @@ std::vector<fs::path> Inputs(const StudyCell& cell) {
   if (const auto& metric = cell.metrics.perplexity) inputs.push_back(metric->text);
   if (const auto& metric = cell.metrics.tasks) {
     for (const std::string& name : metric->names) {
-      inputs.push_back(metric->directory / (name + ".jsonl"));
+      inputs.push_back(JoinPath(metric->directory, name + ".jsonl"));
     }
   }
   return inputs;

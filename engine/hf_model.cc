@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/join_path.h"
 #include "base/output_file.h"
 #include "engine/gguf_cursor.h"
 #include "engine/hf_config.h"
@@ -220,15 +221,15 @@ std::shared_ptr<const GgufFile> OpenHuggingFace(const std::filesystem::path& dir
   std::vector<GgufTensor> tensors = Tensors(directory, facts);
 
   std::optional<std::string> chat_template;
-  const auto jinja = directory / "chat_template.jinja";
+  const auto jinja = JoinPath(directory, "chat_template.jinja");
   if (std::filesystem::exists(jinja)) chat_template = ReadFile(jinja);
   const HfTokenizerFiles files{JsonObject::Read(directory / "tokenizer.json"),
-                               ReadIfThere(directory / "tokenizer_config.json"),
+                               ReadIfThere(JoinPath(directory, "tokenizer_config.json")),
                                chat_template,
                                config,
-                               ReadIfThere(directory / "special_tokens_map.json"),
-                               ReadIfThere(directory / "chat_template.json"),
-                               NamedTemplates(directory / "additional_chat_templates")};
+                               ReadIfThere(JoinPath(directory, "special_tokens_map.json")),
+                               ReadIfThere(JoinPath(directory, "chat_template.json")),
+                               NamedTemplates(JoinPath(directory, "additional_chat_templates"))};
   std::vector<std::string> warnings = facts.warnings;
   std::ranges::move(HfTokenizerMetadata(files, facts.vocab, warnings),
                     std::back_inserter(metadata));

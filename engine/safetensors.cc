@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/join_path.h"
 #include "base/json.h"
 #include "engine/gguf_cursor.h"
 #include "engine/json_object.h"
@@ -152,7 +153,7 @@ bool IsPlainName(const std::string& name) {
 }
 
 SafetensorsMap OpenShards(const std::filesystem::path& directory) {
-  const JsonObject index = JsonObject::Read(directory / kIndex);
+  const JsonObject index = JsonObject::Read(JoinPath(directory, kIndex));
   const JsonObject places = index.Object("weight_map");
   std::map<std::string, SafetensorsMap> shards;
   SafetensorsMap all;
@@ -163,7 +164,8 @@ SafetensorsMap OpenShards(const std::filesystem::path& directory) {
     const auto file = shard.get<std::string>();
     auto it = shards.find(file);
     if (it == shards.end()) {
-      it = shards.emplace(file, ParseSafetensors(MappedFile::Open(directory / file))).first;
+      it =
+          shards.emplace(file, ParseSafetensors(MappedFile::Open(JoinPath(directory, file)))).first;
     }
     const auto tensor = it->second.find(name);
     if (tensor == it->second.end()) {
@@ -213,14 +215,14 @@ SafetensorsMap ParseSafetensors(std::shared_ptr<const MappedFile> mapping) {
 
 SafetensorsMap OpenSafetensors(const std::filesystem::path& directory) {
   // An index names its files; beside it a model.safetensors is a leftover.
-  if (std::filesystem::exists(directory / kIndex)) return OpenShards(directory);
-  if (!std::filesystem::exists(directory / kSingle)) {
+  if (std::filesystem::exists(JoinPath(directory, kIndex))) return OpenShards(directory);
+  if (!std::filesystem::exists(JoinPath(directory, kSingle))) {
     throw Error(ErrorCode::kNotFound,
                 fmt::format("{}: holds neither {} nor {}; name a directory as Hugging Face "
                             "distributes models, or a GGUF file",
                             directory.string(), kSingle, kIndex));
   }
-  return ParseSafetensors(MappedFile::Open(directory / kSingle));
+  return ParseSafetensors(MappedFile::Open(JoinPath(directory, kSingle)));
 }
 
 }  // namespace crossover::engine

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file_kind.h"
+#include "base/join_path.h"
 #include "base/json.h"
 #include "base/output_file.h"
 #include "evals/bzip2.h"
@@ -246,13 +247,14 @@ std::vector<LocatedRecord> ParseRecords(std::string_view text, const DataFormat&
 
 std::vector<LocatedRecord> ReadRecords(const std::filesystem::path& directory,
                                        const std::string& file, const DataFormat& format) {
-  const std::filesystem::path path = directory / file;
+  const std::filesystem::path path = JoinPath(directory, file);
   std::string text = ReadFile(path);
   if (path.extension() == ".bz2") text = UnpackBzip2(text, path.string());
   if (path.extension() == ".gz") text = UnpackGzip(text, path.string());
   CheckIsData(text, path.string());
   Records records = ParseRecords(text, format, path.string());
-  for (const auto& [field, beside] : format.beside) AddBeside(directory / beside, field, records);
+  for (const auto& [field, beside] : format.beside)
+    AddBeside(JoinPath(directory, beside), field, records);
   return records;
 }
 

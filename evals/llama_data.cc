@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/join_path.h"
 #include "base/output_file.h"
 #include "evals/data_file.h"
 
@@ -182,7 +183,8 @@ std::vector<size_t> SwapOrder(size_t available, size_t count) {
 path FindFile(const std::string& task, const path& data, std::initializer_list<const char*> names) {
   std::error_code ignored;
   for (const char* name : names) {
-    if (std::filesystem::exists(data / name, ignored)) return data / name;
+    const auto path = JoinPath(data, name);
+    if (std::filesystem::exists(path, ignored)) return path;
   }
   throw Error(ErrorCode::kNotFound,
               fmt::format("{}: {} has no {}; fetch the data set or name its place with --data",

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file_kind.h"
+#include "base/join_path.h"
 #include "base/json.h"
 #include "base/output_file.h"
 #include "evals/data_file.h"
@@ -126,7 +127,7 @@ Task ParseTask(std::string_view name, std::string_view text, std::string_view so
 }
 
 Task LoadTask(const std::filesystem::path& directory, std::string_view name) {
-  const std::filesystem::path path = directory / fmt::format("{}.jsonl", name);
+  const std::filesystem::path path = JoinPath(directory, fmt::format("{}.jsonl", name));
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(path, ignored)) {
     throw Error(ErrorCode::kNotFound,
