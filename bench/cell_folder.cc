@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/join_path.h"
 #include "base/line_journal.h"
 
 namespace crossover::bench {
@@ -35,13 +36,14 @@ bool IsHex(std::string_view text) {
          text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-std::vector<std::string> Names(int folder) {
+/// Error(kIo): a folder that cannot be read is not taken for an empty one.
+std::vector<std::string> Names(int folder, const fs::path& path) {
   // A descriptor of its own: closedir closes it.
   const int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const auto close_it = [](DIR* stream) { closedir(stream); };
   const std::unique_ptr<DIR, decltype(close_it)> stream(fd < 0 ? nullptr : fdopendir(fd), close_it);
+  if (!stream) ThrowErrno("cannot read", path);
   std::vector<std::string> names;
-  if (!stream) return names;
   while (const dirent* entry = readdir(stream.get())) {
     const std::string name = entry->d_name;
     if (name != "." && name != "..") names.push_back(name);
@@ -66,11 +68,21 @@ bool IsTemporary(std::string_view name, std::string_view ending) {
   return name.ends_with(ending);
 }
 
+/// Whether a marker's text begins as this program's do. A process that died, or a full disk, may
+/// have left a part of the title, behind which the next one begins a line of its own.
+bool HasTitle(std::string_view text) {
+  for (const std::string& line : WholeLines(text)) {
+    if (line == kTitle) return true;
+    if (!kTitle.starts_with(line)) return false;
+  }
+  return false;
+}
+
 std::string Ending(std::string_view key) { return fmt::format("-{}.gguf", key); }
 
 }  // namespace
 
-CellFolder::CellFolder(const fs::path& study) : path_(study / kFolder) { Open(); }
+CellFolder::CellFolder(const fs::path& study) : path_(JoinPath(study, kFolder)) { Open(); }
 
 void CellFolder::RefuseForeign() const {
   throw Error(ErrorCode::kIo,
@@ -99,11 +111,13 @@ bool CellFolder::OpenMarker() {
   }
   struct stat status {};
   if (fstat(marker_.get(), &status) != 0 || !S_ISREG(status.st_mode)) RefuseForeign();
-  const auto names = Names(folder_.get());  // before the lines: who makes files writes these first
-  const auto lines = WholeLines(ReadAll(marker_.get(), path_ / kMarker));
-  // Without a first line it was created and its process died; with files it is no such one.
-  if (lines.empty() && names.size() == 1) return true;
-  if (lines.empty() || lines.front() != kTitle) RefuseForeign();
+  // Names before the text: who makes files writes the text first.
+  const auto names = Names(folder_.get(), path_);
+  const std::string text = ReadAll(marker_.get(), path_ / kMarker);
+  if (HasTitle(text)) return true;
+  // It was created and its process died; with files it is no such one.
+  const bool begun = kTitle.starts_with(std::string_view(text).substr(0, text.find('\n')));
+  if (!begun || names.size() > 1) RefuseForeign();
   return true;
 }
 
@@ -116,7 +130,7 @@ bool CellFolder::Open() {
   }
   Lock(LOCK_SH);
   // What is there without a marker is foreign. Looked at first: others may just be making both.
-  const bool empty = Names(folder_.get()).empty();
+  const bool empty = Names(folder_.get(), path_).empty();
   if (OpenMarker()) return true;
   if (!empty) RefuseForeign();
   return false;  // as good as not there: there is nothing in it that could be deleted
@@ -168,35 +182,39 @@ void CellFolder::Begin(const std::string& key, bool keep) {
   if (!marker_) throw Error(ErrorCode::kIo, fmt::format("cannot create {}", path_.string()));
   const Marks marks = ReadMarks();
   if (keep ? marks.kept.contains(key) : marks.begun.contains(key)) return;
+  const std::string text = ReadAll(marker_.get(), path_ / kMarker);
   std::string lines;
-  if (ReadAll(marker_.get(), path_ / kMarker).empty()) lines = fmt::format("{}\n", kTitle);
+  if (!text.empty() && text.back() != '\n') lines += '\n';  // behind a part of a line
+  if (!HasTitle(text)) lines += fmt::format("{}\n", kTitle);
   lines += fmt::format("{}{}\n", keep ? kKept : kMade, key);
   WriteAll(marker_.get(), std::as_bytes(std::span(lines)), path_ / kMarker);
   Sync(marker_.get(), path_ / kMarker, fdatasync);
 }
 
-void CellFolder::Remove(const std::string& key) const {
+void CellFolder::Remove(const std::string& key) const try {
   const Marks marks = ReadMarks();
   if (!marks.begun.contains(key)) return;
   const std::string ending = Ending(key);
   const bool kept = marks.kept.contains(key);
-  for (const std::string& name : Names(folder_.get())) {
+  for (const std::string& name : Names(folder_.get(), path_)) {
     const bool whole = !kept && name.ends_with(ending);
     if (!whole && !IsTemporary(name, ending)) continue;
     if (IsRegular(folder_.get(), name)) unlinkat(folder_.get(), name.c_str(), 0);
   }
+} catch (const Error&) {  // what cannot be read or deleted stays: a measurement is worth more
 }
 
-void CellFolder::RemoveIfEmpty() {
+void CellFolder::RemoveIfEmpty() try {
   if (!marker_) return;
   // The last one to leave removes it. Two that held on to their share would both see the other.
   Lock(LOCK_UN);
   if (Lock(LOCK_EX | LOCK_NB)) RemoveAlone();
   Lock(LOCK_SH);
+} catch (const Error&) {  // it stays, and the next call tries again
 }
 
 void CellFolder::RemoveAlone() {
-  if (Names(folder_.get()) != std::vector<std::string>{kMarker}) return;
+  if (Names(folder_.get(), path_) != std::vector<std::string>{kMarker}) return;
   const std::string text = ReadAll(marker_.get(), path_ / kMarker);
   unlinkat(folder_.get(), kMarker, 0);
   if (rmdir(path_.c_str()) != 0) {  // something came in between: it is still our folder

@@ -37,6 +37,7 @@ class CellFolder {
   void Remove(const std::string& key) const;
 
   /// Deletes the folder if there is nothing in it but the marker, and no other process uses it.
+  /// What cannot be deleted stays.
   void RemoveIfEmpty();
 
  private:
