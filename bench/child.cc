@@ -16,6 +16,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/descriptor.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/pipe.h"
@@ -82,11 +83,15 @@ pid_t Spawn(const std::filesystem::path& executable, const std::vector<std::stri
   return pid;
 }
 
-/// Appends what is there to read; false at the end of the stream.
+/// Appends what is there to read; false at the end of the stream. An error is no end: what was read
+/// until then would pass for all.
 bool Drain(int fd, std::string& text) {
   std::array<char, 16384> buffer;
   const ssize_t n = read(fd, buffer.data(), buffer.size());
-  if (n < 0) return errno == EINTR || errno == EAGAIN;
+  if (n < 0) {
+    if (errno != EINTR && errno != EAGAIN) ThrowErrno("cannot read", "what a process writes");
+    return true;
+  }
   text.append(buffer.data(), static_cast<size_t>(n));
   return n > 0;
 }
