@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -170,8 +171,10 @@ json Measure(const json& step) {
   measurement.effective_bpw = engine::EffectiveBpw(model->file());
   measurement.isa = kernels::ExecutedIsa();
   measurement.source = Source(source);
+  measurement.warnings = model->config().warnings;
   if (quality) {
     const auto tokenizer = engine::LoadTokenizer(model->file());
+    std::ranges::copy(tokenizer->warnings(), std::back_inserter(measurement.warnings));
     const size_t context = metrics.perplexity ? metrics.perplexity->context : size_t{512};
     engine::Engine engine(
         model, evals::EvaluationEngineOptions(settings.engine_options(), model->config(), context));

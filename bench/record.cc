@@ -82,6 +82,7 @@ void to_json(json& out, const Measurement& m) {
   if (const auto& s = m.source) {
     out["source"] = {{"format", s->format}, {"effective_bpw", s->bpw}, {"quantized", s->quantized}};
   }
+  if (!m.warnings.empty()) out["warnings"] = m.warnings;
   out["tasks"] = json::array();
   for (const TaskRecord& task : m.tasks) {
     out["tasks"].push_back({{"task", task.task},
@@ -127,6 +128,7 @@ void from_json(const json& in, Measurement& m) {
                             .bpw = Number(*it, "effective_bpw"),
                             .quantized = it->at("quantized").get<bool>()};
   }
+  m.warnings = in.value("warnings", std::vector<std::string>());
   for (const json& task : in.at("tasks")) {
     m.tasks.push_back({.task = task.at("task").get<std::string>(),
                        .metric = task.at("metric").get<std::string>(),

@@ -62,6 +62,7 @@ struct Measurement {
   std::vector<TaskRecord> tasks = {};
   std::optional<CrossoverModel> crossover = {};
   std::optional<SourceRecord> source = {};  // nothing of a shape, and in records before it was kept
+  std::vector<std::string> warnings = {};  // of the model, and of its tokenizer where text was read
 
   /// Of all that was timed.
   std::vector<const Conditions*> conditions() const;

@@ -187,6 +187,14 @@ std::vector<std::string> ReportWarnings(std::span<const CellRecord> records) {
         "figures are distances from that file, not from the model that was trained.",
         record.model, source.format, source.bpw));
   }
+  std::set<std::string> told;
+  for (const CellRecord& record : records) {
+    if (!record.ok()) continue;
+    for (const std::string& warning : record.measurement->warnings) {
+      std::string line = fmt::format("{}: {}.", record.model, warning);
+      if (told.insert(line).second) warnings.push_back(std::move(line));
+    }
+  }
   return warnings;
 }
 

@@ -76,6 +76,23 @@ TEST_CASE("the table shows the figures with their spread and how many items they
   CHECK(test::Contains(table, "FAILED small/Q2_K: killed <by> signal 11"));
 }
 
+TEST_CASE("what a model's file leaves unsaid stands once in every form of the table") {
+  std::vector<CellRecord> records = Records();
+  for (CellRecord& record : records) {
+    if (record.ok() && record.model == "small") {
+      record.measurement->warnings = {"has no pre-tokenizer"};
+      record = nlohmann::json(record).get<CellRecord>();
+    }
+  }
+  const std::string warning = "small: has no pre-tokenizer.";
+  for (const std::string& text :
+       {ReportTable(records), ReportMarkdown(records), ReportHtml(records, {}, "")}) {
+    const size_t at = text.find(warning);
+    REQUIRE(at != std::string::npos);
+    CHECK(text.find(warning, at + 1) == std::string::npos);
+  }
+}
+
 TEST_CASE(
     "a divergence has its columns, a quantised source its warning, in every form of the table") {
   std::vector<CellRecord> records = Records();

@@ -150,6 +150,35 @@ TEST_CASE("eval tells which words its tasks have no use for") {
   CHECK(Contains(result.err, "--run-generated-programs has no effect"));
 }
 
+TEST_CASE("a study tells what its models leave unsaid once, and its report tells it again") {
+  const test::TemporaryDirectory directory;
+  // A model that writes in a way of its own.
+  std::string bytes = ReadFile(EmbeddedXs());
+  const std::string key = "tokenizer.ggml.pre";
+  const size_t at = bytes.find(key);
+  REQUIRE(at != std::string::npos);
+  bytes.replace(at, key.size(), "tokenizer.ggml.prX");
+  WriteFile(directory / "m.gguf", bytes);
+  const Words info{"info", (directory / "m.gguf").string()};
+  const ProcessResult alone = Quietly(info);
+  INFO(alone.err);
+  REQUIRE(CountLines(alone.err) > 0);
+  const std::string warning = alone.err.substr(alone.err.find("m.gguf: "),
+                                               alone.err.find('\n') - alone.err.find("m.gguf: "));
+  WriteFile(directory / "plan.json", R"({"name": "told", "models": ["m.gguf"],
+      "recipes": ["file", "Q8_0"], "metrics": {"perplexity": {"text": "embedded:heldout",
+      "context": 64, "chunks": 1}}})");
+  const std::string out = (directory / "out").string();
+  const ProcessResult study = Quietly({"study", (directory / "plan.json").string(), "--out", out});
+  INFO(study.err);
+  CHECK(study.ok());
+  CHECK(CountLines(study.err) == CountLines(alone.err));
+  CHECK(Contains(study.err, warning));
+  const ProcessResult report = Quietly({"report", out});
+  CHECK(report.ok());
+  CHECK(Contains(report.out, warning.substr(warning.find(": ") + 2)));
+}
+
 TEST_CASE("one is no plural") {
   const test::TemporaryDirectory directory;
   const std::string item = (directory / "mine.jsonl").string();

@@ -18,6 +18,7 @@
 #include "bench/study.h"
 #include "bench/system.h"
 #include "tools/command.h"
+#include "tools/model_warnings.h"
 #include "tools/warning.h"
 
 namespace crossover::tools {
@@ -86,7 +87,9 @@ void WarnOfPlan(const bench::Plan& plan) {
   if (!plan.threads.empty()) WarnOfThreads(*std::ranges::max_element(plan.threads));
   const size_t longest = LongestSequence(plan.metrics);
   for (const bench::PlanModel& model : plan.models) {
-    if (std::filesystem::is_regular_file(model.path)) WarnBeyondContext(model.path, longest);
+    if (!std::filesystem::is_regular_file(model.path)) continue;
+    WarnBeyondContext(model.path, longest);
+    TellWarnings(model.path);
   }
 }
 

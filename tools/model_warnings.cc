@@ -4,6 +4,8 @@
 
 #include <span>
 
+#include "base/error.h"
+#include "engine/load_tokenizer.h"
 #include "tools/warning.h"
 
 namespace crossover::tools {
@@ -23,6 +25,15 @@ void TellWarnings(const std::string& path, const engine::Model& model) {
 
 void TellWarnings(const std::string& path, const tokenizer::Tokenizer& tokenizer) {
   Tell(path, tokenizer.warnings());
+}
+
+void TellWarnings(const std::string& path) {
+  try {
+    const auto model = engine::Model::Load(path);
+    TellWarnings(path, *model);
+    TellWarnings(path, *engine::LoadTokenizer(model->file()));
+  } catch (const Error&) {
+  }
 }
 
 }  // namespace crossover::tools

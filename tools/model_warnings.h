@@ -13,4 +13,7 @@ namespace crossover::tools {
 void TellWarnings(const std::string& path, const engine::Model& model);
 void TellWarnings(const std::string& path, const tokenizer::Tokenizer& tokenizer);
 
+/// Of a file that others will load: nothing is said of one that they cannot.
+void TellWarnings(const std::string& path);
+
 }  // namespace crossover::tools
