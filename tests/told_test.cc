@@ -159,8 +159,8 @@ TEST_CASE("a study tells what its models leave unsaid once, and its report tells
   REQUIRE(at != std::string::npos);
   bytes.replace(at, key.size(), "tokenizer.ggml.prX");
   WriteFile(directory / "m.gguf", bytes);
-  const Words info{"info", (directory / "m.gguf").string()};
-  const ProcessResult alone = Quietly(info);
+  const ProcessResult alone =
+      Quietly({"generate", (directory / "m.gguf").string(), "-p", "a", "-n", "1"});
   INFO(alone.err);
   REQUIRE(CountLines(alone.err) > 0);
   const std::string warning = alone.err.substr(alone.err.find("m.gguf: "),

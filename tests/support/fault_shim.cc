@@ -3,13 +3,20 @@
 //
 //   CROSSOVER_FAULT=KIND:N[+]   the N-th call of KIND fails, with + every one from there on
 //   CROSSOVER_FAULT_COUNT=FILE  at exit, "KIND COUNT" a line: how many calls there were
+//   CROSSOVER_FAULT_IN=TEXT     both only in a process whose first word is TEXT, or whose second
+//                               has TEXT in it; others do without faults
 //
-// Kinds: alloc (malloc and its kin, and anonymous mmap), map (mmap of a file), thread, open, read,
-// short-read (a byte at most), eintr (read and write once more, please), write (no space left),
-// short-write, fsync, rename.
+// Kinds: alloc (malloc and its kin, and anonymous mmap), map (mmap of a file), thread, spawn (of a
+// process), open (files and pipes), read, short-read (a byte at most), eintr (read and write once
+// more, please), write (no space left), short-write, fsync (fdatasync too), truncate, rename,
+// mkdir, lock, shrink (the file that was mapped first is cut to a page, at the N-th allocation from
+// there on). Of those that end the process there and then, before the call is made: kill, of every
+// call that changes what the disk holds, and torn, of a write, half of which is done.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <spawn.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -18,6 +25,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdarg>
 #include <cstddef>
 #include <cstdint>
@@ -31,6 +39,7 @@ enum Kind {
   kAlloc,
   kMap,
   kThread,
+  kSpawn,
   kOpen,
   kRead,
   kShortRead,
@@ -38,12 +47,18 @@ enum Kind {
   kWrite,
   kShortWrite,
   kSync,
+  kTruncate,
   kRename,
+  kMakeFolder,
+  kLock,
+  kShrink,
+  kKill,
+  kTorn,
   kKinds
 };
-constexpr const char* kNames[kKinds] = {"alloc",       "map",        "thread", "open",
-                                        "read",        "short-read", "eintr",  "write",
-                                        "short-write", "fsync",      "rename"};
+constexpr const char* kNames[kKinds] = {
+    "alloc",       "map",   "thread",   "spawn",  "open",  "read", "short-read", "eintr", "write",
+    "short-write", "fsync", "truncate", "rename", "mkdir", "lock", "shrink",     "kill",  "torn"};
 
 std::atomic<bool> counting;
 std::atomic<uint64_t> counts[kKinds];
@@ -65,6 +80,22 @@ bool Fails(Kind kind, int reason) {
   return true;
 }
 
+// The path of the file that was mapped first.
+char mapped[4096];
+
+void RememberMapped(int fd) {
+  if (mapped[0] != '\0' || !counting) return;
+  char link[32];
+  snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+  const ssize_t n = readlink(link, mapped, sizeof(mapped) - 1);
+  mapped[n > 0 ? n : 0] = '\0';
+}
+
+bool AllocationFails() {
+  if (mapped[0] != '\0' && Fails(kShrink)) syscall(SYS_truncate, mapped, 4096);
+  return Fails(kAlloc, ENOMEM);
+}
+
 /// Of a call that reads; where it is to be a short one, `size` shrinks.
 bool ReadFails(size_t& size) {
   if (Fails(kRead, EIO) || Fails(kInterrupt, EINTR)) return true;
@@ -72,9 +103,22 @@ bool ReadFails(size_t& size) {
   return false;
 }
 
-/// open's third argument, which is there for some flags only.
+void Die() { syscall(SYS_kill, getpid(), SIGKILL); }
+
+/// Before a call that changes what the disk holds.
+void MayDie() {
+  if (Fails(kKill)) Die();
+}
+
+/// open's last argument, which is there for some flags only.
 mode_t ModeOf(int flags, va_list more) {
-  return (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(more, mode_t) : 0;
+  return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE ? va_arg(more, mode_t) : 0;
+}
+
+int OpenAt(int folder, const char* path, int flags, mode_t mode) {
+  if ((flags & (O_CREAT | O_TRUNC)) != 0) MayDie();
+  if (Fails(kOpen, EMFILE)) return -1;
+  return static_cast<int>(syscall(SYS_openat, folder, path, flags, mode));
 }
 
 // dlsym may allocate before malloc is known.
@@ -139,9 +183,17 @@ void WriteCounts() {
 
 int (*real_main)(int, char**, char**);
 
+bool IsMeant(int argc, char** argv) {
+  const char* text = getenv("CROSSOVER_FAULT_IN");
+  if (text == nullptr) return true;
+  return (argc > 1 && strcmp(argv[1], text) == 0) || (argc > 2 && strstr(argv[2], text) != nullptr);
+}
+
 int CountedMain(int argc, char** argv, char** environment) {
-  ReadFault();
-  counting = true;
+  if (IsMeant(argc, argv)) {
+    ReadFault();
+    counting = true;
+  }
   return real_main(argc, argv, environment);
 }
 
@@ -164,7 +216,7 @@ int __libc_start_main(int (*main)(int, char**, char**), int argc, char** argv, v
 void* malloc(size_t size) {
   if (resolving) return Early(size);
   static auto* const next = Next<void* (*)(size_t)>("malloc");
-  if (Fails(kAlloc, ENOMEM)) return nullptr;
+  if (AllocationFails()) return nullptr;
   return next(size);
 }
 
@@ -177,29 +229,30 @@ void free(void* p) {
 void* calloc(size_t count, size_t size) {
   if (resolving) return Early(count * size);  // zero as every global
   static auto* const next = Next<void* (*)(size_t, size_t)>("calloc");
-  if (Fails(kAlloc, ENOMEM)) return nullptr;
+  if (AllocationFails()) return nullptr;
   return next(count, size);
 }
 
 void* realloc(void* p, size_t size) {
   static auto* const next = Next<void* (*)(void*, size_t)>("realloc");
-  if (Fails(kAlloc, ENOMEM)) return nullptr;
+  if (AllocationFails()) return nullptr;
   return next(p, size);
 }
 
 void* aligned_alloc(size_t alignment, size_t size) {
   static auto* const next = Next<void* (*)(size_t, size_t)>("aligned_alloc");
-  if (Fails(kAlloc, ENOMEM)) return nullptr;
+  if (AllocationFails()) return nullptr;
   return next(alignment, size);
 }
 
 int posix_memalign(void** p, size_t alignment, size_t size) {
   static auto* const next = Next<int (*)(void**, size_t, size_t)>("posix_memalign");
-  return Fails(kAlloc) ? ENOMEM : next(p, alignment, size);
+  return AllocationFails() ? ENOMEM : next(p, alignment, size);
 }
 
 void* mmap(void* address, size_t length, int protection, int flags, int fd, off_t offset) {
-  if (Fails(fd < 0 ? kAlloc : kMap, ENOMEM)) return MAP_FAILED;
+  if (fd < 0 ? AllocationFails() : Fails(kMap, ENOMEM)) return MAP_FAILED;
+  if (fd >= 0) RememberMapped(fd);
   return reinterpret_cast<void*>(syscall(SYS_mmap, address, length, protection, flags, fd, offset));
 }
 void* mmap64(void* address, size_t length, int protection, int flags, int fd, off64_t offset) {
@@ -213,20 +266,45 @@ int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*
   return Fails(kThread) ? EAGAIN : next(thread, attributes, start, argument);
 }
 
+int posix_spawn(pid_t* pid, const char* path, const posix_spawn_file_actions_t* actions,
+                const posix_spawnattr_t* attributes, char* const argv[], char* const envp[]) {
+  static auto* const next = Next<decltype(&posix_spawn)>("posix_spawn");
+  MayDie();
+  return Fails(kSpawn) ? EAGAIN : next(pid, path, actions, attributes, argv, envp);
+}
+
 int open(const char* path, int flags, ...) {
   va_list more;
   va_start(more, flags);
   const mode_t mode = ModeOf(flags, more);
   va_end(more);
-  if (Fails(kOpen, EMFILE)) return -1;
-  return static_cast<int>(syscall(SYS_openat, AT_FDCWD, path, flags, mode));
+  return OpenAt(AT_FDCWD, path, flags, mode);
 }
 int open64(const char* path, int flags, ...) {
   va_list more;
   va_start(more, flags);
   const mode_t mode = ModeOf(flags, more);
   va_end(more);
-  return open(path, flags, mode);
+  return OpenAt(AT_FDCWD, path, flags, mode);
+}
+int openat(int folder, const char* path, int flags, ...) {
+  va_list more;
+  va_start(more, flags);
+  const mode_t mode = ModeOf(flags, more);
+  va_end(more);
+  return OpenAt(folder, path, flags, mode);
+}
+int openat64(int folder, const char* path, int flags, ...) {
+  va_list more;
+  va_start(more, flags);
+  const mode_t mode = ModeOf(flags, more);
+  va_end(more);
+  return OpenAt(folder, path, flags, mode);
+}
+
+int pipe2(int ends[2], int flags) {
+  if (Fails(kOpen, EMFILE)) return -1;
+  return static_cast<int>(syscall(SYS_pipe2, ends, flags));
 }
 
 ssize_t read(int fd, void* to, size_t size) {
@@ -243,10 +321,13 @@ ssize_t pread64(int fd, void* to, size_t size, off64_t offset) {
 }
 
 ssize_t write(int fd, const void* from, size_t size) {
-  if (Fails(kWrite) && fd > STDERR_FILENO) {
-    errno = ENOSPC;
-    return -1;
+  const bool to_file = fd > STDERR_FILENO;
+  if (to_file) MayDie();
+  if (to_file && Fails(kTorn)) {
+    syscall(SYS_write, fd, from, size / 2);
+    Die();
   }
+  if (to_file && Fails(kWrite, ENOSPC)) return -1;
   if (Fails(kInterrupt, EINTR)) return -1;
   if (Fails(kShortWrite) && size > 1) size = 1;
   return syscall(SYS_write, fd, from, size);
@@ -256,10 +337,59 @@ int fsync(int fd) {
   if (Fails(kSync, EIO)) return -1;
   return static_cast<int>(syscall(SYS_fsync, fd));
 }
+int fdatasync(int fd) {
+  if (Fails(kSync, EIO)) return -1;
+  return static_cast<int>(syscall(SYS_fdatasync, fd));
+}
 
-int rename(const char* from, const char* to) {
-  if (Fails(kRename, EACCES)) return -1;
-  return static_cast<int>(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0));
+int ftruncate(int fd, off_t size) noexcept {
+  MayDie();
+  if (Fails(kTruncate, EIO)) return -1;
+  return static_cast<int>(syscall(SYS_ftruncate, fd, size));
+}
+int ftruncate64(int fd, off64_t size) noexcept { return ftruncate(fd, size); }
+
+int renameat(int from_folder, const char* from, int to_folder, const char* to) noexcept {
+  MayDie();
+  if (Fails(kRename, EIO)) return -1;
+  return static_cast<int>(syscall(SYS_renameat2, from_folder, from, to_folder, to, 0));
+}
+int rename(const char* from, const char* to) noexcept {
+  return renameat(AT_FDCWD, from, AT_FDCWD, to);
+}
+
+int unlinkat(int folder, const char* path, int flags) noexcept {
+  MayDie();
+  return static_cast<int>(syscall(SYS_unlinkat, folder, path, flags));
+}
+int unlink(const char* path) noexcept { return unlinkat(AT_FDCWD, path, 0); }
+int rmdir(const char* path) noexcept { return unlinkat(AT_FDCWD, path, AT_REMOVEDIR); }
+
+int mkdir(const char* path, mode_t mode) noexcept {
+  MayDie();
+  if (Fails(kMakeFolder, ENOSPC)) return -1;
+  return static_cast<int>(syscall(SYS_mkdirat, AT_FDCWD, path, mode));
+}
+
+int flock(int fd, int how) noexcept {
+  if (Fails(kLock, ENOLCK)) return -1;
+  return static_cast<int>(syscall(SYS_flock, fd, how));
+}
+
+int fcntl(int fd, int command, ...) {
+  va_list more;
+  va_start(more, command);
+  void* const argument = va_arg(more, void*);
+  va_end(more);
+  if ((command == F_OFD_SETLK || command == F_OFD_SETLKW) && Fails(kLock, ENOLCK)) return -1;
+  return static_cast<int>(syscall(SYS_fcntl, fd, command, argument));
+}
+int fcntl64(int fd, int command, ...) {
+  va_list more;
+  va_start(more, command);
+  void* const argument = va_arg(more, void*);
+  va_end(more);
+  return fcntl(fd, command, argument);
 }
 
 }  // extern "C"
