@@ -66,11 +66,6 @@ void MakeInputs(const TemporaryDirectory& directory) {
   WriteCommandInputs(directory);
   fs::copy(SourceRoot() / "tests/data/tiny-llama-hf", directory / "hf",
            fs::copy_options::recursive);
-  const fs::path study = SourceRoot() / "tests/fuzz/corpus/study_fuzz";
-  // A seed's first byte says which reader it is for.
-  WriteFile(directory / "machine.json", ReadFile(study / "machine").substr(1));
-  fs::create_directory(directory / "done");
-  WriteFile(directory / "done/results.jsonl", ReadFile(study / "results").substr(1));
 }
 
 std::set<std::string> FilesIn(const fs::path& directory) {

@@ -6,6 +6,7 @@
 
 #include "base/output_file.h"
 #include "tests/support/command_inputs.h"
+#include "tests/support/quality_study.h"
 #include "tests/support/subprocess.h"
 #include "tests/support/test_support.h"
 
@@ -38,6 +39,9 @@ struct Work {
         {"quantize", "m.gguf", "q.gguf", "Q4_0"},
         {"perplexity", "m.gguf", "-f", "text.txt", "-c", "64", "--chunks", "1"},
         {"eval", "m.gguf", "--tasks", "task.json"},
+        {"report", "done"},
+        {"predict", "m.gguf", "--machine", "machine.json"},
+        {"synth", "qwen2.5-0.5b", "Q2_K", "s.gguf", "--layers", "1"},
         {"bench", "model", "m.gguf", "-p", "8", "-n", "2", "-r", "1"},
     };
   }
@@ -66,6 +70,33 @@ TEST_CASE("memory: under a limit each command is done, or says so in one line") 
       CHECK((Contains(result.err, "memory") || Contains(result.err, "thread")));
       CHECK(CountLines(result.err) <= 3);
     }
+  }
+  CHECK(done > 0);
+  CHECK(refused > 0);
+}
+
+TEST_CASE(
+    "memory: under a limit a study is done, or says which cell was not, and goes on without") {
+  if (!CROSSOVER_REAL_ALLOCATOR) return Skip("a sanitizer needs all of the address space");
+  const QualityStudy study;
+  std::vector<std::string> words = study.words();
+  words.push_back("--quiet");
+  size_t refused = 0, done = 0;
+  for (size_t mib = 40; mib <= 300; mib += 20) {
+    if (!RunWithin(mib, {"--version"}, study.directory()).ok()) continue;
+    study.Reset();
+    const ProcessResult result = RunWithin(mib, words, study.directory());
+    CAPTURE(mib);
+    CAPTURE(result.err);
+    CHECK(result.signal == 0);
+    CHECK(study.Fault() == "");
+    CHECK(study.Unfinished() == 0);
+    ++(result.ok() ? done : refused);
+    if (result.ok()) continue;
+    CHECK(result.exit_code == 1);
+    CHECK(CountLines(result.err) <= 3);
+    CHECK(RunCrossover(words, {.directory = study.directory()}).ok());
+    CHECK(study.FaultAtEnd() == "");
   }
   CHECK(done > 0);
   CHECK(refused > 0);

@@ -19,6 +19,11 @@ void WriteCommandInputs(const TemporaryDirectory& directory) {
             R"({"task": "t", "items": [{"file": "data.jsonl", "format": "jsonl"}],
                 "prompt": "{p}", "delimiter": "", "choices": ["12", "end"],
                 "answer": {"is": "{a}", "among": ["0", "1"]}, "metrics": ["acc"]})");
+  const std::filesystem::path study = SourceRoot() / "tests/fuzz/corpus/study_fuzz";
+  // A seed's first byte says which reader it is for.
+  WriteFile(directory / "machine.json", ReadFile(study / "machine").substr(1));
+  std::filesystem::create_directory(directory / "done");
+  WriteFile(directory / "done/results.jsonl", ReadFile(study / "results").substr(1));
 }
 
 }  // namespace crossover::test

@@ -5,8 +5,8 @@
 
 namespace crossover::test {
 
-/// m.gguf (the smallest embedded model), text.txt, ids.txt, template.jinja, and task.json with its
-/// data.jsonl of one item.
+/// m.gguf (the smallest embedded model), text.txt, ids.txt, template.jinja, task.json with its
+/// data.jsonl of one item, machine.json for `predict`, and done/results.jsonl of a study.
 void WriteCommandInputs(const TemporaryDirectory& directory);
 
 }  // namespace crossover::test
