@@ -1,5 +1,7 @@
 #include "tokenizer/template_grammar.h"
 
+#include <fmt/format.h>
+
 namespace crossover::tokenizer {
 namespace {
 
@@ -110,7 +112,7 @@ std::string TemplateGrammar::Expression() {
                     "none", "-9223372036854775807"});
       break;
     default:
-      text = "(" + Compound() + ")";
+      text = fmt::format("({})", Compound());
   }
   --depth_;
   return text;

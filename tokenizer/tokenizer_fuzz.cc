@@ -37,10 +37,15 @@ std::vector<std::unique_ptr<const Tokenizer>> MakeTokenizers() {
 
 // Text that a tokenizer cannot give back: SentencePiece writes a space for ▁.
 std::string Expected(std::string text, bool spaces) {
-  for (size_t at; spaces && (at = text.find("\u2581")) != std::string::npos;) {
-    text.replace(at, 3, 1, ' ');
+  if (!spaces) return text;
+  std::string expected;
+  for (size_t at = 0; at < text.size();) {
+    const size_t mark = std::min(text.find("\u2581", at), text.size());
+    expected.append(text, at, mark - at);
+    if (mark < text.size()) expected += ' ';
+    at = mark + 3;
   }
-  return text;
+  return expected;
 }
 
 }  // namespace
