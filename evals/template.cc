@@ -12,6 +12,12 @@
 namespace crossover::evals {
 namespace {
 
+// A template that is written by hand stays far below. Together with the work that may go into one
+// record's texts, it keeps small files from becoming gigabytes or hours.
+constexpr size_t kMostTemplateBytes = size_t{1} << 15;
+constexpr size_t kMostHoles = 256;             // and filters in them
+constexpr size_t kMostWork = size_t{1} << 26;  // in bytes, about
+
 [[noreturn]] void Fail(const std::string& what) { throw Error(ErrorCode::kInvalidArgument, what); }
 
 std::vector<std::string> Split(std::string_view text, char separator) {
@@ -43,20 +49,36 @@ std::string FieldText(const Record& value, std::string_view path) {
                    value.type_name()));
 }
 
-}  // namespace
-
-const Record& At(const Record& record, std::string_view path) {
+const Record& At(const Record& record, std::string_view path, RenderWork& work) {
   const Record* at = &record;
   for (const std::string& name : Split(path, '.')) {
+    work.Add(at->size());  // an object's keys are looked through one by one
     at = Step(*at, name);
     if (at == nullptr) Fail(fmt::format("expected a field \"{}\"", path));
   }
   return *at;
 }
 
+}  // namespace
+
+void RenderWork::Add(size_t bytes) {
+  done_ += bytes;
+  if (done_ <= kMostWork) return;
+  Fail(fmt::format("more than {} bytes of text are made from one item", kMostWork));
+}
+
+const Record& At(const Record& record, std::string_view path) {
+  RenderWork work;
+  return At(record, path, work);
+}
+
 Template Template::Parse(std::string_view text) {
+  if (text.size() > kMostTemplateBytes) {
+    Fail(fmt::format("a template of {} bytes; the most is {}", text.size(), kMostTemplateBytes));
+  }
   Template result;
   std::string plain;
+  size_t holes = 0;
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if ((c == '{' || c == '}') && text.substr(i + 1).starts_with(c)) {
@@ -72,6 +94,10 @@ Template Template::Parse(std::string_view text) {
       std::vector<std::string> words = Split(text.substr(i + 1, end - i - 1), '|');
       Hole hole{words[0], {words.begin() + 1, words.end()}};
       if (hole.path.empty()) Fail("\"{}\" names no field");
+      holes += words.size();
+      if (holes > kMostHoles) {
+        Fail(fmt::format("more than {} fields and filters in a template", kMostHoles));
+      }
       for (const std::string& filter : hole.filters) CheckFilter(filter);
       result.parts_.emplace_back(std::exchange(plain, {}));
       result.parts_.emplace_back(std::move(hole));
@@ -83,15 +109,23 @@ Template Template::Parse(std::string_view text) {
 }
 
 std::string Template::Render(const Record& record) const {
+  RenderWork work;
+  return Render(record, work);
+}
+
+std::string Template::Render(const Record& record, RenderWork& work) const {
   std::string text;
   for (const auto& part : parts_) {
     if (const auto* plain = std::get_if<std::string>(&part)) {
+      work.Add(plain->size());
       text += *plain;
       continue;
     }
     const Hole& hole = std::get<Hole>(part);
-    std::string value = FieldText(At(record, hole.path), hole.path);
+    std::string value = FieldText(At(record, hole.path, work), hole.path);
+    work.Add(value.size());
     for (const std::string& filter : hole.filters) {
+      work.Add(value.size());
       try {
         value = ApplyFilter(filter, std::move(value));
       } catch (const Error& error) {
@@ -124,8 +158,9 @@ TemplateList TemplateList::Parse(const Record& json) {
 
 std::vector<std::string> TemplateList::Render(const Record& record) const {
   std::vector<std::string> texts;
+  RenderWork work;
   if (path_.empty()) {
-    for (const Template& text : templates_) texts.push_back(text.Render(record));
+    for (const Template& text : templates_) texts.push_back(text.Render(record, work));
     return texts;
   }
   const Record& elements = At(record, path_);
@@ -136,7 +171,7 @@ std::vector<std::string> TemplateList::Render(const Record& record) const {
     Record fields = element.is_object() ? element : Record::object();
     fields["key"] = key;
     if (!element.is_object()) fields["value"] = element;
-    texts.push_back(templates_[0].Render(fields));
+    texts.push_back(templates_[0].Render(fields, work));
   }
   return texts;
 }

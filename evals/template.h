@@ -10,6 +10,17 @@
 
 namespace crossover::evals {
 
+/// What goes into the texts of one record, which a small template and a small record can make
+/// large.
+class RenderWork {
+ public:
+  /// Error(kInvalidArgument) where it is more than any item asks for.
+  void Add(size_t bytes);
+
+ private:
+  size_t done_ = 0;
+};
+
 /// "Question: {question.stem|strip}\nAnswer:": a hole names a field (a path through objects and, by
 /// number, arrays) and filters (evals/text_filter.h) applied from left to right. "{{" and "}}"
 /// stand for braces.
@@ -20,8 +31,10 @@ class Template {
   static Template Parse(std::string_view text);
 
   /// Numbers and booleans fill a hole as JSON writes them. Error(kInvalidArgument) names a field
-  /// that is absent or holds no single value, or a filter that cannot be applied.
+  /// that is absent or holds no single value, or a filter that cannot be applied, or says that the
+  /// text grows beyond all bounds.
   std::string Render(const Record& record) const;
+  std::string Render(const Record& record, RenderWork& work) const;
   bool empty() const { return parts_.empty(); }  // never parsed
 
  private:

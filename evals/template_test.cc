@@ -43,6 +43,24 @@ TEST_CASE("template: what is off is named") {
   CHECK(Failure("{n|shout}").starts_with("no filter \"shout\"; there are: before:X"));
 }
 
+TEST_CASE("template: small files do not become gigabytes") {
+  std::string many;
+  for (size_t i = 0; i < 200; ++i) many += "{a}";
+  std::string filters = "{a";
+  for (size_t i = 0; i < 200; ++i) filters += "|strip";
+  const Record record = {{"a", std::string(1'000'000, 'x')}};
+  CHECK(Failure(many, record).starts_with("more than 67108864 bytes of text are made from"));
+  CHECK(Failure(filters + "}", record).starts_with("more than 67108864 bytes of text are made"));
+  Record list = {{"l", Record::array()}};
+  for (size_t i = 0; i < 10'000; ++i) list["l"].push_back(1);
+  const std::string long_text(30'000, 'x');
+  const Record each = {{"each", "l"}, {"text", long_text}};
+  CHECK_THROWS_AS(TemplateList::Parse(each).Render(list), Error);
+  CHECK(Failure(std::string(40'000, 'x')) == "a template of 40000 bytes; the most is 32768");
+  CHECK(Failure(many + many, record).starts_with("more than 256 fields and filters"));
+  CHECK(Template::Parse(long_text).Render(record) == long_text);
+}
+
 TEST_CASE("template list: one by one, or for each element in the file's order") {
   const auto list = [](const char* json) {
     return TemplateList::Parse(Record::parse(json)).Render(kItem);
@@ -71,6 +89,10 @@ TEST_CASE("text filter: HellaSwag's clean-up") {
         "Bake. Mix it now .");
   CHECK(ApplyFilter("wikihow", "a [b\nc] d") == "a [b\nc] d");
   CHECK(ApplyFilter("wikihow", "a   b") == "a  b");
+  CHECK(ApplyFilter("wikihow", "[a [b\nc [d [e] f] [") == "[a [b\nc f] [");
+  // Looking for its end anew from each bracket would take minutes.
+  const std::string brackets(1'000'000, '[');
+  CHECK(ApplyFilter("wikihow", brackets) == brackets);
 }
 
 TEST_CASE("text filter: words and marks") {

@@ -29,9 +29,11 @@ std::string DropBrackets(std::string_view text) {
   for (size_t open; (open = text.find('[')) != std::string_view::npos;) {
     // A bracket that its own line does not close is text.
     const size_t close = text.find_first_of("]\n", open);
-    const bool closed = close != std::string_view::npos && text[close] == ']';
-    result.append(text.substr(0, closed ? open : open + 1));
-    text.remove_prefix(closed ? close + 1 : open + 1);
+    if (close == std::string_view::npos) break;
+    // Where none closes, none is looked for again from the next one that opens.
+    const bool closed = text[close] == ']';
+    result.append(text.substr(0, closed ? open : close));
+    text.remove_prefix(closed ? close + 1 : close);
   }
   return result.append(text);
 }
