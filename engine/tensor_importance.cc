@@ -62,7 +62,9 @@ std::optional<std::string> ImportanceReport::Warning(const std::string& path) co
   };
   if (!std::ranges::all_of(unnamed_, expected)) {
     std::vector<std::string> names = unnamed_;
-    std::ranges::stable_partition(names, [&](const auto& name) { return !expected(name); });
+    // Not the ranges' form, which clang 14 cannot compile with GCC 12's library.
+    std::stable_partition(names.begin(), names.end(),
+                          [&](const auto& name) { return !expected(name); });
     parts.push_back(
         fmt::format("says nothing of {} ({})", Counted(names.size(), "tensor"), NameSome(names)));
   }

@@ -45,9 +45,9 @@ nlohmann::json Json(const std::vector<bench::CrossoverModel>& models) {
 }
 
 void Run(BenchCrossoverFlags& flags, const GlobalOptions& globals) {
-  std::ranges::sort(flags.metric.tokens);
-  const auto repeated = std::ranges::unique(flags.metric.tokens);
-  flags.metric.tokens.erase(repeated.begin(), repeated.end());
+  std::vector<size_t>& tokens = flags.metric.tokens;
+  std::ranges::sort(tokens);
+  tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
   for (const std::string& model : flags.models) {
     WarnBeyondContext(model, flags.metric.tokens.back());
   }
