@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <type_traits>
-#include <utility>
 
+#include "kernels/attention/carver.h"
 #include "kernels/attention/float_block.h"
 #include "kernels/attention/path.h"
 #include "kernels/matmul_kernels.h"
@@ -162,23 +162,19 @@ struct State {
 struct Scratch {
   Scratch(const KvLayout& layout, std::byte* scratch) {
     const size_t stride = Stride(layout);
-    next_ = reinterpret_cast<float*>(scratch);
-    q = Take(kFloatRows * stride);
-    k = Take(kKeyBlock * stride);
-    v = Take(kKeyBlock * stride);
-    scores = Take(kFloatRows * kKeyBlock);
-    correction = Take(kFloatRows);
-    state = Take(kFloatRows * (stride + 2));
-    seen = reinterpret_cast<KeyRange*>(Take(kFloatRows * sizeof(KeyRange) / sizeof(float)));
-    bytes = static_cast<size_t>(reinterpret_cast<std::byte*>(next_) - scratch);
+    Carver carver(scratch);
+    q = carver.Take<float>(kFloatRows * stride);
+    k = carver.Take<float>(kKeyBlock * stride);
+    v = carver.Take<float>(kKeyBlock * stride);
+    scores = carver.Take<float>(kFloatRows * kKeyBlock);
+    correction = carver.Take<float>(kFloatRows);
+    state = carver.Take<float>(kFloatRows * (stride + 2));
+    seen = carver.Take<KeyRange>(kFloatRows);
+    bytes = carver.bytes();
   }
   float *q, *k, *v, *scores, *correction, *state;
   KeyRange* seen;  // positions that each row attends to
   size_t bytes;
-
- private:
-  float* Take(size_t n) { return std::exchange(next_, next_ + n); }
-  float* next_;
 };
 
 Geometry FloatGeometry(const KvLayout& layout) {

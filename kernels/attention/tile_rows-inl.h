@@ -7,8 +7,8 @@
 #endif
 
 #include <algorithm>
-#include <utility>
 
+#include "kernels/attention/carver.h"
 #include "kernels/attention/path.h"
 #include "kernels/attention/tile_narrow-inl.h"
 #include "kernels/attention/tile_wide-inl.h"
@@ -43,18 +43,19 @@ constexpr size_t kNarrowStep = 2 * kTileKeys;  // positions that a narrow item t
 struct TileScratch {
   TileScratch(const KvLayout& layout, std::byte* scratch) {
     const size_t dims = PaddedDims(layout), chunk = ChunkLength(layout);
-    next_ = reinterpret_cast<uint8_t*>(scratch);
-    tiles = {dims, chunk, Take(chunk * dims * 2), Take(chunk * dims * 2)};
-    q = Take(ItemRows(layout) * dims * 2);
-    s = reinterpret_cast<float*>(Take(kPairsAtOnce * 2 * kTileRows * chunk * sizeof(float)));
-    o = reinterpret_cast<float*>(Take(2 * kTileRows * dims * sizeof(float)));
-    rows = reinterpret_cast<float*>(Take(kTileKeys * dims * sizeof(float)));
-    v_rows = Take(kTileKeys * dims * sizeof(uint16_t));
-    keys = reinterpret_cast<const std::byte**>(Take((chunk + kAhead) * sizeof(std::byte*)));
-    values = reinterpret_cast<const std::byte**>(Take((chunk + kAhead) * sizeof(std::byte*)));
-    oldest = reinterpret_cast<int32_t*>(Take(ItemRows(layout) * sizeof(int32_t)));
-    end = reinterpret_cast<int32_t*>(Take(ItemRows(layout) * sizeof(int32_t)));
-    bytes = static_cast<size_t>(next_ - reinterpret_cast<uint8_t*>(scratch));
+    Carver carver(scratch);
+    tiles = {dims, chunk, carver.Take<uint8_t>(chunk * dims * 2),
+             carver.Take<uint8_t>(chunk * dims * 2)};
+    q = carver.Take<uint8_t>(ItemRows(layout) * dims * 2);
+    s = carver.Take<float>(kPairsAtOnce * 2 * kTileRows * chunk);
+    o = carver.Take<float>(2 * kTileRows * dims);
+    rows = carver.Take<float>(kTileKeys * dims);
+    v_rows = carver.Take<uint8_t>(kTileKeys * dims * sizeof(uint16_t));
+    keys = carver.Take<const std::byte*>(chunk + kAhead);
+    values = carver.Take<const std::byte*>(chunk + kAhead);
+    oldest = carver.Take<int32_t>(ItemRows(layout));
+    end = carver.Take<int32_t>(ItemRows(layout));
+    bytes = carver.bytes();
   }
 
   ChunkTiles tiles;
@@ -68,10 +69,6 @@ struct TileScratch {
   int32_t* oldest;           // first position that each row sees
   int32_t* end;              // and the one after its last
   size_t bytes;
-
- private:
-  uint8_t* Take(size_t n) { return std::exchange(next_, next_ + n); }
-  uint8_t* next_;
 };
 
 /// What brings 32 rows to tiles.
