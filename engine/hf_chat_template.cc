@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -93,10 +94,10 @@ void AddChatTemplates(const HfTokenizerFiles& files, GgufMetadata& out,
     named.erase(found);
   }
   std::vector<std::string> keys;
+  std::set<std::string> taken;
   for (auto& [name, text] : named) {
     const std::string key = KeyOf(name);
-    const auto same = [&](const auto& entry) { return entry.first == key; };
-    if (std::find_if(out.begin(), out.end(), same) != out.end()) continue;
+    if (!taken.insert(key).second) continue;
     keys.push_back(key.substr(key.rfind('.') + 1));
     out.emplace_back(key, GgufText(std::move(text)));
   }
