@@ -60,11 +60,11 @@ struct Regex::Scratch::Impl {
   Handle<pcre2_match_context> context = Checked(pcre2_match_context_create(nullptr));
 };
 
-Regex::Scratch::Scratch(uint32_t most_steps) : impl_(std::make_unique<Impl>()) {
+Regex::Scratch::Scratch(uint32_t most_steps, uint32_t most_kib) : impl_(std::make_unique<Impl>()) {
   // A pattern may step back over a word as long as the text; the defaults are made for short ones.
   pcre2_set_match_limit(impl_->context.get(), most_steps);
   pcre2_set_depth_limit(impl_->context.get(), UINT32_MAX);
-  pcre2_set_heap_limit(impl_->context.get(), UINT32_MAX);
+  pcre2_set_heap_limit(impl_->context.get(), most_kib);
 }
 Regex::Scratch::~Scratch() = default;
 

@@ -28,9 +28,9 @@ class Regex {
   /// Working memory of one thread's search.
   class Scratch {
    public:
-    /// `most_steps`: what a search may try; words of any length need no limit, patterns from
-    /// elsewhere do.
-    explicit Scratch(uint32_t most_steps = UINT32_MAX);
+    /// What a search may try at each place of the text, and remember to step back to. Words of any
+    /// length need no limit, patterns from elsewhere do.
+    explicit Scratch(uint32_t most_steps = UINT32_MAX, uint32_t most_kib = UINT32_MAX);
     ~Scratch();
     Scratch(const Scratch&) = delete;
     Scratch& operator=(const Scratch&) = delete;

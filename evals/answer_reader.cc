@@ -8,8 +8,18 @@
 namespace crossover::evals {
 namespace {
 
-// Enough for any sensible pattern on a generated text; a second or so for one that explodes.
-constexpr uint32_t kMostSteps = 10'000'000;
+// Enough for any sensible pattern on a generated text; a second or so for one that explodes. What
+// is limited is a search from one place, of which a text has as many as bytes.
+constexpr size_t kMostSteps = 300'000'000;
+constexpr size_t kMostStepsFromOne = 10'000'000;
+constexpr size_t kFewestSteps = 300;
+constexpr uint32_t kMostKib = 256 << 10;  // for what a search steps back to
+
+Regex::Scratch ScratchFor(std::string_view text) {
+  const size_t steps = kMostSteps / std::max<size_t>(text.size(), 1);
+  return Regex::Scratch(static_cast<uint32_t>(std::clamp(steps, kFewestSteps, kMostStepsFromOne)),
+                        kMostKib);
+}
 
 }  // namespace
 
@@ -23,7 +33,7 @@ AnswerReader::AnswerReader(const GenerateSpec& spec) : spec_(spec) {
 std::string AnswerReader::Extract(size_t index, std::string_view generated) const {
   if (spec_.extractions[index].pattern.empty()) return std::string(generated);
   const std::string text = tokenizer::Utf8Repaired(generated);
-  Regex::Scratch scratch(kMostSteps);
+  Regex::Scratch scratch = ScratchFor(text);
   std::string found(kInvalidAnswer);
   size_t offset = 0;
   while (const auto match = extractions_[index].Find(text, offset, scratch)) {
@@ -40,7 +50,7 @@ bool AnswerReader::Same(std::string_view extracted, std::string_view target) con
 
 std::string AnswerReader::Plain(std::string_view text) const {
   std::string plain = tokenizer::Utf8Repaired(text);
-  Regex::Scratch scratch(kMostSteps);
+  Regex::Scratch scratch = ScratchFor(plain);
   for (const Regex& pattern : ignored_) {
     std::string kept;
     size_t offset = 0;

@@ -40,6 +40,12 @@ TEST_CASE("answer reader: a pattern that would try without end is an error") {
   const AnswerReader reader(spec);
   CHECK_THROWS_AS(reader.Extract(0, std::string(64, 'a') + std::string(64, 'b') + "c"), Error);
   CHECK_THROWS_AS(CheckedPattern("(a"), Error);
+  // Within bounds from each place, but there are many: it took minutes.
+  spec.extractions = {{"none", "(?:x+x+)+y|a", true}};
+  std::string many;
+  for (size_t i = 0; i < 20'000; ++i) many += "xxxxxxxxxxxxxxxxxxa";
+  CHECK_THROWS_AS(AnswerReader(spec).Extract(0, many), Error);
+  CHECK(AnswerReader(spec).Extract(0, "xxa") == "a");
 }
 
 }  // namespace
