@@ -56,6 +56,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (const auto& tokenizer : tokenizers) {
     const bool sentence_piece = tokenizer->vocabulary().model == "llama";
     for (bool parse_special : {false, true}) {
+      // A space is put behind its name, and none behind text that it stands for: as models were
+      // trained. Which it was is not in the ids.
+      if (sentence_piece && parse_special && text.find("<unk>") != std::string::npos) continue;
       const auto ids =
           tokenizer->Encode(text, {.add_special = false, .parse_special = parse_special});
       if (tokenizer->Decode(ids, /*special=*/true) != Expected(text, sentence_piece)) std::abort();
