@@ -9,12 +9,13 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace crossover;
-  const test::MemoryFile memory(data, size);
   try {
     if (size > 0 && data[0] == '{') {  // a journal, then
-      const evals::AnswerJournal journal(memory.path());
+      const test::SharedMemoryFile file(data, size);
+      const evals::AnswerJournal journal(file.path());
       return 0;
     }
+    const test::MemoryFile memory(data, size);
     const evals::KlBaseFile file(memory.path());
     volatile float sink = 0;
     for (size_t chunk = 0; chunk < file.chunks(); ++chunk) {

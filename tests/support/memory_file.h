@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 namespace crossover::test {
@@ -25,6 +26,25 @@ class MemoryFile {
 
  private:
   int fd_;
+};
+
+/// With a name of its own, for what is read and written: a descriptor's path is a stream to that.
+class SharedMemoryFile {
+ public:
+  SharedMemoryFile(const uint8_t* data, size_t size)
+      : path_("/dev/shm/crossover-fuzz-" + std::to_string(getpid())) {
+    std::ofstream file(path_, std::ios::binary);
+    file.write(reinterpret_cast<const char*>(data), static_cast<std::streamsize>(size));
+    if (!file.flush()) std::abort();
+  }
+  ~SharedMemoryFile() { unlink(path_.c_str()); }
+  SharedMemoryFile(const SharedMemoryFile&) = delete;
+  SharedMemoryFile& operator=(const SharedMemoryFile&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
 };
 
 }  // namespace crossover::test
