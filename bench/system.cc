@@ -13,6 +13,7 @@
 #include <set>
 #include <utility>
 
+#include "base/join_path.h"
 #include "bench/usable_cpus.h"
 
 namespace crossover::bench {
@@ -20,11 +21,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Paths are put together as text here, which every command runs at its start: appending to a
-// std::filesystem::path corrupts it in libstdc++ 12 where memory runs out on the way.
-
 template <class T>
-std::optional<T> ReadValue(const std::string& path) {
+std::optional<T> ReadValue(const fs::path& path) {
   std::ifstream in(path);
   T value;
   if (in >> value) return value;
@@ -37,25 +35,25 @@ size_t DistinctCores(const fs::path& root, size_t cpus, const Allowed& allowed) 
   std::set<std::pair<int, int>> cores;
   for (size_t cpu = 0; cpu < cpus; ++cpu) {
     if (!allowed(cpu)) continue;
-    const std::string topology =
-        fmt::format("{}/sys/devices/system/cpu/cpu{}/topology/", root.native(), cpu);
-    const auto core = ReadValue<int>(topology + "core_id");
-    const auto package = ReadValue<int>(topology + "physical_package_id");
+    const fs::path topology =
+        JoinPath(root, fmt::format("sys/devices/system/cpu/cpu{}/topology", cpu));
+    const auto core = ReadValue<int>(JoinPath(topology, "core_id"));
+    const auto package = ReadValue<int>(JoinPath(topology, "physical_package_id"));
     if (core && package) cores.emplace(*package, *core);
   }
   return cores.size();
 }
 
 /// "QUOTA PERIOD" in CPUs; nothing if there is no limit.
-std::optional<double> Quota(const std::string& group) {
+std::optional<double> Quota(const fs::path& group) {
   double quota = 0;
   double period = 0;
-  if (std::ifstream in(group + "/cpu.max"); in >> quota >> period) {  // cgroup v2
+  if (std::ifstream in(JoinPath(group, "cpu.max")); in >> quota >> period) {  // cgroup v2
     if (quota > 0 && period > 0) return quota / period;
     return std::nullopt;
   }
-  const auto v1_quota = ReadValue<double>(group + "/cpu.cfs_quota_us");
-  const auto v1_period = ReadValue<double>(group + "/cpu.cfs_period_us");
+  const auto v1_quota = ReadValue<double>(JoinPath(group, "cpu.cfs_quota_us"));
+  const auto v1_period = ReadValue<double>(JoinPath(group, "cpu.cfs_period_us"));
   if (v1_quota && v1_period && *v1_quota > 0 && *v1_period > 0) return *v1_quota / *v1_period;
   return std::nullopt;
 }
@@ -73,9 +71,9 @@ std::string GroupPath(const fs::path& root) {
 /// threads beyond it would stall each other. Nothing if there is no limit.
 std::optional<size_t> QuotaCpus(const fs::path& root) {
   std::optional<double> least;
-  for (const char* mount : {"/sys/fs/cgroup", "/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"}) {
+  for (const char* mount : {"sys/fs/cgroup", "sys/fs/cgroup/cpu", "sys/fs/cgroup/cpu,cpuacct"}) {
     for (std::string group = GroupPath(root);;) {
-      if (const auto quota = Quota(fmt::format("{}{}{}", root.native(), mount, group))) {
+      if (const auto quota = Quota(JoinPath(root, mount).native() + group)) {
         least = std::min(least.value_or(*quota), *quota);
       }
       if (group.empty()) break;
@@ -121,7 +119,7 @@ size_t CountCores(const fs::path& root, size_t cpus) {
 
 std::vector<CpuGroup> CpuGroups(const fs::path& root) {
   std::vector<CpuGroup> groups;
-  std::ifstream in(root.native() + "/proc/self/cgroup");
+  std::ifstream in(JoinPath(root, "proc/self/cgroup"));
   for (std::string line; std::getline(in, line);) {
     // "0::/a/b" is version 2's, "4:cpu,cpuacct:/a/b" one of version 1's hierarchies.
     const size_t first = line.find(':');
