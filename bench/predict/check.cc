@@ -142,6 +142,10 @@ std::vector<double> Of(const std::vector<CheckedSpeed>& speeds, SpeedTest test, 
 
 }  // namespace
 
+const char* SpeedTestName(SpeedTest test) {
+  return test == SpeedTest::kDecode ? "decode" : "prefill";
+}
+
 double CheckedSpeed::error() const { return std::abs(*predicted_tok_s / tok_s - 1); }
 
 SpeedCase CaseOf(const Published& published, const PublishedSpeed& speed, SpeedTest test) {

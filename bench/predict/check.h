@@ -16,6 +16,7 @@
 namespace crossover::bench {
 
 enum class SpeedTest { kDecode, kPrefill };
+const char* SpeedTestName(SpeedTest test);
 
 /// What a published speed is for the model of time. A rate that is not published is derived: from
 /// the machine's speed that moves the most bytes, if it has others to be predicted by it.
@@ -55,6 +56,9 @@ struct SpeedCheck {
 };
 
 SpeedCheck CheckPublished(const Published& published);
+
+/// "LOW to HIGH", or "n/a" where there are too few to say.
+std::string IntervalText(double low, double high);
 
 std::string CheckTable(const SpeedCheck& check);
 std::string CheckCsv(const SpeedCheck& check);

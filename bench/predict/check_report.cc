@@ -12,13 +12,6 @@
 namespace crossover::bench {
 namespace {
 
-const char* Name(SpeedTest test) { return test == SpeedTest::kDecode ? "decode" : "prefill"; }
-
-std::string Interval(const CheckedSpeed& s) {
-  if (!std::isfinite(s.high_tok_s)) return "n/a";
-  return fmt::format("{} to {}", Significant(s.low_tok_s), Significant(s.high_tok_s));
-}
-
 bool Assumed(const CheckedSpeed& s) { return !s.speed.note.empty() || s.speed.file_estimated; }
 
 std::string Why(const CheckedSpeed& s) {
@@ -45,9 +38,10 @@ std::string SpeedRows(const SpeedCheck& check) {
   for (const CheckedSpeed& s : check.speeds) {
     if (!s.predicted_tok_s) continue;
     table.AddRow({fmt::format("{}{}", s.speed.row, Assumed(s) ? "*" : ""), s.speed.machine,
-                  s.speed.engine, s.speed.model, s.speed.format, Name(s.test),
+                  s.speed.engine, s.speed.model, s.speed.format, SpeedTestName(s.test),
                   std::string(RateKindName(s.rate_kind)), Significant(s.tok_s),
-                  Significant(*s.predicted_tok_s), Interval(s), Percent(s.error()), s.bound});
+                  Significant(*s.predicted_tok_s), IntervalText(s.low_tok_s, s.high_tok_s),
+                  Percent(s.error()), s.bound});
   }
   return table.Text();
 }
@@ -64,7 +58,7 @@ std::string Worst(const SpeedCheck& check) {
   for (const CheckedSpeed* s : worst) {
     text +=
         fmt::format("  row {}: {} of {} {} {} by {}: {} predicted, {} published{}\n", s->speed.row,
-                    Name(s->test), s->speed.machine, s->speed.model, s->speed.format,
+                    SpeedTestName(s->test), s->speed.machine, s->speed.model, s->speed.format,
                     s->speed.engine, Significant(*s->predicted_tok_s), Significant(s->tok_s),
                     Why(*s).empty() ? "" : fmt::format(" ({})", Why(*s)));
   }
@@ -77,7 +71,7 @@ std::string LeftOut(const SpeedCheck& check) {
   for (const CheckedSpeed& s : check.speeds) {
     if (s.predicted_tok_s) continue;
     std::string& list = rows[s.why_not];
-    list += fmt::format("{}{} {}", list.empty() ? "" : ", ", s.speed.row, Name(s.test));
+    list += fmt::format("{}{} {}", list.empty() ? "" : ", ", s.speed.row, SpeedTestName(s.test));
   }
   std::string text;
   for (const auto& [reason, list] : rows) text += fmt::format("  {}: {}\n", reason, list);
@@ -92,7 +86,7 @@ std::string Summaries(const SpeedCheck& check) {
                {"90 % below"},
                {"worst"}});
   for (const CheckSummary& s : check.summaries) {
-    table.AddRow({Name(s.test),
+    table.AddRow({SpeedTestName(s.test),
                   s.test == SpeedTest::kPrefill ? "–" : std::string(RateKindName(s.rate_kind)),
                   fmt::format("{}", s.rows), Percent(s.median_error), Percent(s.p90_error),
                   Percent(s.worst_error)});
@@ -125,6 +119,11 @@ nlohmann::json Cycles(const std::map<std::pair<std::string, std::string>, double
 
 }  // namespace
 
+std::string IntervalText(double low, double high) {
+  if (!std::isfinite(high)) return "n/a";
+  return fmt::format("{} to {}", Significant(low), Significant(high));
+}
+
 std::string CheckTable(const SpeedCheck& check) {
   return fmt::format(
       "{}\ntok/s. Each machine is predicted by a profile fitted to the others. *: conditions that "
@@ -141,7 +140,7 @@ std::string CheckCsv(const SpeedCheck& check) {
   for (const CheckedSpeed& s : check.speeds) {
     csv += fmt::format("{},{},{},{},{},{},{},{}", s.speed.row, CsvField(s.speed.machine),
                        CsvField(s.speed.engine), CsvField(s.speed.model), CsvField(s.speed.format),
-                       Name(s.test), RateKindName(s.rate_kind), s.tok_s);
+                       SpeedTestName(s.test), RateKindName(s.rate_kind), s.tok_s);
     if (s.predicted_tok_s) {
       csv += fmt::format(",{:.6g},{:.6g},{:.6g},{:.4g},{}", *s.predicted_tok_s, s.low_tok_s,
                          s.high_tok_s, s.error(), s.bound);
@@ -162,7 +161,7 @@ nlohmann::json CheckJson(const SpeedCheck& check) {
                        {"engine", s.speed.engine},
                        {"model", s.speed.model},
                        {"format", s.speed.format},
-                       {"test", Name(s.test)},
+                       {"test", SpeedTestName(s.test)},
                        {"rate", RateKindName(s.rate_kind)},
                        {"published_tok_s", s.tok_s},
                        {"predicted_tok_s", nullptr},
@@ -182,7 +181,7 @@ nlohmann::json CheckJson(const SpeedCheck& check) {
   }
   nlohmann::json summaries = nlohmann::json::array();
   for (const CheckSummary& s : check.summaries) {
-    summaries.push_back({{"test", Name(s.test)},
+    summaries.push_back({{"test", SpeedTestName(s.test)},
                          {"rate", RateKindName(s.rate_kind)},
                          {"speeds", s.rows},
                          {"median_error", s.median_error},

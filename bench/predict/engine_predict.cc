@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -14,8 +13,6 @@
 
 namespace crossover::bench {
 namespace {
-
-const char* Name(SpeedTest test) { return test == SpeedTest::kDecode ? "decode" : "prefill"; }
 
 std::string ModelName(const EnginePrediction& p) {
   return std::filesystem::path(p.model.model).filename().string();
@@ -160,10 +157,8 @@ std::string EngineTable(const EngineQuestion& question,
     const bool decode = p.test == SpeedTest::kDecode;
     table.AddRow({ModelName(p), p.model.format, fmt::format("{:.2f}", p.model.effective_bpw),
                   decode ? fmt::format("decode @{}", p.depth) : "prefill", Significant(p.tok_s),
-                  std::isfinite(p.high_tok_s)
-                      ? fmt::format("{} to {}", Significant(p.low_tok_s), Significant(p.high_tok_s))
-                      : "n/a",
-                  p.bound, decode ? Significant(p.parts.reading_s * 1e3) : "",
+                  IntervalText(p.low_tok_s, p.high_tok_s), p.bound,
+                  decode ? Significant(p.parts.reading_s * 1e3) : "",
                   decode ? Significant(p.parts.unpacking_s * 1e3) : ""});
   }
   const EnginePrediction& first = predictions.front();
@@ -185,9 +180,9 @@ std::string EngineCsv(const EngineQuestion& question,
         "{},{},{},{},{:.4f},{},{},{},{},{:.6g},{:.6g},{:.6g},{:.6g},{},{:.6g},{:.6g},"
         "{:.6g}\n",
         CsvField(question.machine), CsvField(question.engine), CsvField(p.model.model),
-        CsvField(p.model.format), p.model.effective_bpw, p.model.parameters, Name(p.test), p.depth,
-        RateKindName(p.rate_kind), p.read_bytes_s, p.tok_s, p.low_tok_s, p.high_tok_s, p.bound,
-        p.parts.reading_s, p.parts.unpacking_s, p.parts.fixed_s);
+        CsvField(p.model.format), p.model.effective_bpw, p.model.parameters, SpeedTestName(p.test),
+        p.depth, RateKindName(p.rate_kind), p.read_bytes_s, p.tok_s, p.low_tok_s, p.high_tok_s,
+        p.bound, p.parts.reading_s, p.parts.unpacking_s, p.parts.fixed_s);
   }
   return csv;
 }
@@ -200,7 +195,7 @@ nlohmann::json EngineJson(const EngineQuestion& question,
                     {"format", p.model.format},
                     {"effective_bpw", p.model.effective_bpw},
                     {"parameters", p.model.parameters},
-                    {"test", Name(p.test)},
+                    {"test", SpeedTestName(p.test)},
                     {"depth", p.depth},
                     {"tok_s", p.tok_s},
                     {"low_tok_s", p.low_tok_s},

@@ -20,12 +20,6 @@ using nlohmann::json;
 
 constexpr double kGiga = 1e9;
 
-template <class T>
-T Optional(const json& line, const char* key, T otherwise = {}) {
-  const auto found = line.find(key);
-  return found == line.end() ? otherwise : found->get<T>();
-}
-
 std::optional<double> Number(const json& line, const char* key) {
   const auto found = line.find(key);
   return found == line.end() ? std::nullopt : std::optional<double>(found->get<double>());
@@ -54,10 +48,10 @@ PublishedMachine ParseMachine(const json& line) {
   PublishedMachine machine{.name = line.at("name").get<std::string>(),
                            .cpu = line.at("cpu").get<std::string>(),
                            .source = line.at("source").get<std::string>(),
-                           .cores = Optional<size_t>(line, "cores"),
-                           .clock_hz = Optional<double>(line, "clock_ghz") * kGiga,
-                           .simd_bits = Optional<double>(line, "simd_bits"),
-                           .control = Optional<std::string>(line, "control")};
+                           .cores = line.value("cores", size_t{0}),
+                           .clock_hz = line.value("clock_ghz", 0.0) * kGiga,
+                           .simd_bits = line.value("simd_bits", 0.0),
+                           .control = line.value("control", "")};
   if (!line.contains("read")) return machine;
   machine.read_kind = line.at("read_kind").get<std::string>() == "measured"
                           ? PublishedMachine::ReadKind::kMeasured
@@ -72,9 +66,9 @@ PublishedMachine ParseMachine(const json& line) {
 PublishedModel ParseModel(const json& line) {
   return {.name = line.at("name").get<std::string>(),
           .parameters = line.at("parameters").get<double>(),
-          .looked_up = Optional<double>(line, "looked_up"),
-          .active = Optional<double>(line, "active"),
-          .layers = Optional<size_t>(line, "layers")};
+          .looked_up = line.value("looked_up", 0.0),
+          .active = line.value("active", 0.0),
+          .layers = line.value("layers", size_t{0})};
 }
 
 PublishedSpeed ParseSpeed(const json& line) {
@@ -83,14 +77,14 @@ PublishedSpeed ParseSpeed(const json& line) {
           .engine = line.at("engine").get<std::string>(),
           .model = line.at("model").get<std::string>(),
           .format = line.at("format").get<std::string>(),
-          .file_bytes = Optional<double>(line, "file_gb") * kGiga,
-          .threads = Optional<size_t>(line, "threads"),
-          .depth = Optional<size_t>(line, "depth"),
-          .prefill_threads = Optional<size_t>(line, "prefill_threads"),
+          .file_bytes = line.value("file_gb", 0.0) * kGiga,
+          .threads = line.value("threads", size_t{0}),
+          .depth = line.value("depth", size_t{0}),
+          .prefill_threads = line.value("prefill_threads", size_t{0}),
           .decode_tok_s = Number(line, "decode_tok_s"),
           .prefill_tok_s = Number(line, "prefill_tok_s"),
           .source = line.at("source").get<std::string>(),
-          .note = Optional<std::string>(line, "note")};
+          .note = line.value("note", "")};
 }
 
 /// Bytes a weight of the format, by the files whose size is stated; 0 if none is.
