@@ -152,9 +152,12 @@ void CellFolder::Make() {
 }
 
 CellFolder::Marks CellFolder::ReadMarks() const {
+  return marker_ ? MarksIn(ReadAll(marker_.get(), path_ / kMarker)) : Marks{};
+}
+
+CellFolder::Marks CellFolder::MarksIn(std::string_view marker) {
   Marks marks;
-  if (!marker_) return marks;
-  for (const std::string& line : WholeLines(ReadAll(marker_.get(), path_ / kMarker))) {
+  for (const std::string& line : WholeLines(marker)) {
     const std::string_view text = line;
     const bool kept = text.starts_with(kKept);
     if (!kept && !text.starts_with(kMade)) continue;
@@ -180,9 +183,9 @@ void CellFolder::Begin(const std::string& key, bool keep) {
     if (lasting) break;
   }
   if (!marker_) throw Error(ErrorCode::kIo, fmt::format("cannot create {}", path_.string()));
-  const Marks marks = ReadMarks();
-  if (keep ? marks.kept.contains(key) : marks.begun.contains(key)) return;
   const std::string text = ReadAll(marker_.get(), path_ / kMarker);
+  const Marks marks = MarksIn(text);
+  if (keep ? marks.kept.contains(key) : marks.begun.contains(key)) return;
   std::string lines;
   if (!text.empty() && text.back() != '\n') lines += '\n';  // behind a part of a line
   if (!HasTitle(text)) lines += fmt::format("{}\n", kTitle);

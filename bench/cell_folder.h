@@ -55,6 +55,7 @@ class CellFolder {
   /// Leaves marker_ empty, and errno, if it cannot be created anew.
   void CreateMarker();
   Marks ReadMarks() const;
+  static Marks MarksIn(std::string_view marker);
   [[noreturn]] void RefuseForeign() const;
 
   std::filesystem::path path_;
