@@ -23,6 +23,7 @@
 #include "base/output_file.h"
 #include "tests/support/command_inputs.h"
 #include "tests/support/fault_points.h"
+#include "tests/support/processes.h"
 #include "tests/support/quality_study.h"
 #include "tests/support/subprocess.h"
 #include "tests/support/test_support.h"
@@ -236,14 +237,6 @@ TEST_CASE("killed before any call that changes the disk, or within a write, a co
     MESSAGE(job.words[0], ": ", subject.killed(), " killed, of which ", subject.unfinished(),
             " while it wrote");
   }
-}
-
-std::vector<pid_t> Children(pid_t parent) {
-  const std::string pid = std::to_string(parent);
-  std::ifstream in("/proc/" + pid + "/task/" + pid + "/children");
-  std::vector<pid_t> children;
-  for (pid_t child = 0; in >> child;) children.push_back(child);
-  return children;
 }
 
 /// They die with their parent, but not before it.

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/output_file.h"
+#include "tests/support/processes.h"
 #include "tests/support/subprocess.h"
 #include "tests/support/test_support.h"
 
@@ -78,14 +79,6 @@ class SmallStudy {
  private:
   TemporaryDirectory directory_;
 };
-
-std::vector<pid_t> Children(pid_t parent) {
-  const std::string pid = std::to_string(parent);
-  std::ifstream in("/proc/" + pid + "/task/" + pid + "/children");
-  std::vector<pid_t> children;
-  for (pid_t child = 0; in >> child;) children.push_back(child);
-  return children;
-}
 
 /// Whether `condition` came true within a time that only a hang exceeds.
 bool Eventually(const std::function<bool()>& condition) {
