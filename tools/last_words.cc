@@ -118,6 +118,18 @@ class Maps {
   size_t size_ = 0;
 };
 
+// The thread that says the last words; a handler can reach nothing but a global.
+std::atomic<pid_t> speaker = 0;
+static_assert(std::atomic<pid_t>::is_always_lock_free);
+
+/// Threads that meet the same end, as all do that read a file which shrinks, leave the words to the
+/// first, whose end is theirs too. One that fails anew while it speaks goes on.
+void SpeakAlone() {
+  pid_t nobody = 0;
+  if (speaker.compare_exchange_strong(nobody, gettid()) || nobody == gettid()) return;
+  for (;;) pause();
+}
+
 [[noreturn]] void End() {
   RemoveUnfinishedFiles();
   _exit(kFailed);
@@ -132,6 +144,7 @@ void EndAsUnhandled(int signal) {
 }
 
 void OnBusError(int signal, siginfo_t* info, void*) {
+  SpeakAlone();
   const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
   if (info->si_code == BUS_ADRERR) {
     Maps maps;
@@ -161,6 +174,7 @@ bool IsBelowStack(uintptr_t address) {
 }
 
 void OnCrash(int signal, siginfo_t* info, void*) {
+  SpeakAlone();
   const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
   rlimit memory{};
   if (signal == SIGSEGV && IsBelowStack(address) && getrlimit(RLIMIT_AS, &memory) == 0) {
@@ -215,6 +229,7 @@ void OnNoMemory() {
 }
 
 [[noreturn]] void OnTerminate() {
+  SpeakAlone();
   const std::type_info* const type = abi::__cxa_current_exception_type();
   // None, where not even the runtime's reserve had room for an exception.
   const bool no_memory = type == nullptr ? memory_ran_out.load()
