@@ -6,7 +6,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
-#include "engine/engine.h"
+#include "engine/run/engine.h"
 
 namespace crossover::bench {
 

@@ -1,7 +1,7 @@
 // Loads a model, says what it is, lets it write and asks how likely it finds a word. Built with the
 // project; against an installed Crossover:
 //   c++ -std=c++20 example.cc -o example $(pkg-config --cflags --libs crossover)
-#include "engine/engine.h"
+#include "engine/run/engine.h"
 
 #include <cstdio>
 #include <exception>

@@ -1,7 +1,7 @@
 // How large an engine's cache and batches should be for evaluation.
 #pragma once
 
-#include "engine/engine.h"
+#include "engine/run/engine.h"
 
 namespace crossover::evals {
 

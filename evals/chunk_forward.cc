@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
-#include "engine/sequence.h"
+#include "engine/run/sequence.h"
 #include "evals/capacity.h"
 
 namespace crossover::evals {

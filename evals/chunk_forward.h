@@ -4,7 +4,7 @@
 #include <functional>
 #include <span>
 
-#include "engine/engine.h"
+#include "engine/run/engine.h"
 #include "evals/perplexity.h"
 
 namespace crossover::evals {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/engine.h"
+#include "engine/run/engine.h"
 #include "evals/answer.h"
 #include "evals/answer_journal.h"
 #include "evals/statistics.h"

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/engine.h"
+#include "engine/run/engine.h"
 #include "evals/answer.h"
 #include "tokenizer/tokenizer.h"
 

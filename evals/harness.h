@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/engine.h"
+#include "engine/run/engine.h"
 #include "evals/answer_journal.h"
 #include "evals/evaluate.h"
 #include "evals/judge.h"

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <vector>
 
-#include "engine/load_tokenizer.h"
+#include "engine/model/load_tokenizer.h"
 #include "evals/capacity.h"
 #include "evals/embedded.h"
 #include "tests/support/test_support.h"

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/load_tokenizer.h"
-#include "engine/model.h"
+#include "engine/model/load_tokenizer.h"
+#include "engine/model/model.h"
 #include "evals/embedded.h"
 #include "evals/prompts.h"
 #include "evals/wikitext.h"

@@ -43,7 +43,7 @@ double ClampedDivergence(std::span<const float> logits, const RowNormaliser& row
 // Every term, the difference of the logarithms in double: it is small where the models agree.
 double Divergence(std::span<const float> logits, const RowNormaliser& row,
                   std::span<const float> base, const RowNormaliser& base_row) {
-  constexpr size_t kLanes = 16;  // as in engine/log_softmax.cc
+  constexpr size_t kLanes = 16;  // as in engine/run/log_softmax.cc
   const double shift = (static_cast<double>(row.maximum) + row.log_sum) -
                        (static_cast<double>(base_row.maximum) + base_row.log_sum);
   double lanes[kLanes] = {};

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/engine.h"
-#include "engine/log_softmax.h"
+#include "engine/run/engine.h"
+#include "engine/run/log_softmax.h"
 #include "evals/kl_file.h"
 #include "evals/perplexity.h"
 #include "evals/statistics.h"

@@ -18,8 +18,8 @@
 #include <vector>
 
 #include "base/output_file.h"
-#include "engine/log_softmax.h"
-#include "engine/mapped_file.h"
+#include "engine/files/mapped_file.h"
+#include "engine/run/log_softmax.h"
 #include "evals/perplexity.h"
 
 namespace crossover::evals {

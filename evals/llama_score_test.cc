@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/output_file.h"
-#include "engine/load_tokenizer.h"
+#include "engine/model/load_tokenizer.h"
 #include "evals/capacity.h"
 #include "evals/embedded.h"
 #include "tests/support/test_support.h"

@@ -7,10 +7,10 @@
 #include <limits>
 
 #include "base/error.h"
-#include "engine/log_softmax.h"
-#include "engine/non_finite.h"
-#include "engine/scheduler.h"
-#include "engine/vocabulary_rows.h"
+#include "engine/model/vocabulary_rows.h"
+#include "engine/run/log_softmax.h"
+#include "engine/run/non_finite.h"
+#include "engine/run/scheduler.h"
 #include "evals/prompts.h"
 
 namespace crossover::evals {

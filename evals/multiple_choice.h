@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/engine.h"
+#include "engine/run/engine.h"
 #include "evals/answer.h"
 #include "evals/prompts.h"
 #include "evals/task.h"

@@ -9,9 +9,9 @@
 
 #include "base/counted.h"
 #include "base/error.h"
-#include "engine/log_softmax.h"
-#include "engine/non_finite.h"
-#include "engine/vocabulary_rows.h"
+#include "engine/model/vocabulary_rows.h"
+#include "engine/run/log_softmax.h"
+#include "engine/run/non_finite.h"
 #include "evals/chunk_forward.h"
 #include "evals/kl_file.h"
 

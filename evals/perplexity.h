@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/engine.h"
+#include "engine/run/engine.h"
 #include "evals/statistics.h"
 #include "tokenizer/tokenizer.h"
 

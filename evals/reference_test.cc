@@ -9,8 +9,8 @@
 
 #include "base/error.h"
 #include "base/output_file.h"
-#include "engine/load_tokenizer.h"
-#include "engine/quantize_file.h"
+#include "engine/model/load_tokenizer.h"
+#include "engine/quantize/quantize_file.h"
 #include "evals/capacity.h"
 #include "evals/embedded.h"
 #include "evals/evaluate.h"

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/engine.h"
+#include "engine/run/engine.h"
 #include "evals/answer.h"
 #include "tokenizer/tokenizer.h"
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/load_tokenizer.h"
+#include "engine/model/load_tokenizer.h"
 #include "evals/capacity.h"
 #include "evals/embedded.h"
 #include "evals/prompts.h"

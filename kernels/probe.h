@@ -1,5 +1,5 @@
 // Loops that find a machine's limits: how fast bytes can be read, how fast each arithmetic unit
-// goes. They do nothing useful; bench/machine.h times them.
+// goes. They do nothing useful; bench/machine/machine.h times them.
 #pragma once
 
 #include <cstddef>

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "base/output_file.h"
-#include "engine/gguf.h"
-#include "engine/gguf_writer.h"
+#include "engine/files/gguf.h"
+#include "engine/files/gguf_writer.h"
 #include "tests/support/subprocess.h"
 #include "tests/support/test_support.h"
 

@@ -11,9 +11,9 @@
 #include "base/json.h"
 #include "base/progress.h"
 #include "base/say.h"
-#include "bench/crossover_run.h"
-#include "bench/machine_info.h"
-#include "bench/time_model.h"
+#include "bench/crossover/crossover_run.h"
+#include "bench/machine/machine_info.h"
+#include "bench/predict/time_model.h"
 #include "tools/cmd_bench.h"
 #include "tools/warning.h"
 

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/output_file.h"
 #include "base/progress.h"
-#include "bench/kernels.h"
+#include "bench/kernels/kernels.h"
 #include "tools/checks.h"
 #include "tools/cmd_bench.h"
 

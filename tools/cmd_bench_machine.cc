@@ -7,8 +7,8 @@
 
 #include "base/json.h"
 #include "base/progress.h"
-#include "bench/machine.h"
-#include "bench/machine_cache.h"
+#include "bench/machine/machine.h"
+#include "bench/machine/machine_cache.h"
 #include "tools/cmd_bench.h"
 
 namespace crossover::tools {

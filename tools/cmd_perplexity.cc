@@ -9,7 +9,7 @@
 #include "base/counted.h"
 #include "base/error.h"
 #include "base/progress.h"
-#include "engine/load_tokenizer.h"
+#include "engine/model/load_tokenizer.h"
 #include "evals/capacity.h"
 #include "evals/kl_divergence.h"
 #include "evals/kl_file.h"

@@ -20,7 +20,7 @@
 #include "base/table.h"
 #include "base/visible_text.h"
 #include "bench/text.h"
-#include "engine/quantize_file.h"
+#include "engine/quantize/quantize_file.h"
 #include "tools/command.h"
 #include "tools/recipe_flags.h"
 #include "tools/tensor_role.h"

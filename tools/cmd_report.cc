@@ -9,7 +9,7 @@
 
 #include "base/json.h"
 #include "base/say.h"
-#include "bench/report.h"
+#include "bench/report/report.h"
 #include "tools/command.h"
 #include "tools/warning.h"
 

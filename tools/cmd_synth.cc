@@ -11,7 +11,7 @@
 #include "base/progress.h"
 #include "base/table.h"
 #include "bench/text.h"
-#include "engine/synth.h"
+#include "engine/synth/synth.h"
 #include "tools/command.h"
 #include "tools/recipe_flags.h"
 #include "tools/seed.h"

@@ -10,8 +10,8 @@
 
 #include "base/json.h"
 #include "base/say.h"
-#include "engine/gguf.h"
-#include "engine/load_tokenizer.h"
+#include "engine/files/gguf.h"
+#include "engine/model/load_tokenizer.h"
 #include "tokenizer/two_bos.h"
 #include "tools/checks.h"
 #include "tools/command.h"

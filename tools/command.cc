@@ -9,9 +9,9 @@
 
 #include "base/counted.h"
 #include "base/error.h"
+#include "bench/machine/system.h"
+#include "bench/machine/usable_cpus.h"
 #include "bench/setting_names.h"
-#include "bench/system.h"
-#include "bench/usable_cpus.h"
 #include "kernels/isa.h"
 #include "tools/checks.h"
 #include "tools/warning.h"

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "bench/settings.h"
-#include "engine/engine.h"
+#include "engine/run/engine.h"
 
 namespace crossover::tools {
 

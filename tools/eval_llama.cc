@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/say.h"
-#include "engine/load_tokenizer.h"
+#include "engine/model/load_tokenizer.h"
 #include "evals/capacity.h"
 #include "tools/model_warnings.h"
 

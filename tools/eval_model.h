@@ -10,7 +10,7 @@
 
 #include "base/output_file.h"
 #include "base/progress.h"
-#include "engine/engine.h"
+#include "engine/run/engine.h"
 #include "evals/harness.h"
 #include "tools/command.h"
 #include "tools/eval_task.h"

@@ -13,7 +13,7 @@
 
 #include "base/json.h"
 #include "base/table.h"
-#include "bench/machine_info.h"
+#include "bench/machine/machine_info.h"
 #include "kernels/choice.h"
 #include "kernels/isa.h"
 #include "kernels/matmul.h"

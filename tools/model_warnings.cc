@@ -5,7 +5,7 @@
 #include <span>
 
 #include "base/error.h"
-#include "engine/load_tokenizer.h"
+#include "engine/model/load_tokenizer.h"
 #include "tools/warning.h"
 
 namespace crossover::tools {

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "engine/model.h"
+#include "engine/model/model.h"
 #include "tokenizer/tokenizer.h"
 
 namespace crossover::tools {

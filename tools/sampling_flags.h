@@ -4,7 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 
-#include "engine/generate.h"
+#include "engine/run/generate.h"
 #include "tools/seed.h"
 
 namespace crossover::tools {

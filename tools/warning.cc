@@ -10,7 +10,7 @@
 #include "base/counted.h"
 #include "base/error.h"
 #include "base/visible_text.h"
-#include "engine/trained_context.h"
+#include "engine/model/trained_context.h"
 #include "kernels/choice.h"
 
 namespace crossover::tools {

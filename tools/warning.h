@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "engine/model.h"
+#include "engine/model/model.h"
 #include "tools/command.h"
 
 namespace crossover::tools {

@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "bench/plot.h"
 #include "bench/predict/engine_profile.h"
 #include "bench/predict/published.h"
+#include "bench/report/plot.h"
 
 namespace crossover::bench {
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/pass_work.h"
+#include "bench/model/pass_work.h"
 #include "bench/predict/check.h"
 
 namespace crossover::bench {

@@ -6,9 +6,9 @@
 #include <string_view>
 
 #include "engine/arch/keys.h"
-#include "engine/config.h"
-#include "engine/tensor_binder.h"
-#include "engine/weights.h"
+#include "engine/model/config.h"
+#include "engine/model/tensor_binder.h"
+#include "engine/model/weights.h"
 
 namespace crossover::engine {
 

@@ -13,7 +13,7 @@
 
 #include "base/error.h"
 #include "base/name_some.h"
-#include "engine/gguf_cursor.h"
+#include "engine/files/gguf_cursor.h"
 
 namespace crossover::engine {
 namespace {

@@ -1,8 +1,8 @@
 // The metadata of a model that no architecture reads.
 #pragma once
 
-#include "engine/config.h"
-#include "engine/gguf.h"
+#include "engine/files/gguf.h"
+#include "engine/model/config.h"
 
 namespace crossover::engine {
 

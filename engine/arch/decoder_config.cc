@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 #include "engine/arch/architecture.h"
-#include "engine/gguf_cursor.h"
-#include "engine/model_limits.h"
+#include "engine/files/gguf_cursor.h"
+#include "engine/model/model_limits.h"
 #include "kernels/attention.h"
 
 namespace crossover::engine {

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "engine/gguf.h"
+#include "engine/files/gguf.h"
 
 namespace crossover::engine {
 

@@ -1,0 +1,240 @@
+#include "engine/files/hf_model.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/join_path.h"
+#include "base/output_file.h"
+#include "engine/files/gguf_cursor.h"
+#include "engine/files/hf_config.h"
+#include "engine/files/hf_tokenizer.h"
+#include "engine/files/json_object.h"
+#include "engine/files/safetensors.h"
+#include "quant/format_list.h"
+
+namespace crossover::engine {
+namespace {
+
+/// A tensor that the model must have, or may have, by both its names.
+struct Expected {
+  std::string hf, gguf;
+  std::vector<uint64_t> shape;  // outermost first, as SafeTensors say it
+  bool required = true;
+  uint64_t halved_heads = 0;  // see GgufTensor
+};
+
+std::vector<Expected> ExpectedLayer(const HfConfig& config, uint64_t layer) {
+  const std::string hf = fmt::format("model.layers.{}.", layer);
+  const std::string gguf = fmt::format("blk.{}.", layer);
+  const uint64_t q_rows = config.heads * config.head_dim;
+  const uint64_t kv_rows = config.kv_heads * config.head_dim;
+  const bool llama = config.architecture == "llama";
+  // In Qwen2 the three are always there; the output has none.
+  const bool biases = config.architecture == "qwen2" || config.attention_bias.value_or(false);
+  const bool may_have_biases = biases || !config.attention_bias;
+  const bool output_bias = llama && config.attention_bias.value_or(false);
+  const uint64_t q_halved = llama ? config.heads : 0;
+  const uint64_t k_halved = llama ? config.kv_heads : 0;
+  std::vector<Expected> all;
+  const auto add = [&](std::string_view from, std::string_view to, std::vector<uint64_t> shape,
+                       bool required = true, uint64_t halved = 0) {
+    all.push_back(
+        {hf + std::string(from), gguf + std::string(to), std::move(shape), required, halved});
+  };
+  add("input_layernorm.weight", "attn_norm.weight", {config.dim});
+  add("self_attn.q_proj.weight", "attn_q.weight", {q_rows, config.dim}, true, q_halved);
+  add("self_attn.k_proj.weight", "attn_k.weight", {kv_rows, config.dim}, true, k_halved);
+  add("self_attn.v_proj.weight", "attn_v.weight", {kv_rows, config.dim});
+  if (may_have_biases) {
+    add("self_attn.q_proj.bias", "attn_q.bias", {q_rows}, biases, q_halved);
+    add("self_attn.k_proj.bias", "attn_k.bias", {kv_rows}, biases, k_halved);
+    add("self_attn.v_proj.bias", "attn_v.bias", {kv_rows}, biases);
+    if (llama) add("self_attn.o_proj.bias", "attn_output.bias", {config.dim}, output_bias);
+  }
+  add("self_attn.o_proj.weight", "attn_output.weight", {config.dim, q_rows});
+  add("post_attention_layernorm.weight", "ffn_norm.weight", {config.dim});
+  add("mlp.gate_proj.weight", "ffn_gate.weight", {config.ffn_dim, config.dim});
+  add("mlp.up_proj.weight", "ffn_up.weight", {config.ffn_dim, config.dim});
+  add("mlp.down_proj.weight", "ffn_down.weight", {config.dim, config.ffn_dim});
+  return all;
+}
+
+quant::Format FormatOf(const std::string& name, const SafetensorsTensor& tensor) {
+  if (tensor.type == "F32") return quant::F32::kFormat;
+  if (tensor.type == "F16") return quant::F16::kFormat;
+  if (tensor.type == "BF16") return quant::BF16::kFormat;
+  throw Error(ErrorCode::kUnsupported,
+              fmt::format("{}: tensor {} holds {}; only F32, F16 and BF16 weights are read",
+                          tensor.file->path(), Quoted(name), tensor.type));
+}
+
+/// Takes tensors out of the map one by one; what is left in the end is unknown.
+class TensorTaker {
+ public:
+  TensorTaker(std::string directory, SafetensorsMap tensors)
+      : directory_(std::move(directory)), tensors_(std::move(tensors)) {}
+
+  std::optional<GgufTensor> Take(const Expected& expected) {
+    const auto it = tensors_.find(expected.hf);
+    if (it == tensors_.end()) {
+      if (!expected.required) return std::nullopt;
+      throw Error(ErrorCode::kCorruptFile,
+                  fmt::format("{}: tensor {} is missing (expected [{}])", directory_,
+                              Quoted(expected.hf), fmt::join(expected.shape, ", ")));
+    }
+    const SafetensorsTensor source = std::move(it->second);
+    tensors_.erase(it);
+    if (source.shape != expected.shape) {
+      throw Error(ErrorCode::kCorruptFile,
+                  fmt::format("{}: tensor {} has shape [{}], but config.json asks for [{}]",
+                              source.file->path(), Quoted(expected.hf),
+                              fmt::join(source.shape, ", "), fmt::join(expected.shape, ", ")));
+    }
+    GgufTensor tensor;
+    tensor.name = expected.gguf;
+    tensor.format = FormatOf(expected.hf, source);
+    tensor.shape.assign(source.shape.rbegin(), source.shape.rend());
+    tensor.data = source.data;
+    tensor.file = source.file;
+    tensor.offset = source.offset;
+    tensor.halved_heads = expected.halved_heads;
+    return tensor;
+  }
+
+  void CheckNothingLeft() const {
+    for (const auto& [name, tensor] : tensors_) {
+      // Older checkpoints store the table of rotations, which follows from the configuration.
+      if (name.ends_with(".rotary_emb.inv_freq")) continue;
+      throw Error(ErrorCode::kUnsupported,
+                  fmt::format("{}: tensor {} belongs to no part of this architecture that "
+                              "Crossover knows",
+                              tensor.file->path(), Quoted(name)));
+    }
+  }
+  /// A tied output that is stored all the same.
+  void Drop(const std::string& name) { tensors_.erase(name); }
+
+ private:
+  std::string directory_;
+  SafetensorsMap tensors_;
+};
+
+GgufTensor FloatVector(std::string name, const std::vector<float>& values,
+                       const std::string& path) {
+  GgufTensor out;
+  out.name = std::move(name);
+  out.format = quant::F32::kFormat;
+  out.shape = {values.size()};
+  out.file = MappedFile::FromMemory(std::as_bytes(std::span(values)), path);
+  out.data = out.file->bytes();
+  return out;
+}
+
+/// Vectors are small and are read as float32 wherever they are used.
+GgufTensor AsVector(const GgufTensor& tensor) {
+  const uint64_t n = tensor.shape[0];
+  std::vector<float> stored(n);
+  quant::Info(tensor.format).decode(tensor.data.data(), n, stored.data());
+  if (tensor.halved_heads == 0) return FloatVector(tensor.name, stored, tensor.file->path());
+  std::vector<float> ordered(n);
+  for (uint64_t i = 0; i < n; ++i) ordered[i] = stored[HalvedRow(i, n / tensor.halved_heads)];
+  return FloatVector(tensor.name, ordered, tensor.file->path());
+}
+
+std::vector<GgufTensor> Tensors(const std::filesystem::path& directory, const HfConfig& config) {
+  SafetensorsMap map = OpenSafetensors(directory);
+  if (config.layers > map.size()) {
+    throw Error(ErrorCode::kCorruptFile,
+                fmt::format("{}: num_hidden_layers is {}, but there are {} tensors in all",
+                            (directory / "config.json").string(), config.layers, map.size()));
+  }
+  TensorTaker taker(directory.string(), std::move(map));
+  std::vector<Expected> expected = {
+      {"model.embed_tokens.weight", "token_embd.weight", {config.vocab, config.dim}}};
+  for (uint64_t layer = 0; layer < config.layers; ++layer) {
+    std::ranges::move(ExpectedLayer(config, layer), std::back_inserter(expected));
+  }
+  expected.push_back({"model.norm.weight", "output_norm.weight", {config.dim}});
+  if (config.tied) {
+    taker.Drop("lm_head.weight");
+  } else {
+    expected.push_back({"lm_head.weight", "output.weight", {config.vocab, config.dim}});
+  }
+
+  std::vector<GgufTensor> tensors;
+  for (const Expected& entry : expected) {
+    auto tensor = taker.Take(entry);
+    if (!tensor) continue;
+    tensors.push_back(tensor->shape.size() == 1 ? AsVector(*tensor) : std::move(*tensor));
+  }
+  taker.CheckNothingLeft();
+  if (!config.rope.factors.empty()) {
+    tensors.push_back(FloatVector("rope_freqs.weight", config.rope.factors, directory.string()));
+  }
+  return tensors;
+}
+
+std::optional<JsonObject> ReadIfThere(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  return JsonObject::Read(path);
+}
+
+/// NAME.jinja by name; none where there is no such directory.
+std::map<std::string, std::string> NamedTemplates(const std::filesystem::path& directory) {
+  std::map<std::string, std::string> named;
+  if (!std::filesystem::is_directory(directory)) return named;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    if (entry.path().extension() != ".jinja" || !entry.is_regular_file()) continue;
+    named[entry.path().stem().string()] = ReadFile(entry.path());
+  }
+  return named;
+}
+
+/// What GGUF calls general.name: the directory's, which is the model's where it was downloaded.
+std::string ModelName(const std::filesystem::path& directory) {
+  std::filesystem::path path = std::filesystem::absolute(directory).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  std::string name = path.filename().string();
+  std::ranges::replace(name, '-', ' ');
+  return name;
+}
+
+}  // namespace
+
+std::shared_ptr<const GgufFile> OpenHuggingFace(const std::filesystem::path& directory) {
+  const JsonObject config = JsonObject::Read(directory / "config.json");
+  const HfConfig facts = ReadHfConfig(config);
+  GgufMetadata metadata = HfConfigMetadata(config, facts, ModelName(directory));
+  // First, because they show that config.json's sizes are true before memory is taken for them.
+  std::vector<GgufTensor> tensors = Tensors(directory, facts);
+
+  std::optional<std::string> chat_template;
+  const auto jinja = JoinPath(directory, "chat_template.jinja");
+  if (std::filesystem::exists(jinja)) chat_template = ReadFile(jinja);
+  const HfTokenizerFiles files{JsonObject::Read(directory / "tokenizer.json"),
+                               ReadIfThere(JoinPath(directory, "tokenizer_config.json")),
+                               chat_template,
+                               config,
+                               ReadIfThere(JoinPath(directory, "special_tokens_map.json")),
+                               ReadIfThere(JoinPath(directory, "chat_template.json")),
+                               NamedTemplates(JoinPath(directory, "additional_chat_templates"))};
+  std::vector<std::string> warnings = facts.warnings;
+  std::ranges::move(HfTokenizerMetadata(files, facts.vocab, warnings),
+                    std::back_inserter(metadata));
+  return GgufFile::FromParts(directory.string(), std::move(metadata), std::move(tensors),
+                             std::move(warnings));
+}
+
+}  // namespace crossover::engine

@@ -1,0 +1,18 @@
+// A model in a directory as Hugging Face distributes them, seen as the GGUF file that a converter
+// would make of it: config.json, tokenizer.json, tokenizer_config.json, *.safetensors.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "engine/files/gguf.h"
+
+namespace crossover::engine {
+
+/// Matrices are views into the mapped files, in the type they have there; q and k of architecture
+/// llama carry GgufTensor::halved_heads. Vectors are float32, as GGUF wants them. Errors are those
+/// of safetensors.h, hf_config.h and hf_tokenizer.h; Error(kCorruptFile) names a tensor that is
+/// absent, unknown, or of another shape than the configuration says.
+std::shared_ptr<const GgufFile> OpenHuggingFace(const std::filesystem::path& directory);
+
+}  // namespace crossover::engine

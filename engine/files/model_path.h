@@ -1,0 +1,23 @@
+// What is said of a path that was given as a model and is none.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "engine/files/mapped_file.h"
+
+namespace crossover::engine {
+
+/// Error(kUnsupported) if `path` is a directory: names the command that converts it if it is a
+/// model as Hugging Face distributes them, or the GGUF files in it.
+void CheckIsNoDirectory(const std::filesystem::path& path);
+
+/// "FILE: what it is instead, and what to do", for a file whose beginning is not what its reader
+/// wants; empty if nothing is known of it.
+std::string WhatInstead(const MappedFile& file);
+
+/// What a failure to read `path` should add if the file looks like half a download: "; …", or
+/// empty.
+std::string UnfinishedNote(const std::filesystem::path& path);
+
+}  // namespace crossover::engine
