@@ -17,9 +17,15 @@ namespace crossover::evals {
 #if CROSSOVER_HAS_BZIP2
 namespace {
 
+[[noreturn]] void FailMemory() {
+  throw Error(ErrorCode::kOutOfMemory, "libbz2 cannot allocate memory");
+}
+
 class Stream {
  public:
-  Stream() { BZ2_bzDecompressInit(&state_, 0, 0); }
+  Stream() {
+    if (BZ2_bzDecompressInit(&state_, 0, 0) != BZ_OK) FailMemory();
+  }
   ~Stream() { BZ2_bzDecompressEnd(&state_); }
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
@@ -47,6 +53,7 @@ void TakeStream(std::string_view& packed, UnpackedText& text, std::string_view s
       FailUnpacking(source, "the bzip2 file is cut short");
     }
   }
+  if (status == BZ_MEM_ERROR) FailMemory();
   if (status != BZ_STREAM_END) FailUnpacking(source, "not a sound bzip2 file");
   packed.remove_prefix(packed.size() - state.avail_in);
 }

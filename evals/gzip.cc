@@ -19,15 +19,17 @@ namespace {
 
 constexpr int kGzipOnly = 16 + MAX_WBITS;  // zlib's way to say so
 
+[[noreturn]] void FailMemory() {
+  throw Error(ErrorCode::kOutOfMemory, "zlib cannot allocate memory");
+}
+
 class Stream {
  public:
   explicit Stream(std::string_view packed) {
     // The library does not write to its input.
     state_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
     state_.avail_in = static_cast<uInt>(packed.size());
-    if (inflateInit2(&state_, kGzipOnly) != Z_OK) {
-      throw Error(ErrorCode::kOutOfMemory, "zlib cannot allocate memory");
-    }
+    if (inflateInit2(&state_, kGzipOnly) != Z_OK) FailMemory();
   }
   ~Stream() { inflateEnd(&state_); }
   Stream(const Stream&) = delete;
@@ -53,6 +55,7 @@ void TakeMember(std::string_view& packed, UnpackedText& text, std::string_view s
       FailUnpacking(source, "the gzip file is cut short");
     }
   }
+  if (status == Z_MEM_ERROR) FailMemory();
   if (status != Z_STREAM_END) FailUnpacking(source, "not a sound gzip file");
   packed.remove_prefix(packed.size() - state.avail_in);
 }
