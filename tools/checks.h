@@ -1,19 +1,17 @@
 // Checks of single words of the command line, where CLI11's let too much pass.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
+
+#include "tools/flags.h"
 
 namespace crossover::tools {
 
 /// A finite number from `low` to `high`. CLI::Range lets NaN pass: it is not below and not above.
-CLI::Validator NumberFrom(double low, double high);
+WordCheck NumberFrom(double low, double high);
 
 /// A whole number from `low` to `high`, in decimal digits. Conversions to unsigned types make a
 /// large number of a negative one.
-CLI::Validator WholeFrom(uint64_t low, uint64_t high);
-
-/// Anything but nothing.
-CLI::Validator NotEmpty();
+WordCheck WholeFrom(uint64_t low, uint64_t high);
 
 }  // namespace crossover::tools

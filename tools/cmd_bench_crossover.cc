@@ -88,25 +88,24 @@ void Run(BenchCrossoverFlags& flags, const GlobalOptions& globals) {
 
 void AddBenchCrossover(CLI::App& bench, const GlobalOptions& globals) {
   auto flags = std::make_shared<BenchCrossoverFlags>();
-  CLI::App* command = bench.add_subcommand(
-      "crossover", "Where reading weights gives way to computing with them, measured");
-  AddModels(*command, flags->models, "GGUF files")->required();
-  command->add_option("--tokens", flags->metric.tokens, "Tokens in a pass")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 65536))
-      ->type_name("N,N,...")
-      ->capture_default_str();
-  command->add_option("-r,--repetitions", flags->metric.repetitions, "Repetitions of each figure")
-      ->check(CLI::Range(1, 1000))
-      ->type_name("N")
-      ->capture_default_str();
-  command->add_flag("--csv", flags->csv, "One line a model and number of tokens");
-  SetExamples(
-      *command,
+  const Subcommand command(bench, "crossover",
+                           "Where reading weights gives way to computing with them, measured");
+  AddModels(command, flags->models, "GGUF files").Required();
+  command.Add("--tokens", flags->metric.tokens, "Tokens in a pass")
+      .SplitAt(',')
+      .Range(1, 65536)
+      .Type("N,N,...")
+      .ShowDefault();
+  command.Add("-r,--repetitions", flags->metric.repetitions, "Repetitions of each figure")
+      .Range(1, 1000)
+      .Type("N")
+      .ShowDefault();
+  command.Switch("--csv", flags->csv, "One line a model and number of tokens");
+  command.Examples(
       "  crossover bench crossover model.gguf\n"
       "  crossover bench crossover model-q8.gguf model-q4.gguf model-q2.gguf --tokens 1,16\n"
       "  crossover bench crossover model.gguf --isa avx2 --json");
-  command->callback([flags, &globals] {
+  command.Run([flags, &globals] {
     RefuseCsvWithJson(flags->csv, globals);
     Run(*flags, globals);
   });

@@ -32,7 +32,7 @@ std::vector<bench::KernelCase> Select(const bench::KernelSelection& selection, s
     return bench::SelectKernelCases(selection, bench::ReadMachineInfo(), &left_out);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kInvalidArgument) throw;
-    throw CLI::ValidationError(error.what());
+    throw UsageError(error.what());
   }
 }
 
@@ -49,7 +49,7 @@ void Run(BenchKernelsFlags& flags, const GlobalOptions& globals) {
     for (const bench::KernelCase& c : cases) fmt::print("{}\n", c.Name());
     return;
   }
-  if (cases.empty()) throw CLI::ValidationError("no benchmark is left; see --list");
+  if (cases.empty()) throw UsageError("no benchmark is left; see --list");
   if (!globals.quiet) {
     fmt::print(
         stderr, "{} of {}, about {:.0f} s{}\n", Counted(cases.size(), "benchmark"),
@@ -84,9 +84,9 @@ void Run(BenchKernelsFlags& flags, const GlobalOptions& globals) {
       Counted(flags.run.repetitions, "repetition"));
 }
 
-void AddSelection(CLI::App& command, bench::KernelSelection& selection) {
+void AddSelection(const Subcommand& command, bench::KernelSelection& selection) {
   const auto add = [&](const char* flag, std::vector<std::string>& words, const char* help) {
-    command.add_option(flag, words, help)->delimiter(',')->type_name("A,B,…|all");
+    command.Add(flag, words, help).SplitAt(',').Type("A,B,…|all");
   };
   add("--op", selection.operations,
       "matmul, attention, activations, decode_row, encode_row, pack, rms_norm, swiglu …");
@@ -99,47 +99,43 @@ void AddSelection(CLI::App& command, bench::KernelSelection& selection) {
   add("--level", selection.levels, "Instruction-set levels (default: that of --isa)");
   add("--context", selection.contexts,
       "Tokens that attention looks back on (default: 8192 for up to 16 tokens, else 0)");
-  command
-      .add_option("--filter,--benchmark_filter", selection.filter,
-                  "Only benchmarks whose names match")
-      ->check(NotEmpty())
-      ->type_name("REGEX");
+  command.Add("--filter,--benchmark_filter", selection.filter, "Only benchmarks whose names match")
+      .NotEmpty()
+      .Type("REGEX");
 }
 
 }  // namespace
 
 void AddBenchKernels(CLI::App& bench, const GlobalOptions& globals) {
   auto flags = std::make_shared<BenchKernelsFlags>();
-  CLI::App* command =
-      bench.add_subcommand("kernels", "Single kernels, the machine's limit beside each");
-  AddSelection(*command, flags->selection);
+  const Subcommand command(bench, "kernels", "Single kernels, the machine's limit beside each");
+  AddSelection(command, flags->selection);
   command
-      ->add_option("-r,--repetitions,--benchmark_repetitions", flags->run.repetitions,
-                   "Repetitions of each")
-      ->check(CLI::Range(1, 1000))
-      ->type_name("N")
-      ->capture_default_str();
+      .Add("-r,--repetitions,--benchmark_repetitions", flags->run.repetitions,
+           "Repetitions of each")
+      .Range(1, 1000)
+      .Type("N")
+      .ShowDefault();
   command
-      ->add_option("--min-time,--benchmark_min_time", flags->run.min_seconds,
-                   "Seconds a repetition lasts at least")
-      ->check(NumberFrom(0.001, 60))
-      ->type_name("S")
-      ->capture_default_str();
-  command->add_flag("--list,--benchmark_list_tests", flags->list,
-                    "Name the benchmarks that the other words select");
-  command->add_flag("--csv", flags->csv, "Print CSV instead of a table");
-  command->add_option("--benchmark_format", flags->format, "As --json and --csv")
-      ->check(CLI::IsMember({"console", "json", "csv"}))
-      ->type_name("console|json|csv");
-  command->add_option("--benchmark_out", flags->out, "Also write the JSON to a file")
-      ->type_name("FILE");
-  SetExamples(*command,
-              "  crossover bench kernels\n"
-              "  crossover bench kernels --op matmul --format Q4_K,Q6_K --shape 7b --tokens 1\n"
-              "  crossover bench kernels --op matmul --format Q4_K --level all --layout all\n"
-              "  crossover bench kernels --op attention --format all --context 8192,32768 --json\n"
-              "  crossover bench kernels --shape all --tokens all --working-set all --list");
-  command->callback([flags, &globals] {
+      .Add("--min-time,--benchmark_min_time", flags->run.min_seconds,
+           "Seconds a repetition lasts at least")
+      .Check(NumberFrom(0.001, 60))
+      .Type("S")
+      .ShowDefault();
+  command.Switch("--list,--benchmark_list_tests", flags->list,
+                 "Name the benchmarks that the other words select");
+  command.Switch("--csv", flags->csv, "Print CSV instead of a table");
+  command.Add("--benchmark_format", flags->format, "As --json and --csv")
+      .Among({"console", "json", "csv"})
+      .Type("console|json|csv");
+  command.Add("--benchmark_out", flags->out, "Also write the JSON to a file").Type("FILE");
+  command.Examples(
+      "  crossover bench kernels\n"
+      "  crossover bench kernels --op matmul --format Q4_K,Q6_K --shape 7b --tokens 1\n"
+      "  crossover bench kernels --op matmul --format Q4_K --level all --layout all\n"
+      "  crossover bench kernels --op attention --format all --context 8192,32768 --json\n"
+      "  crossover bench kernels --shape all --tokens all --working-set all --list");
+  command.Run([flags, &globals] {
     RefuseCsvWithJson(flags->csv, globals);
     Run(*flags, globals);
   });

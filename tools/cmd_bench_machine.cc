@@ -88,23 +88,23 @@ void Run(const BenchMachineFlags& flags, const GlobalOptions& globals) {
 
 void AddBenchMachine(CLI::App& bench, const GlobalOptions& globals) {
   auto flags = std::make_shared<BenchMachineFlags>();
-  CLI::App* command = bench.add_subcommand(
-      "machine",
+  const Subcommand command(
+      bench, "machine",
       "Read bandwidth of caches and memory, peak of each arithmetic unit, latency of a barrier");
-  command->add_option("-r,--repetitions", flags->repetitions, "Repetitions of each figure")
-      ->check(CLI::Range(5, 1000))
-      ->type_name("N")
-      ->capture_default_str();
-  command->add_flag("--quick", flags->quick, "Memory and arithmetic alone, all threads alone");
-  command->add_flag("--remeasure", flags->remeasure,
-                    "Measure even if figures of this machine, level and program are cached");
-  command->add_flag("--csv", flags->csv, "One line a figure");
-  SetExamples(*command,
-              "  crossover bench machine\n"
-              "  crossover bench machine --remeasure\n"
-              "  crossover bench machine --threads 1 --json\n"
-              "  crossover bench machine --isa avx2");
-  command->callback([flags, &globals] {
+  command.Add("-r,--repetitions", flags->repetitions, "Repetitions of each figure")
+      .Range(5, 1000)
+      .Type("N")
+      .ShowDefault();
+  command.Switch("--quick", flags->quick, "Memory and arithmetic alone, all threads alone");
+  command.Switch("--remeasure", flags->remeasure,
+                 "Measure even if figures of this machine, level and program are cached");
+  command.Switch("--csv", flags->csv, "One line a figure");
+  command.Examples(
+      "  crossover bench machine\n"
+      "  crossover bench machine --remeasure\n"
+      "  crossover bench machine --threads 1 --json\n"
+      "  crossover bench machine --isa avx2");
+  command.Run([flags, &globals] {
     RefuseCsvWithJson(flags->csv, globals);
     Run(*flags, globals);
   });

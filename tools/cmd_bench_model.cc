@@ -21,7 +21,7 @@
 #include "bench/study/cell.h"
 #include "bench/study/record.h"
 #include "tools/cmd_bench.h"
-#include "tools/given.h"
+#include "tools/flags.h"
 #include "tools/warning.h"
 
 namespace crossover::tools {
@@ -94,22 +94,22 @@ size_t LongestSequence(const BenchModelFlags& flags) {
 
 /// -p 0 leaves prompts out, -n 0 decoding. Words that only the one left out has a use for are off;
 /// those that --shared-prefix has none for are told of.
-void Check(BenchModelFlags& flags, const CLI::App& command) {
+void Check(BenchModelFlags& flags, const Subcommand& command) {
   std::erase(flags.prefills, size_t{0});
   if (flags.prefills.empty()) flags.prefills = {0};
   flags.speed.prefill = flags.prefills.front();
   if (flags.shared_prefix > 0) {
-    const auto idle = Given(command, {"-p", "-n", "-d", "--details"});
+    const auto idle = command.Given({"-p", "-n", "-d", "--details"});
     if (!idle.empty())
       Warn(fmt::format("--shared-prefix has no use for {}", fmt::join(idle, ", ")));
     return;
   }
   if (flags.speed.decode > 0) return;
   if (flags.speed.prefill == 0) {
-    throw CLI::ValidationError("-p 0 and -n 0 leave nothing to measure");
+    throw UsageError("-p 0 and -n 0 leave nothing to measure");
   }
-  if (const auto idle = Given(command, {"-d", "--sequences"}); !idle.empty()) {
-    throw CLI::ValidationError(
+  if (const auto idle = command.Given({"-d", "--sequences"}); !idle.empty()) {
+    throw UsageError(
         fmt::format("{} has no effect with -n 0; leave it out", fmt::join(idle, ", ")));
   }
 }
@@ -159,54 +159,49 @@ void Run(BenchModelFlags& flags, const GlobalOptions& globals) {
 
 void AddBenchModel(CLI::App& bench, const GlobalOptions& globals) {
   auto flags = std::make_shared<BenchModelFlags>();
-  CLI::App* command =
-      bench.add_subcommand("model", "Prefill and decode speed, the machine's limit beside each");
-  AddModels(*command, flags->models, "GGUF files; measured in turn, round after round")->required();
+  const Subcommand command(bench, "model",
+                           "Prefill and decode speed, the machine's limit beside each");
+  AddModels(command, flags->models, "GGUF files; measured in turn, round after round").Required();
+  command.Add("-p,--prefill", flags->prefills, "Tokens of the prompt; several lengths; 0: none")
+      .SplitAt(',')
+      .Range(0, 1 << 20)
+      .Type("N,N,...")
+      .ShowDefault();
   command
-      ->add_option("-p,--prefill", flags->prefills,
-                   "Tokens of the prompt; several lengths; 0: none")
-      ->delimiter(',')
-      ->check(CLI::Range(0, 1 << 20))
-      ->type_name("N,N,...")
-      ->capture_default_str();
+      .Add("-d,--depth", flags->depths,
+           "Tokens in the cache before decoding begins; several depths")
+      .SplitAt(',')
+      .Range(0, 1 << 20)
+      .Type("N,N,...")
+      .ShowDefault();
+  command.Switch("--details", flags->details,
+                 "Also latencies, loading cold and warm, memory by parts, page faults, CPU time");
+  command.Add("-n,--decode", flags->speed.decode, "Tokens decoded one by one; 0: none")
+      .Range(0, 1 << 20)
+      .Type("N")
+      .ShowDefault();
+  command.Add("-r,--repetitions", flags->speed.repetitions, "Repetitions after a warm-up")
+      .Range(1, 10000)
+      .Type("N")
+      .ShowDefault();
+  command.Add("--sequences", flags->speed.sequences, "Also decode so many sequences at a time")
+      .Range(1, 4096)
+      .Type("N")
+      .ShowDefault();
   command
-      ->add_option("-d,--depth", flags->depths,
-                   "Tokens in the cache before decoding begins; several depths")
-      ->delimiter(',')
-      ->check(CLI::Range(0, 1 << 20))
-      ->type_name("N,N,...")
-      ->capture_default_str();
-  command->add_flag(
-      "--details", flags->details,
-      "Also latencies, loading cold and warm, memory by parts, page faults, CPU time");
-  command->add_option("-n,--decode", flags->speed.decode, "Tokens decoded one by one; 0: none")
-      ->check(CLI::Range(0, 1 << 20))
-      ->type_name("N")
-      ->capture_default_str();
-  command->add_option("-r,--repetitions", flags->speed.repetitions, "Repetitions after a warm-up")
-      ->check(CLI::Range(1, 10000))
-      ->type_name("N")
-      ->capture_default_str();
-  command
-      ->add_option("--sequences", flags->speed.sequences, "Also decode so many sequences at a time")
-      ->check(CLI::Range(1, 4096))
-      ->type_name("N")
-      ->capture_default_str();
-  command
-      ->add_option(
-          "--shared-prefix", flags->shared_prefix,
-          "Instead: prompts of --sequences sequences that begin with the same N tokens and "
-          "have 16 of their own, with shared KV pages and without")
-      ->check(CLI::Range(1, 1 << 20))
-      ->type_name("N");
-  SetExamples(*command,
-              "  crossover bench model model-f16.gguf model-q4.gguf\n"
-              "  crossover bench model model.gguf -p 128 -n 32 -r 10 --json\n"
-              "  crossover bench model model.gguf -p 128,512,2048 -d 0,1024,4096 --details\n"
-              "  crossover bench model model.gguf --sequences 16\n"
-              "  crossover bench model model.gguf --sequences 64 --shared-prefix 256");
-  command->callback([flags, command, &globals] {
-    Check(*flags, *command);
+      .Add("--shared-prefix", flags->shared_prefix,
+           "Instead: prompts of --sequences sequences that begin with the same N tokens and "
+           "have 16 of their own, with shared KV pages and without")
+      .Range(1, 1 << 20)
+      .Type("N");
+  command.Examples(
+      "  crossover bench model model-f16.gguf model-q4.gguf\n"
+      "  crossover bench model model.gguf -p 128 -n 32 -r 10 --json\n"
+      "  crossover bench model model.gguf -p 128,512,2048 -d 0,1024,4096 --details\n"
+      "  crossover bench model model.gguf --sequences 16\n"
+      "  crossover bench model model.gguf --sequences 64 --shared-prefix 256");
+  command.Run([flags, command, &globals] {
+    Check(*flags, command);
     Run(*flags, globals);
   });
 }

@@ -164,26 +164,26 @@ class Conversation {
 void AddChat(CLI::App& app, const GlobalOptions& globals) {
   auto flags = std::make_shared<ChatFlags>();
   flags->sampling.options.max_tokens = kDefaultTokens;
-  CLI::App* command = app.add_subcommand("chat", "Talk with a model");
-  AddModel(*command, flags->model, "GGUF file")->required();
-  command->add_option("--system", flags->system, "The system message");
-  command->add_option("--chat-template", flags->template_file,
-                      "A template to use instead of the model's own");
-  command->add_flag("--no-thinking", flags->no_thinking,
-                    "Ask a model that thinks first to answer at once (enable_thinking=false)");
+  const Subcommand command(app, "chat", "Talk with a model");
+  AddModel(command, flags->model, "GGUF file").Required();
+  command.Add("--system", flags->system, "The system message");
+  command.Add("--chat-template", flags->template_file,
+              "A template to use instead of the model's own");
+  command.Switch("--no-thinking", flags->no_thinking,
+                 "Ask a model that thinks first to answer at once (enable_thinking=false)");
   command
-      ->add_option("-c,--ctx-size,--context", flags->context,
-                   fmt::format("Tokens of conversation to keep room for (default: the model's "
-                               "context, but at most {})",
-                               kDefaultContext))
-      ->check(WholeFrom(16, uint64_t{1} << 24))
-      ->type_name("N");
-  AddSamplingFlags(*command, flags->sampling);
-  SetExamples(*command,
-              "crossover chat model.gguf --system 'You are brief.'\n"
-              "crossover chat model.gguf --temp 0 --json < questions.txt");
-  command->callback([flags, command, &globals] {
-    TakeSamplingFlags(*command, flags->sampling);
+      .Add("-c,--ctx-size,--context", flags->context,
+           fmt::format("Tokens of conversation to keep room for (default: the model's "
+                       "context, but at most {})",
+                       kDefaultContext))
+      .Check(WholeFrom(16, uint64_t{1} << 24))
+      .Type("N");
+  AddSamplingFlags(command, flags->sampling);
+  command.Examples(
+      "crossover chat model.gguf --system 'You are brief.'\n"
+      "crossover chat model.gguf --temp 0 --json < questions.txt");
+  command.Run([flags, command, &globals] {
+    TakeSamplingFlags(command, flags->sampling);
     Conversation(*flags, globals).Run();
   });
 }

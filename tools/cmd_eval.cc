@@ -52,7 +52,7 @@ void PrintRows(const EvalFlags& flags, const GlobalOptions& globals,
   }
 }
 
-void Run(const EvalFlags& flags, const CLI::App& command, const GlobalOptions& globals) {
+void Run(const EvalFlags& flags, const Subcommand& command, const GlobalOptions& globals) {
   EvalFlags rest = flags;
   const std::vector<evals::LlamaTask> llama_tasks = TakeLlamaTasks(rest);
   if (!llama_tasks.empty() && (flags.chat || !flags.system.empty() || flags.fewshot)) {
@@ -128,58 +128,56 @@ void Run(const EvalFlags& flags, const CLI::App& command, const GlobalOptions& g
 
 void AddEval(CLI::App& app, const GlobalOptions& globals) {
   auto flags = std::make_shared<EvalFlags>();
-  CLI::App* command = app.add_subcommand("eval", "Accuracy on tasks");
-  AddModels(*command, flags->models, "GGUF files")->required();
+  const Subcommand command(app, "eval", "Accuracy on tasks");
+  AddModels(command, flags->models, "GGUF files").Required();
   command
-      ->add_option("--tasks", flags->tasks,
-                   "Shipped tasks, DATA/NAME.jsonl by NAME, or paths of items (*.jsonl) and task "
-                   "files (*.json); default: all of DATA")
-      ->delimiter(',')
-      ->type_name("A,B");
-  command->add_option(
-      "--data", flags->data,
-      "Directory of data sets or NAME.jsonl (default: the reference family's tasks)");
-  command->add_option("--limit", flags->limit, "At most so many items a task (default: all)")
-      ->check(CLI::Range(size_t{1}, size_t{1} << 40))
-      ->type_name("N");
+      .Add("--tasks", flags->tasks,
+           "Shipped tasks, DATA/NAME.jsonl by NAME, or paths of items (*.jsonl) and task "
+           "files (*.json); default: all of DATA")
+      .SplitAt(',')
+      .Type("A,B");
+  command.Add("--data", flags->data,
+              "Directory of data sets or NAME.jsonl (default: the reference family's tasks)");
+  command.Add("--limit", flags->limit, "At most so many items a task (default: all)")
+      .Range(1, int64_t{1} << 40)
+      .Type("N");
   command
-      ->add_option("--fewshot", flags->fewshot,
-                   "Answered items before each item (default: as many as the task says)")
-      ->check(CLI::Range(size_t{0}, size_t{1000}))
-      ->type_name("N");
+      .Add("--fewshot", flags->fewshot,
+           "Answered items before each item (default: as many as the task says)")
+      .Range(0, 1000)
+      .Type("N");
   command
-      ->add_option("--max-new-tokens", flags->max_new_tokens,
-                   "Tokens generated for an answer at most, raised where the answer is longer")
-      ->check(CLI::Range(size_t{1}, size_t{1} << 20))
-      ->type_name("N")
-      ->capture_default_str();
-  command->add_option("--log-samples", flags->samples, "Write every item's outcome as JSON lines");
+      .Add("--max-new-tokens", flags->max_new_tokens,
+           "Tokens generated for an answer at most, raised where the answer is longer")
+      .Range(1, 1 << 20)
+      .Type("N")
+      .ShowDefault();
+  command.Add("--log-samples", flags->samples, "Write every item's outcome as JSON lines");
   command
-      ->add_option("--resume", flags->resume,
-                   "Keep answers in FILE as they come, and take from it those that an earlier, "
-                   "interrupted run kept")
-      ->type_name("FILE");
+      .Add("--resume", flags->resume,
+           "Keep answers in FILE as they come, and take from it those that an earlier, "
+           "interrupted run kept")
+      .Type("FILE");
   command
-      ->add_option("--harness-json", flags->harness_json,
-                   "Write the results as lm-evaluation-harness does (one model)")
-      ->type_name("FILE");
-  CLI::Option* chat = command->add_flag("--chat-template", flags->chat,
-                                        "Put prompts into the model's own chat template");
+      .Add("--harness-json", flags->harness_json,
+           "Write the results as lm-evaluation-harness does (one model)")
+      .Type("FILE");
+  const Flag chat = command.Switch("--chat-template", flags->chat,
+                                   "Put prompts into the model's own chat template");
   command
-      ->add_flag("--fewshot-as-multiturn", flags->multiturn,
-                 "With --chat-template: examples as turns of user and assistant")
-      ->needs(chat);
-  command->add_option("--system", flags->system, "A text before every prompt: the system's message")
-      ->type_name("TEXT");
-  command->add_flag("--run-generated-programs", flags->run_programs,
-                    "Run the programs that the model writes (humaneval), shut in and limited; "
-                    "without it their metrics are n/a");
-  command->add_flag("--compare", flags->compare,
-                    "Compare each further model with the first, item by item: difference with its "
-                    "paired error, McNemar's test");
-  command->add_flag("--csv", flags->csv, "Print CSV instead of a table");
-  SetExamples(
-      *command,
+      .Switch("--fewshot-as-multiturn", flags->multiturn,
+              "With --chat-template: examples as turns of user and assistant")
+      .Needs(chat);
+  command.Add("--system", flags->system, "A text before every prompt: the system's message")
+      .Type("TEXT");
+  command.Switch("--run-generated-programs", flags->run_programs,
+                 "Run the programs that the model writes (humaneval), shut in and limited; "
+                 "without it their metrics are n/a");
+  command.Switch("--compare", flags->compare,
+                 "Compare each further model with the first, item by item: difference with its "
+                 "paired error, McNemar's test");
+  command.Switch("--csv", flags->csv, "Print CSV instead of a table");
+  command.Examples(
       "  crossover eval model.gguf --tasks facts,sums --limit 100\n"
       "  crossover eval model.gguf --tasks arc_easy,hellaswag --data evals\n"
       "  crossover eval model.gguf --tasks mmlu --fewshot 5 --data evals --json\n"
@@ -191,9 +189,9 @@ void AddEval(CLI::App& app, const GlobalOptions& globals) {
       "  crossover eval model.gguf --tasks humaneval --data evals --run-generated-programs\n"
       "  crossover eval model.gguf --tasks mmlu --fewshot 5 --data evals --chat-template "
       "--harness-json results.json");
-  command->callback([flags, command, &globals] {
+  command.Run([flags, command, &globals] {
     CheckEvalFlags(*flags, globals);
-    Run(*flags, *command, globals);
+    Run(*flags, command, globals);
   });
 }
 

@@ -201,36 +201,36 @@ class Runner {
 
 void AddGenerate(CLI::App& app, const GlobalOptions& globals) {
   auto flags = std::make_shared<GenerateFlags>();
-  CLI::App* command = app.add_subcommand("generate", "Generate text from a prompt, or from many");
-  AddModel(*command, flags->model, "GGUF file")->required();
-  auto* prompt = command->add_option("-p,--prompt", flags->prompts, "The prompt; several: all")
-                     ->allow_extra_args(false);
-  auto* file = command
-                   ->add_option("-f,--file", flags->prompt_file,
-                                "Read the prompt from a file, less its last line's end; -: from "
-                                "the standard input")
-                   ->check(NotEmpty());
-  prompt->excludes(file);
+  const Subcommand command(app, "generate", "Generate text from a prompt, or from many");
+  AddModel(command, flags->model, "GGUF file").Required();
+  const Flag prompt =
+      command.Add("-p,--prompt", flags->prompts, "The prompt; several: all").OneWord();
+  const Flag file = command
+                        .Add("-f,--file", flags->prompt_file,
+                             "Read the prompt from a file, less its last line's end; -: from "
+                             "the standard input")
+                        .NotEmpty();
+  prompt.Excludes(file);
   command
-      ->add_option("--parallel", flags->parallel,
-                   "Each line of the file is a prompt; so many run at once (16 for several -p)")
-      ->check(WholeFrom(1, 4096))
-      ->type_name("N");
+      .Add("--parallel", flags->parallel,
+           "Each line of the file is a prompt; so many run at once (16 for several -p)")
+      .Check(WholeFrom(1, 4096))
+      .Type("N");
   command
-      ->add_option("-c,--ctx-size", flags->context,
-                   "Room for prompt and text together (default: what they need)")
-      ->check(WholeFrom(2, uint64_t{1} << 24))
-      ->type_name("N");
-  AddSamplingFlags(*command, flags->sampling);
-  SetExamples(*command,
-              "crossover generate models/reference-m.gguf -p 'Once upon a time' -n 64\n"
-              "crossover generate model.gguf -f prompt.txt -n 256 --temp 0 --json\n"
-              "crossover generate model.gguf -f prompts.txt --parallel 16 --stop 'Question:'");
-  command->callback([flags, command, &globals] {
+      .Add("-c,--ctx-size", flags->context,
+           "Room for prompt and text together (default: what they need)")
+      .Check(WholeFrom(2, uint64_t{1} << 24))
+      .Type("N");
+  AddSamplingFlags(command, flags->sampling);
+  command.Examples(
+      "crossover generate models/reference-m.gguf -p 'Once upon a time' -n 64\n"
+      "crossover generate model.gguf -f prompt.txt -n 256 --temp 0 --json\n"
+      "crossover generate model.gguf -f prompts.txt --parallel 16 --stop 'Question:'");
+  command.Run([flags, command, &globals] {
     if (flags->prompts.empty() && flags->prompt_file.empty()) {
-      throw CLI::ValidationError("give a prompt: -p TEXT, -f FILE, or -f - for the standard input");
+      throw UsageError("give a prompt: -p TEXT, -f FILE, or -f - for the standard input");
     }
-    TakeSamplingFlags(*command, flags->sampling);
+    TakeSamplingFlags(command, flags->sampling);
     Runner(*flags, globals).Run();
   });
 }

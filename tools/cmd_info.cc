@@ -285,19 +285,19 @@ void Run(const InfoFlags& flags, const GlobalOptions& globals) {
 
 void AddInfo(CLI::App& app, const GlobalOptions& globals) {
   auto flags = std::make_shared<InfoFlags>();
-  CLI::App* command = app.add_subcommand("info", "Show what a model file holds, or the machine");
-  auto* model = AddModel(*command, flags->model, "GGUF file");
-  auto* machine = command->add_flag("--machine", flags->machine,
-                                    "The CPU, its caches and ISA levels, and the kernels used");
-  machine->excludes(model);
-  command->add_flag("--tensors", flags->tensors, "List every tensor")->excludes(machine);
-  SetExamples(*command,
-              "  crossover info model.gguf\n"
-              "  crossover info model.gguf --tensors\n"
-              "  crossover info --machine --json");
-  command->callback([flags, &globals] {
+  const Subcommand command(app, "info", "Show what a model file holds, or the machine");
+  const Flag model = AddModel(command, flags->model, "GGUF file");
+  const Flag machine = command.Switch("--machine", flags->machine,
+                                      "The CPU, its caches and ISA levels, and the kernels used");
+  machine.Excludes(model);
+  command.Switch("--tensors", flags->tensors, "List every tensor").Excludes(machine);
+  command.Examples(
+      "  crossover info model.gguf\n"
+      "  crossover info model.gguf --tensors\n"
+      "  crossover info --machine --json");
+  command.Run([flags, &globals] {
     if (flags->model.empty() && !flags->machine) {
-      throw CLI::RequiredError("info: a model or --machine");
+      throw UsageError("info: a model or --machine is required");
     }
     Run(*flags, globals);
   });

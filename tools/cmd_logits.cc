@@ -85,23 +85,21 @@ void Run(const LogitsFlags& flags, const GlobalOptions& globals) {
 
 void AddLogits(CLI::App& app, const GlobalOptions& globals) {
   auto flags = std::make_shared<LogitsFlags>();
-  CLI::App* command =
-      app.add_subcommand("logits", "One forward pass over token ids; the last rows as float32");
-  AddModel(*command, flags->model, "GGUF file")->required();
-  command->add_option("--tokens", flags->tokens_file, "File of token ids; -: the standard input")
-      ->required()
-      ->check(NotEmpty());
-  command->add_option("--last", flags->last, "Rows to write: those of the last K tokens")
-      ->check(WholeFrom(1, uint64_t{1} << 40))
-      ->type_name("K")
-      ->capture_default_str();
-  command->add_option("--out", flags->out, "File of row-major little-endian float32")
-      ->required()
-      ->check(NotEmpty());
-  SetExamples(*command,
-              "crossover logits model.gguf --tokens ids.txt --last 8 --out logits.f32 \\\n"
-              "    --activations f32 --kv-type f32");
-  command->callback([flags, &globals] {
+  const Subcommand command(app, "logits",
+                           "One forward pass over token ids; the last rows as float32");
+  AddModel(command, flags->model, "GGUF file").Required();
+  command.Add("--tokens", flags->tokens_file, "File of token ids; -: the standard input")
+      .Required()
+      .NotEmpty();
+  command.Add("--last", flags->last, "Rows to write: those of the last K tokens")
+      .Check(WholeFrom(1, uint64_t{1} << 40))
+      .Type("K")
+      .ShowDefault();
+  command.Add("--out", flags->out, "File of row-major little-endian float32").Required().NotEmpty();
+  command.Examples(
+      "crossover logits model.gguf --tokens ids.txt --last 8 --out logits.f32 \\\n"
+      "    --activations f32 --kv-type f32");
+  command.Run([flags, &globals] {
     RefuseOutputOverInput(flags->out, {flags->model, flags->tokens_file});
     Run(*flags, globals);
   });

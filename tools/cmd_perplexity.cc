@@ -102,7 +102,7 @@ void WarnOf(const Subject& subject, size_t context, std::string_view text) {
 size_t BaseContext(const PerplexityFlags& flags) {
   const size_t context = evals::KlBaseFile(flags.kl_base).context();
   if (!flags.context_given || flags.context == context) return context;
-  throw CLI::ValidationError(
+  throw UsageError(
       fmt::format("--ctx-size {}: {} holds logits of chunks of {}, and --kl-base compares these; "
                   "leave out -c, or save a base with it",
                   flags.context, flags.kl_base, Counted(context, "token")));
@@ -110,15 +110,14 @@ size_t BaseContext(const PerplexityFlags& flags) {
 
 void Check(const PerplexityFlags& flags) {
   if (flags.kl_base.empty() == flags.text_file.empty()) {
-    throw CLI::ValidationError(
-        "give either a text (-f) or a base file that carries its tokens (--kl-base)");
+    throw UsageError("give either a text (-f) or a base file that carries its tokens (--kl-base)");
   }
   const bool divergence = !flags.kl_base.empty() || !flags.kl_model.empty();
   if (flags.models.size() > 1 && (divergence || !flags.kl_save.empty())) {
-    throw CLI::ValidationError("KL divergence and --kl-save take one model");
+    throw UsageError("KL divergence and --kl-save take one model");
   }
   if (flags.stride > 0 && flags.stride >= flags.context) {
-    throw CLI::ValidationError(
+    throw UsageError(
         fmt::format("--ppl-stride {} is not below --ctx-size {}", flags.stride, flags.context));
   }
   std::vector<std::string> inputs = flags.models;
@@ -198,55 +197,53 @@ void Run(const PerplexityFlags& flags, const GlobalOptions& globals) {
 
 void AddPerplexity(CLI::App& app, const GlobalOptions& globals) {
   auto flags = std::make_shared<PerplexityFlags>();
-  CLI::App* command = app.add_subcommand(
-      "perplexity", "Perplexity of a text by llama-perplexity's protocol, and KL divergence");
-  AddModels(*command, flags->models,
+  const Subcommand command(
+      app, "perplexity", "Perplexity of a text by llama-perplexity's protocol, and KL divergence");
+  AddModels(command, flags->models,
             "GGUF file; of several, each is compared with the first, token by token")
-      ->required();
-  command->add_option("-f,--file", flags->text_file, "Text file; -: the standard input")
-      ->check(NotEmpty());
-  auto* context =
-      command
-          ->add_option("-c,--ctx-size", flags->context, "Tokens a chunk; its second half is scored")
-          ->check(CLI::Range(size_t{4}, size_t{1} << 24))
-          ->type_name("N")
-          ->capture_default_str();
-  command->add_option("--chunks", flags->chunks, "At most so many chunks (default: all)")
-      ->check(CLI::Range(size_t{1}, size_t{1} << 30))
-      ->type_name("N");
-  auto* stride = command
-                     ->add_option("--ppl-stride", flags->stride,
-                                  "Windows of ctx-size + S/2 tokens, S apart, the last S scored")
-                     ->check(CLI::Range(size_t{1}, size_t{1} << 24))
-                     ->type_name("S");
-  auto* base_model = command->add_option(
+      .Required();
+  command.Add("-f,--file", flags->text_file, "Text file; -: the standard input").NotEmpty();
+  const Flag context =
+      command.Add("-c,--ctx-size", flags->context, "Tokens a chunk; its second half is scored")
+          .Range(4, 1 << 24)
+          .Type("N")
+          .ShowDefault();
+  command.Add("--chunks", flags->chunks, "At most so many chunks (default: all)")
+      .Range(1, 1 << 30)
+      .Type("N");
+  const Flag stride = command
+                          .Add("--ppl-stride", flags->stride,
+                               "Windows of ctx-size + S/2 tokens, S apart, the last S scored")
+                          .Range(1, 1 << 24)
+                          .Type("S");
+  const Flag base_model = command.Add(
       "--kl-model", flags->kl_model,
       "Run this model beside, as the base of a KL divergence: no file of logits needed");
-  auto* save = command->add_option("--kl-save", flags->kl_save,
-                                   "Also save logits, the base of a KL divergence");
+  const Flag save =
+      command.Add("--kl-save", flags->kl_save, "Also save logits, the base of a KL divergence");
   command
-      ->add_option("--kl-format", flags->kl_format,
-                   "Of --kl-save: float32, or llama-perplexity's 16 bits, clamped")
-      ->check(CLI::IsMember({"exact", "llama.cpp"}))
-      ->capture_default_str()
-      ->needs(save);
+      .Add("--kl-format", flags->kl_format,
+           "Of --kl-save: float32, or llama-perplexity's 16 bits, clamped")
+      .Among({"exact", "llama.cpp"})
+      .ShowDefault()
+      .Needs(save);
   command
-      ->add_option("--kl-base", flags->kl_base,
-                   "Compare with logits saved from another model (also by llama-perplexity), over "
-                   "their text")
-      ->excludes(save)
-      ->excludes(base_model)
-      ->excludes(stride);
-  save->excludes(base_model)->excludes(stride);
-  SetExamples(*command,
-              "  crossover perplexity model.gguf -f text.txt --chunks 60\n"
-              "  crossover perplexity model.gguf -f text.txt --ppl-stride 256\n"
-              "  crossover perplexity model-f16.gguf model-q4.gguf model-q2.gguf -f text.txt\n"
-              "  crossover perplexity model-q4.gguf --kl-model model-f16.gguf -f text.txt\n"
-              "  crossover perplexity model-f16.gguf -f text.txt --kl-save base.kld\n"
-              "  crossover perplexity model-q4.gguf --kl-base base.kld");
-  command->callback([flags, context, &globals] {
-    flags->context_given = context->count() > 0;
+      .Add("--kl-base", flags->kl_base,
+           "Compare with logits saved from another model (also by llama-perplexity), over "
+           "their text")
+      .Excludes(save)
+      .Excludes(base_model)
+      .Excludes(stride);
+  save.Excludes(base_model).Excludes(stride);
+  command.Examples(
+      "  crossover perplexity model.gguf -f text.txt --chunks 60\n"
+      "  crossover perplexity model.gguf -f text.txt --ppl-stride 256\n"
+      "  crossover perplexity model-f16.gguf model-q4.gguf model-q2.gguf -f text.txt\n"
+      "  crossover perplexity model-q4.gguf --kl-model model-f16.gguf -f text.txt\n"
+      "  crossover perplexity model-f16.gguf -f text.txt --kl-save base.kld\n"
+      "  crossover perplexity model-q4.gguf --kl-base base.kld");
+  command.Run([flags, context, &globals] {
+    flags->context_given = context.given();
     Run(*flags, globals);
   });
 }

@@ -69,20 +69,20 @@ std::vector<bench::ModelWork> Models(const std::vector<std::string>& words) {
     } else if (std::filesystem::exists(word)) {
       models.push_back(bench::WorkOfFile(word));
     } else {
-      throw CLI::ValidationError(
+      throw UsageError(
           fmt::format("'{}' is neither a shape (crossover synth --list), nor a recipe ({}), nor a "
                       "file",
                       word, quant::RecipeNames()));
     }
   }
   if (shapes.empty() != recipes.empty()) {
-    throw CLI::ValidationError(shapes.empty() ? "recipes without a shape; see synth --list"
-                                              : "shapes without a recipe, such as Q4_K_M");
+    throw UsageError(shapes.empty() ? "recipes without a shape; see synth --list"
+                                    : "shapes without a recipe, such as Q4_K_M");
   }
   for (const auto* shape : shapes) {
     for (const auto* recipe : recipes) models.push_back(bench::WorkOfShape(*shape, *recipe));
   }
-  if (models.empty()) throw CLI::ValidationError("no SHAPE with a RECIPE, and no MODEL");
+  if (models.empty()) throw UsageError("no SHAPE with a RECIPE, and no MODEL");
   return models;
 }
 
@@ -90,12 +90,12 @@ bench::PredictMachine Machine(const PredictFlags& flags) {
   bench::PredictMachine machine;
   if (!flags.machine.empty()) {
     if (flags.bandwidth || flags.rate || flags.fixed > 0) {
-      throw CLI::ValidationError("--machine, or --bandwidth with --rate: not both");
+      throw UsageError("--machine, or --bandwidth with --rate: not both");
     }
     machine = bench::LoadPredictMachine(flags.machine);
   } else {
     if (!flags.bandwidth || !flags.rate) {
-      throw CLI::ValidationError("--machine, or --bandwidth and --rate, must be given");
+      throw UsageError("--machine, or --bandwidth and --rate, must be given");
     }
     machine.name = "a machine";
     machine.source = "as given on the command line";
@@ -140,7 +140,7 @@ void Check(const PredictFlags& flags, const GlobalOptions& globals) {
 }
 
 void PredictEngine(const PredictFlags& flags, const GlobalOptions& globals) {
-  if (flags.machine.empty()) throw CLI::ValidationError("--engine needs --machine");
+  if (flags.machine.empty()) throw UsageError("--engine needs --machine");
   const bench::Published published = bench::LoadPublished();
   bench::EngineQuestion question{.engine = flags.engine,
                                  .machine = flags.machine,
@@ -168,70 +168,68 @@ void Run(const PredictFlags& flags, const GlobalOptions& globals) {
   }
 }
 
-void AddFlags(CLI::App& command, PredictFlags& flags) {
+void AddFlags(const Subcommand& command, PredictFlags& flags) {
   const auto positive = NumberFrom(1e-6, 1e12);
-  auto* words =
-      command.add_option("words", flags.words, "Shapes and recipes (all pairs), and GGUF files")
-          ->type_name("SHAPE... RECIPE... | MODEL...");
+  const Flag words =
+      command.Add("words", flags.words, "Shapes and recipes (all pairs), and GGUF files")
+          .Type("SHAPE... RECIPE... | MODEL...");
   command
-      .add_option("--machine", flags.machine,
-                  "What 'bench machine --json' or 'bench crossover --json' wrote, or a name that "
-                  "--list-machines shows")
-      ->type_name("FILE|NAME");
-  command.add_option("--bandwidth", flags.bandwidth, "Reading memory, all threads, GB/s")
-      ->check(positive)
-      ->type_name("X");
-  command.add_option("--rate", flags.rate, "Multiplications and additions, all threads, GOP/s")
-      ->check(positive)
-      ->type_name("X");
-  command.add_option("--fixed", flags.fixed, "Microseconds a layer takes beside its products")
-      ->check(NumberFrom(0, 1e9))
-      ->type_name("X");
-  command.add_option("--memory", flags.memory, "GB; models that need more are refused")
-      ->check(positive)
-      ->type_name("X");
-  command.add_option("-p,--prefill", flags.tests.prefill, "Tokens of the prompt, in one pass")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 1 << 20))
-      ->type_name("N,N,...")
-      ->capture_default_str();
-  command.add_option("-d,--depth", flags.tests.decode, "Tokens before the one that is decoded")
-      ->delimiter(',')
-      ->check(CLI::Range(0, 1 << 24))
-      ->type_name("N,N,...")
-      ->capture_default_str();
-  command.add_flag("--list-machines", flags.list, "Show the machines known by published figures")
-      ->excludes(words);
-  command.add_flag("--csv", flags.csv, "One line a model and test");
-  auto* check =
+      .Add("--machine", flags.machine,
+           "What 'bench machine --json' or 'bench crossover --json' wrote, or a name that "
+           "--list-machines shows")
+      .Type("FILE|NAME");
+  command.Add("--bandwidth", flags.bandwidth, "Reading memory, all threads, GB/s")
+      .Check(positive)
+      .Type("X");
+  command.Add("--rate", flags.rate, "Multiplications and additions, all threads, GOP/s")
+      .Check(positive)
+      .Type("X");
+  command.Add("--fixed", flags.fixed, "Microseconds a layer takes beside its products")
+      .Check(NumberFrom(0, 1e9))
+      .Type("X");
+  command.Add("--memory", flags.memory, "GB; models that need more are refused")
+      .Check(positive)
+      .Type("X");
+  command.Add("-p,--prefill", flags.tests.prefill, "Tokens of the prompt, in one pass")
+      .SplitAt(',')
+      .Range(1, 1 << 20)
+      .Type("N,N,...")
+      .ShowDefault();
+  command.Add("-d,--depth", flags.tests.decode, "Tokens before the one that is decoded")
+      .SplitAt(',')
+      .Range(0, 1 << 24)
+      .Type("N,N,...")
+      .ShowDefault();
+  command.Switch("--list-machines", flags.list, "Show the machines known by published figures")
+      .Excludes(words);
+  command.Switch("--csv", flags.csv, "One line a model and test");
+  const Flag check =
       command
-          .add_flag("--check", flags.check,
-                    "Hold predictions of other engines against 97 rows of published speeds, each "
-                    "machine by a fit to the others")
-          ->excludes(words);
-  command.add_option("--plot", flags.plot, "Draw predicted against published, as SVG")
-      ->needs(check)
-      ->type_name("FILE");
+          .Switch("--check", flags.check,
+                  "Hold predictions of other engines against 97 rows of published speeds, each "
+                  "machine by a fit to the others")
+          .Excludes(words);
+  command.Add("--plot", flags.plot, "Draw predicted against published, as SVG")
+      .Needs(check)
+      .Type("FILE");
   command
-      .add_option("--engine", flags.engine,
-                  "Predict that engine (llama.cpp, ik_llama.cpp) instead of Crossover, on a "
-                  "--machine of the collection")
-      ->type_name("NAME");
-  command
-      .add_option("--cores", flags.cores, "With --engine: threads there (default: all its cores)")
-      ->check(CLI::Range(1, 4096))
-      ->type_name("N");
+      .Add("--engine", flags.engine,
+           "Predict that engine (llama.cpp, ik_llama.cpp) instead of Crossover, on a "
+           "--machine of the collection")
+      .Type("NAME");
+  command.Add("--cores", flags.cores, "With --engine: threads there (default: all its cores)")
+      .Range(1, 4096)
+      .Type("N");
 }
 
 }  // namespace
 
 void AddPredict(CLI::App& app, const GlobalOptions& globals) {
   auto flags = std::make_shared<PredictFlags>();
-  CLI::App* command = app.add_subcommand(
-      "predict", "Predict speed and bound on a machine that is not here, from few numbers");
-  AddFlags(*command, *flags);
-  SetExamples(
-      *command,
+  const Subcommand command(
+      app, "predict", "Predict speed and bound on a machine that is not here, from few numbers");
+  AddFlags(command, *flags);
+  command.Examples(
       "  crossover predict --list-machines\n"
       "  crossover predict --machine raspberry-pi-5 qwen2.5-1.5b qwen2.5-7b Q4_K_M Q2_K\n"
       "  crossover predict --bandwidth 60 --rate 2000 --fixed 5 llama-3.1-8b Q8_0 -d 0,4096\n"
@@ -239,7 +237,7 @@ void AddPredict(CLI::App& app, const GlobalOptions& globals) {
       "  crossover predict --engine llama.cpp --machine m2-max qwen2.5-7b Q4_K_M IQ4_XS\n"
       "  crossover bench crossover model.gguf --json > here.json\n"
       "  crossover predict --machine here.json qwen2.5-14b Q4_K_M");
-  command->callback([flags, &globals] {
+  command.Run([flags, &globals] {
     RefuseCsvWithJson(flags->csv, globals);
     Run(*flags, globals);
   });

@@ -81,7 +81,7 @@ void Check(const QuantizeFlags& flags) {
                                                  {flags.packed, "--packed"}};
     for (const auto& [given, name] : idle) {
       if (!given) continue;
-      throw CLI::ValidationError(
+      throw UsageError(
           fmt::format("{} has no effect with {}, which quantises nothing", name, recipe.name));
     }
   }
@@ -204,30 +204,30 @@ void Run(const QuantizeFlags& flags, const GlobalOptions& globals) {
 
 void AddQuantize(CLI::App& app, const GlobalOptions& globals) {
   auto flags = std::make_shared<QuantizeFlags>();
-  CLI::App* command = app.add_subcommand("quantize", "Write a model with other weight formats");
+  const Subcommand command(app, "quantize", "Write a model with other weight formats");
   command
-      ->add_option("in", flags->in,
-                   "GGUF file with F32, F16 or BF16 weights, or a Hugging Face directory of a "
-                   "llama or qwen2 model (config.json, tokenizer.json, *.safetensors)")
-      ->required();
-  command->add_option("out", flags->out, "GGUF file to write")->required();
-  AddRecipe(*command, flags->recipe)->required();
-  AddRecipeOptions(*command, flags->recipe);
-  command->add_option("--imatrix", flags->importance,
-                      "Importance matrix (GGUF or .dat) that weighs errors by column");
-  command->add_flag("--allow-requantize", flags->allow_requantize,
-                    "Accept weights that are quantised already");
-  command->add_flag("--packed", flags->packed,
-                    "Store matrices as they are run: starts at once, decodes at full speed, and no "
-                    "other program reads it");
-  command->add_flag("--tensors", flags->tensors, "A row for each tensor instead of each role");
-  SetExamples(*command,
-              "  crossover quantize model-f16.gguf model-q4.gguf Q4_K_M\n"
-              "  crossover quantize ~/Qwen2.5-1.5B-Instruct model-bf16.gguf BF16\n"
-              "  crossover quantize model-q4.gguf model-packed.gguf Q4_K_M --packed\n"
-              "  crossover quantize model-f16.gguf model.gguf Q3_K_M --imatrix imatrix.gguf\n"
-              "  crossover quantize model-f16.gguf model.gguf Q4_0 --tensor-type 'attn_v=Q8_0'");
-  command->callback([flags, &globals] {
+      .Add("in", flags->in,
+           "GGUF file with F32, F16 or BF16 weights, or a Hugging Face directory of a "
+           "llama or qwen2 model (config.json, tokenizer.json, *.safetensors)")
+      .Required();
+  command.Add("out", flags->out, "GGUF file to write").Required();
+  AddRecipe(command, flags->recipe).Required();
+  AddRecipeOptions(command, flags->recipe);
+  command.Add("--imatrix", flags->importance,
+              "Importance matrix (GGUF or .dat) that weighs errors by column");
+  command.Switch("--allow-requantize", flags->allow_requantize,
+                 "Accept weights that are quantised already");
+  command.Switch("--packed", flags->packed,
+                 "Store matrices as they are run: starts at once, decodes at full speed, and no "
+                 "other program reads it");
+  command.Switch("--tensors", flags->tensors, "A row for each tensor instead of each role");
+  command.Examples(
+      "  crossover quantize model-f16.gguf model-q4.gguf Q4_K_M\n"
+      "  crossover quantize ~/Qwen2.5-1.5B-Instruct model-bf16.gguf BF16\n"
+      "  crossover quantize model-q4.gguf model-packed.gguf Q4_K_M --packed\n"
+      "  crossover quantize model-f16.gguf model.gguf Q3_K_M --imatrix imatrix.gguf\n"
+      "  crossover quantize model-f16.gguf model.gguf Q4_0 --tensor-type 'attn_v=Q8_0'");
+  command.Run([flags, &globals] {
     Check(*flags);
     Run(*flags, globals);
   });

@@ -40,11 +40,11 @@ void Run(const std::string& directory, const GlobalOptions& globals) {
 
 void AddReport(CLI::App& app, const GlobalOptions& globals) {
   auto directory = std::make_shared<std::string>();
-  CLI::App* command =
-      app.add_subcommand("report", "Make a study's results readable: a table, CSV, an HTML page");
-  command->add_option("directory", *directory, "The study's folder")->required()->type_name("DIR");
-  SetExamples(*command, "  crossover report out/demo");
-  command->callback([directory, &globals] { Run(*directory, globals); });
+  const Subcommand command(app, "report",
+                           "Make a study's results readable: a table, CSV, an HTML page");
+  command.Add("directory", *directory, "The study's folder").Required().Type("DIR");
+  command.Examples("  crossover report out/demo");
+  command.Run([directory, &globals] { Run(*directory, globals); });
 }
 
 }  // namespace crossover::tools

@@ -116,9 +116,10 @@ void Run(const StudyFlags& flags, const GlobalOptions& globals) {
 /// A step of a cell; for `study` to call, not for people.
 void AddStudyCell(CLI::App& app) {
   auto argument = std::make_shared<std::string>();
-  CLI::App* command = app.add_subcommand(bench::kCellCommand)->group("");
-  command->add_option("step", *argument)->required();
-  command->callback([argument] {
+  const Subcommand command(app, bench::kCellCommand, "");
+  command.Hide();
+  command.Add("step", *argument, "").Required();
+  command.Run([argument] {
     // What a model's metadata says may be no UTF-8.
     fmt::print("{}\n", DumpJson(bench::RunCellStep(*argument)));
   });
@@ -128,30 +129,29 @@ void AddStudyCell(CLI::App& app) {
 
 void AddStudy(CLI::App& app, const GlobalOptions& globals) {
   auto flags = std::make_shared<StudyFlags>();
-  CLI::App* command = app.add_subcommand(
-      "study", "Measure models × recipes cell by cell; resumes where it stopped");
-  auto* plan =
-      command
-          ->add_option("plan", flags->plan, "A plan file (JSON), or a ready plan that --list names")
-          ->type_name("PLAN");
-  command->add_option("--out", flags->directory, "Folder for results.jsonl")->type_name("DIR");
+  const Subcommand command(app, "study",
+                           "Measure models × recipes cell by cell; resumes where it stopped");
+  const Flag plan =
+      command.Add("plan", flags->plan, "A plan file (JSON), or a ready plan that --list names")
+          .Type("PLAN");
+  command.Add("--out", flags->directory, "Folder for results.jsonl").Type("DIR");
   command
-      ->add_option("--model", flags->models,
-                   "Real weights for the plan's model NAME, so that its quality is measured too; "
-                   "without NAME= one model more")
-      ->type_name("[NAME=]FILE");
-  command->add_flag("--list", flags->list, "Show the ready plans")->excludes(plan);
-  SetExamples(*command,
-              "  crossover study --list\n"
-              "  crossover study demo --out out/demo\n"
-              "  crossover study paper --out out/paper --model qwen2.5-0.5b=qwen-f16.gguf\n"
-              "  crossover study my-plan.json --out out/mine --threads 4\n"
-              "  mpirun --enable-recovery --map-by ppr:1:node --bind-to none \\\n"
-              "    crossover study paper --out /shared/paper\n"
-              "  crossover report out/demo");
-  command->callback([flags, &globals] {
+      .Add("--model", flags->models,
+           "Real weights for the plan's model NAME, so that its quality is measured too; "
+           "without NAME= one model more")
+      .Type("[NAME=]FILE");
+  command.Switch("--list", flags->list, "Show the ready plans").Excludes(plan);
+  command.Examples(
+      "  crossover study --list\n"
+      "  crossover study demo --out out/demo\n"
+      "  crossover study paper --out out/paper --model qwen2.5-0.5b=qwen-f16.gguf\n"
+      "  crossover study my-plan.json --out out/mine --threads 4\n"
+      "  mpirun --enable-recovery --map-by ppr:1:node --bind-to none \\\n"
+      "    crossover study paper --out /shared/paper\n"
+      "  crossover report out/demo");
+  command.Run([flags, &globals] {
     if (!flags->list && (flags->plan.empty() || flags->directory.empty())) {
-      throw CLI::RequiredError("study: PLAN --out DIR, or --list");
+      throw UsageError("study: PLAN --out DIR, or --list is required");
     }
     Run(*flags, globals);
   });

@@ -118,26 +118,25 @@ void Run(const SynthFlags& flags, const GlobalOptions& globals) {
 
 void AddSynth(CLI::App& app, const GlobalOptions& globals) {
   auto flags = std::make_shared<SynthFlags>();
-  CLI::App* command =
-      app.add_subcommand("synth", "Write a model of a true shape with random weights");
-  auto* shape =
-      command->add_option("shape", flags->shape, "A shape that --list names, such as qwen2.5-7b")
-          ->check(CheckShape);
-  AddRecipe(*command, flags->recipe);
-  command->add_option("out", flags->out, "GGUF file to write");
-  AddRecipeOptions(*command, flags->recipe);
-  flags->seed.AddTo(*command, "Another seed gives other weights");
-  command->add_option("--layers", flags->layers, "Fewer or more layers than the shape has")
-      ->check(CLI::Range(uint32_t{1}, uint32_t{10000}))
-      ->type_name("N");
-  command->add_flag("--list", flags->list, "Show the shapes")->excludes(shape);
-  SetExamples(*command,
-              "  crossover synth --list\n"
-              "  crossover synth qwen2.5-7b Q4_K_M qwen2.5-7b-q4.gguf\n"
-              "  crossover synth llama-3.1-8b Q8_0 one-layer.gguf --layers 1");
-  command->callback([flags, &globals] {
+  const Subcommand command(app, "synth", "Write a model of a true shape with random weights");
+  const Flag shape =
+      command.Add("shape", flags->shape, "A shape that --list names, such as qwen2.5-7b")
+          .Check(CheckShape);
+  AddRecipe(command, flags->recipe);
+  command.Add("out", flags->out, "GGUF file to write");
+  AddRecipeOptions(command, flags->recipe);
+  flags->seed.AddTo(command, "Another seed gives other weights");
+  command.Add("--layers", flags->layers, "Fewer or more layers than the shape has")
+      .Range(1, 10000)
+      .Type("N");
+  command.Switch("--list", flags->list, "Show the shapes").Excludes(shape);
+  command.Examples(
+      "  crossover synth --list\n"
+      "  crossover synth qwen2.5-7b Q4_K_M qwen2.5-7b-q4.gguf\n"
+      "  crossover synth llama-3.1-8b Q8_0 one-layer.gguf --layers 1");
+  command.Run([flags, &globals] {
     if (!flags->list && flags->out.empty()) {
-      throw CLI::RequiredError("synth: SHAPE RECIPE OUT, or --list");
+      throw UsageError("synth: SHAPE RECIPE OUT, or --list is required");
     }
     Run(*flags, globals);
   });

@@ -93,22 +93,22 @@ void Run(const TokenizeFlags& flags, const GlobalOptions& globals) {
 
 void AddTokenize(CLI::App& app, const GlobalOptions& globals) {
   auto flags = std::make_shared<TokenizeFlags>();
-  CLI::App* command = app.add_subcommand("tokenize", "Turn text into token ids, or ids into text");
-  AddModel(*command, flags->model, "GGUF file; a vocabulary alone will do")->required();
-  command->add_option("-f,--file", flags->file, "Read this file; -: the standard input")
-      ->check(NotEmpty())
-      ->type_name("FILE")
-      ->capture_default_str();
-  command->add_flag("--no-special", flags->no_special,
-                    "Neither add BOS or EOS nor look for special tokens in the text; with "
-                    "--decode, leave special tokens out");
-  command->add_flag("--decode", flags->decode, "The input is ids; print their text");
-  command->add_flag("--pieces", flags->pieces, "One line for each token, with its text");
-  SetExamples(*command,
-              "echo -n 'Once upon a time' | crossover tokenize model.gguf\n"
-              "crossover tokenize model.gguf --file book.txt --no-special --json\n"
-              "echo '1 15043 3186' | crossover tokenize model.gguf --decode");
-  command->callback([flags, &globals] { Run(*flags, globals); });
+  const Subcommand command(app, "tokenize", "Turn text into token ids, or ids into text");
+  AddModel(command, flags->model, "GGUF file; a vocabulary alone will do").Required();
+  command.Add("-f,--file", flags->file, "Read this file; -: the standard input")
+      .NotEmpty()
+      .Type("FILE")
+      .ShowDefault();
+  command.Switch("--no-special", flags->no_special,
+                 "Neither add BOS or EOS nor look for special tokens in the text; with "
+                 "--decode, leave special tokens out");
+  command.Switch("--decode", flags->decode, "The input is ids; print their text");
+  command.Switch("--pieces", flags->pieces, "One line for each token, with its text");
+  command.Examples(
+      "echo -n 'Once upon a time' | crossover tokenize model.gguf\n"
+      "crossover tokenize model.gguf --file book.txt --no-special --json\n"
+      "echo '1 15043 3186' | crossover tokenize model.gguf --decode");
+  command.Run([flags, &globals] { Run(*flags, globals); });
 }
 
 }  // namespace crossover::tools

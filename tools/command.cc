@@ -57,46 +57,43 @@ bench::Settings GlobalOptions::settings() const {
 }
 
 void AddGlobalOptions(CLI::App& app, GlobalOptions& globals) {
-  const auto one_of = [](std::vector<std::string> values) {
-    return CLI::IsMember(std::move(values), CLI::ignore_case);
-  };
-  app.add_option("-t,--threads", globals.threads, "Threads (default: physical cores)")
-      ->check(WholeFrom(1, 1024))
-      ->type_name("N");
-  app.add_option("--isa", globals.isa,
-                 "Instruction-set level of the kernels (default: CROSSOVER_ISA, else the best)")
-      ->type_name("LEVEL");
-  app.add_option("--activations", globals.activations, "Form of activations in matrix products")
-      ->transform(one_of(bench::ActivationNames()))
-      ->capture_default_str();
-  app.add_option("--kv-type", globals.kv_type, "Format of the KV cache")
-      ->transform(one_of(bench::KvTypeNames()))
-      ->capture_default_str();
-  app.add_option("--load", globals.load, "Map the weights from the file or read them into RAM")
-      ->transform(one_of({"mmap", "ram"}))
-      ->capture_default_str();
-  app.add_option("--weights", globals.weights,
-                 "Run on a packed copy, made while loading, or on the file's blocks; auto: packed, "
-                 "but for a few generated tokens")
-      ->transform(one_of({"auto", "mapped", "packed"}))
-      ->capture_default_str();
-  app.add_flag(
-      "--deterministic", globals.deterministic,
-      "The same logits, bit for bit, whatever a sequence is batched with and however it is "
-      "chunked; prompts take longer");
-  app.add_flag("--json", globals.json, "Print JSON instead of tables");
-  app.add_flag("--quiet", globals.quiet, "No progress bars");
+  const Subcommand all(app);
+  all.Add("-t,--threads", globals.threads, "Threads (default: physical cores)")
+      .Whole(1, 1024)
+      .Type("N");
+  all.Add("--isa", globals.isa,
+          "Instruction-set level of the kernels (default: CROSSOVER_ISA, else the best)")
+      .Type("LEVEL");
+  all.Add("--activations", globals.activations, "Form of activations in matrix products")
+      .AmongInAnyCase(bench::ActivationNames())
+      .ShowDefault();
+  all.Add("--kv-type", globals.kv_type, "Format of the KV cache")
+      .AmongInAnyCase(bench::KvTypeNames())
+      .ShowDefault();
+  all.Add("--load", globals.load, "Map the weights from the file or read them into RAM")
+      .AmongInAnyCase({"mmap", "ram"})
+      .ShowDefault();
+  all.Add("--weights", globals.weights,
+          "Run on a packed copy, made while loading, or on the file's blocks; auto: packed, "
+          "but for a few generated tokens")
+      .AmongInAnyCase({"auto", "mapped", "packed"})
+      .ShowDefault();
+  all.Switch("--deterministic", globals.deterministic,
+             "The same logits, bit for bit, whatever a sequence is batched with and however it is "
+             "chunked; prompts take longer");
+  all.Switch("--json", globals.json, "Print JSON instead of tables");
+  all.Switch("--quiet", globals.quiet, "No progress bars");
 }
 
-void ApplyIsa(const CLI::App& app, const GlobalOptions& globals) {
+void ApplyIsa(CLI::App& app, const GlobalOptions& globals) {
   try {
-    if (app.get_option("--isa")->count() > 0) {
+    if (!Subcommand(app).Given({"--isa"}).empty()) {
       kernels::SelectIsa(globals.isa);
     } else {
       kernels::SelectIsaFromEnvironment();
     }
   } catch (const Error& error) {
-    throw CLI::ValidationError(error.what());
+    throw UsageError(error.what());
   }
 }
 
@@ -109,15 +106,13 @@ void WarnOfThreads(size_t threads) {
                   Counted(threads, "thread"), Counted(usable, "CPU"), Counted(usable, "thread")));
 }
 
-CLI::Option* AddModel(CLI::App& command, std::string& path, const std::string& what) {
-  return command.add_option("-m,--model,model", path, what)->check(NotEmpty())->type_name("MODEL");
+Flag AddModel(const Subcommand& command, std::string& path, const std::string& what) {
+  return command.Add("-m,--model,model", path, what).NotEmpty().Type("MODEL");
 }
 
-CLI::Option* AddModels(CLI::App& command, std::vector<std::string>& paths,
-                       const std::string& what) {
-  return command.add_option("-m,--model,models", paths, what)
-      ->check(NotEmpty())
-      ->type_name("MODEL...");
+Flag AddModels(const Subcommand& command, std::vector<std::string>& paths,
+               const std::string& what) {
+  return command.Add("-m,--model,models", paths, what).NotEmpty().Type("MODEL...");
 }
 
 void RefuseOutputOverInput(const std::string& output, const std::vector<std::string>& inputs) {
@@ -131,18 +126,14 @@ void RefuseOutputOverInput(const std::string& output, const std::vector<std::str
     const bool same = std::filesystem::equivalent(input, output, error) && !error;
     const std::filesystem::path a = std::filesystem::absolute(input, error).lexically_normal();
     if (same || a == std::filesystem::absolute(output, error).lexically_normal()) {
-      throw CLI::ValidationError(fmt::format(
+      throw UsageError(fmt::format(
           "{} would be written over {}, which is read; name another output", output, input));
     }
   }
 }
 
 void RefuseCsvWithJson(bool csv, const GlobalOptions& globals) {
-  if (csv && globals.json) throw CLI::ValidationError("--csv and --json exclude each other");
-}
-
-void SetExamples(CLI::App& command, const std::string& examples) {
-  command.footer("\nExamples:\n" + examples);
+  if (csv && globals.json) throw UsageError("--csv and --json exclude each other");
 }
 
 }  // namespace crossover::tools

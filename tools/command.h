@@ -2,12 +2,12 @@
 // line.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
 #include "bench/settings.h"
 #include "engine/run/engine.h"
+#include "tools/flags.h"
 
 namespace crossover::tools {
 
@@ -38,8 +38,8 @@ struct GlobalOptions {
 /// Puts the global flags on the app; subcommands reach them too because the app falls through.
 void AddGlobalOptions(CLI::App& app, GlobalOptions& globals);
 
-/// --isa, else CROSSOVER_ISA, else the best. CLI::ValidationError lists the levels there are.
-void ApplyIsa(const CLI::App& app, const GlobalOptions& globals);
+/// --isa, else CROSSOVER_ISA, else the best. UsageError lists the levels there are.
+void ApplyIsa(CLI::App& app, const GlobalOptions& globals);
 
 /// One per file tools/cmd_NAME.cc: adds the subcommand with its flags, help and examples, and a
 /// callback that does the work. `globals` outlives the app and is parsed by the time a callback
@@ -62,17 +62,14 @@ void AddPredict(CLI::App& app, const GlobalOptions& globals);
 void WarnOfThreads(size_t threads);
 
 /// The model as a word of its own or behind -m; of several commands that take more than one, all.
-CLI::Option* AddModel(CLI::App& command, std::string& path, const std::string& what);
-CLI::Option* AddModels(CLI::App& command, std::vector<std::string>& paths, const std::string& what);
+Flag AddModel(const Subcommand& command, std::string& path, const std::string& what);
+Flag AddModels(const Subcommand& command, std::vector<std::string>& paths, const std::string& what);
 
-/// CLI::ValidationError if `output` is one of `inputs`, through links of any kind too. An empty
+/// UsageError if `output` is one of `inputs`, through links of any kind too. An empty
 /// output is none.
 void RefuseOutputOverInput(const std::string& output, const std::vector<std::string>& inputs);
 
-/// CLI::ValidationError if both forms of output are asked for.
+/// UsageError if both forms of output are asked for.
 void RefuseCsvWithJson(bool csv, const GlobalOptions& globals);
-
-/// Puts "Examples:" behind a subcommand's help.
-void SetExamples(CLI::App& command, const std::string& examples);
 
 }  // namespace crossover::tools

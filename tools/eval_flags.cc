@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <set>
 
-#include "tools/given.h"
+#include "tools/flags.h"
 #include "tools/warning.h"
 
 namespace crossover::tools {
@@ -44,16 +44,16 @@ Kinds KindsOf(const std::vector<EvalTask>& tasks) {
 void CheckEvalFlags(const EvalFlags& flags, const GlobalOptions& globals) {
   RefuseCsvWithJson(flags.csv, globals);
   if (!flags.harness_json.empty() && flags.models.size() > 1) {
-    throw CLI::ValidationError("--harness-json", "holds the results of one model; name one");
+    throw UsageError("--harness-json: holds the results of one model; name one");
   }
   if (flags.compare && flags.models.size() < 2) {
-    throw CLI::ValidationError("--compare needs two models or more");
+    throw UsageError("--compare needs two models or more");
   }
   std::set<std::string> seen;
   for (const std::string& task : flags.tasks) {
-    if (task.empty()) throw CLI::ValidationError("--tasks", "a name is empty");
+    if (task.empty()) throw UsageError("--tasks: a name is empty");
     if (!seen.insert(task).second) {
-      throw CLI::ValidationError("--tasks", fmt::format("{} is named twice", task));
+      throw UsageError(fmt::format("--tasks: {} is named twice", task));
     }
   }
   std::vector<std::string> others = flags.models;
@@ -63,11 +63,11 @@ void CheckEvalFlags(const EvalFlags& flags, const GlobalOptions& globals) {
   }
 }
 
-void WarnOfIdleEvalFlags(const CLI::App& command, const std::vector<EvalTask>& tasks,
+void WarnOfIdleEvalFlags(const Subcommand& command, const std::vector<EvalTask>& tasks,
                          const std::vector<evals::LlamaTask>& llama_tasks) {
   const Kinds kinds = KindsOf(tasks);
   const auto warn = [&](const char* name, bool used, const char* why) {
-    if (used || command.get_option(name)->count() == 0) return;
+    if (used || command.Given({name}).empty()) return;
     Warn(fmt::format("{} has no effect: {}", name, why));
   };
   constexpr const char* kLlama = "llama-perplexity's scores have no such thing";
@@ -76,8 +76,8 @@ void WarnOfIdleEvalFlags(const CLI::App& command, const std::vector<EvalTask>& t
     warn(name, kinds.any, kLlama);
   }
   if (kinds.any && !llama_tasks.empty()) {
-    for (const std::string& name : Given(command, {"--log-samples", "--harness-json", "--system",
-                                                   "--chat-template", "--fewshot"})) {
+    for (const std::string& name : command.Given(
+             {"--log-samples", "--harness-json", "--system", "--chat-template", "--fewshot"})) {
       Warn(fmt::format("{} does not hold for the llama_ tasks", name));
     }
   }

@@ -1,7 +1,6 @@
 // The words of `crossover eval`, and which of them can have no effect beside the others.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
@@ -25,11 +24,11 @@ struct EvalFlags : EvalTaskFlags {
   bool compare = false;
 };
 
-/// CLI::ValidationError for words that exclude each other.
+/// UsageError for words that exclude each other.
 void CheckEvalFlags(const EvalFlags& flags, const GlobalOptions& globals);
 
 /// A warning for each word of the call that none of the tasks has a use for.
-void WarnOfIdleEvalFlags(const CLI::App& command, const std::vector<EvalTask>& tasks,
+void WarnOfIdleEvalFlags(const Subcommand& command, const std::vector<EvalTask>& tasks,
                          const std::vector<evals::LlamaTask>& llama_tasks);
 
 }  // namespace crossover::tools

@@ -62,7 +62,7 @@ std::pair<const CLI::App*, std::string> LastCommand(const CLI::App& app) {
 /// what it could not place from the last to the first, and complains of a missing word where a
 /// mistyped flag stands in its place.
 std::string UsageMessage(const CLI::App& app, const CLI::App& command,
-                         const std::vector<std::string>& call, const CLI::ParseError& error) {
+                         const std::vector<std::string>& call, const std::exception& error) {
   const std::vector<std::string> rest = app.remaining(true);
   if (command.get_require_subcommand_min() > 0) {
     const auto word = std::ranges::find_if(call, [&](const auto& w) { return Contains(rest, w); });
@@ -74,7 +74,7 @@ std::string UsageMessage(const CLI::App& app, const CLI::App& command,
 }
 
 int ReportUsage(const CLI::App& app, const std::vector<std::string>& call,
-                const CLI::ParseError& error) {
+                const std::exception& error) {
   const auto [command, path] = LastCommand(app);
   std::fprintf(stderr, "crossover: %s\nTry '%s --help'.\n",
                VisibleLines(UsageMessage(app, *command, call, error)).c_str(), path.c_str());
@@ -112,10 +112,10 @@ int Run(int argc, char** argv) {
   AddGlobalOptions(app, globals);
   AddHelp(app);
   AddCommands(app, globals);
-  SetExamples(app,
-              "  crossover study demo --out out/demo\n"
-              "  crossover generate model.gguf -p \"Once upon a time\" -n 64\n"
-              "  crossover quantize model-f16.gguf model-q4.gguf Q4_K_M");
+  Subcommand(app).Examples(
+      "  crossover study demo --out out/demo\n"
+      "  crossover generate model.gguf -p \"Once upon a time\" -n 64\n"
+      "  crossover quantize model-f16.gguf model-q4.gguf Q4_K_M");
   app.parse_complete_callback([&] {
     ApplyIsa(app, globals);
     if (LastCommand(app).first->get_name() != "help") WarnOfThreads(globals.threads);
@@ -128,6 +128,8 @@ int Run(int argc, char** argv) {
     app.exit(help);
     return FlushOutput();
   } catch (const CLI::ParseError& error) {
+    return ReportUsage(app, {argv + 1, argv + argc}, error);
+  } catch (const UsageError& error) {
     return ReportUsage(app, {argv + 1, argv + argc}, error);
   } catch (const std::bad_alloc&) {
     return ReportOutOfMemory();

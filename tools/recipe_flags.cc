@@ -57,19 +57,18 @@ quant::RecipeOptions RecipeFlags::Options() const {
   return options;
 }
 
-CLI::Option* AddRecipe(CLI::App& command, RecipeFlags& flags) {
-  return command.add_option("recipe", flags.recipe, "One of " + quant::RecipeNames())
-      ->check(CheckRecipe);
+Flag AddRecipe(const Subcommand& command, RecipeFlags& flags) {
+  return command.Add("recipe", flags.recipe, "One of " + quant::RecipeNames()).Check(CheckRecipe);
 }
 
-void AddRecipeOptions(CLI::App& command, RecipeFlags& flags) {
-  command.add_flag("--pure", flags.pure, "The recipe's base format everywhere");
+void AddRecipeOptions(const Subcommand& command, RecipeFlags& flags) {
+  command.Switch("--pure", flags.pure, "The recipe's base format everywhere");
   command
-      .add_option("--tensor-type", flags.tensor_types,
-                  "A format for the tensors whose names match; may be repeated, first match wins")
-      ->type_name("REGEX=FORMAT")
-      ->allow_extra_args(false)
-      ->check(CheckTensorType);
+      .Add("--tensor-type", flags.tensor_types,
+           "A format for the tensors whose names match; may be repeated, first match wins")
+      .Type("REGEX=FORMAT")
+      .OneWord()
+      .Check(CheckTensorType);
 }
 
 }  // namespace crossover::tools

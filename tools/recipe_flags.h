@@ -1,11 +1,11 @@
 // The words that say which format each tensor gets, for every subcommand that writes weights.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
 #include "quant/recipe.h"
+#include "tools/flags.h"
 
 namespace crossover::tools {
 
@@ -20,8 +20,8 @@ struct RecipeFlags {
 };
 
 /// The positional `recipe`.
-CLI::Option* AddRecipe(CLI::App& command, RecipeFlags& flags);
+Flag AddRecipe(const Subcommand& command, RecipeFlags& flags);
 /// --pure and --tensor-type.
-void AddRecipeOptions(CLI::App& command, RecipeFlags& flags);
+void AddRecipeOptions(const Subcommand& command, RecipeFlags& flags);
 
 }  // namespace crossover::tools

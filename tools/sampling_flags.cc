@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "tools/checks.h"
-#include "tools/given.h"
+#include "tools/flags.h"
 #include "tools/warning.h"
 
 namespace crossover::tools {
@@ -18,7 +18,7 @@ constexpr uint64_t kMostTokens = uint64_t{1} << 20;
 
 std::string CheckTokens(const std::string& word) {
   if (word == "-1") return "";
-  const std::string wrong = WholeFrom(1, kMostTokens)(std::string(word));
+  const std::string wrong = WholeFrom(1, kMostTokens)(word);
   return wrong.empty() ? "" : wrong + ", nor -1 for as many as there is room for";
 }
 
@@ -28,35 +28,34 @@ void WarnOfIdle(const std::vector<std::string>& names, const std::string& why) {
                    names.size() == 1 ? "has" : "have"));
 }
 
-void WarnOfIdleFlags(const CLI::App& command, const engine::SamplerOptions& sampler) {
+void WarnOfIdleFlags(const Subcommand& command, const engine::SamplerOptions& sampler) {
   if (sampler.temperature == 0) {
-    WarnOfIdle(Given(command, {"--top-k", "--top-p", "--min-p", "--seed"}),
+    WarnOfIdle(command.Given({"--top-k", "--top-p", "--min-p", "--seed"}),
                "--temp 0 takes the likeliest token");
   } else if (sampler.top_k == 1) {
-    WarnOfIdle(Given(command, {"--temp", "--top-p", "--min-p", "--seed"}),
+    WarnOfIdle(command.Given({"--temp", "--top-p", "--min-p", "--seed"}),
                "--top-k 1 takes the likeliest token");
   }
   if (sampler.repeat_penalty == 1) {
-    WarnOfIdle(Given(command, {"--repeat-last-n"}), "--repeat-penalty 1 is off");
+    WarnOfIdle(command.Given({"--repeat-last-n"}), "--repeat-penalty 1 is off");
   } else if (sampler.repeat_last_n == 0) {
-    WarnOfIdle(Given(command, {"--repeat-penalty"}), "--repeat-last-n 0 looks back at nothing");
+    WarnOfIdle(command.Given({"--repeat-penalty"}), "--repeat-last-n 0 looks back at nothing");
   }
 }
 
 }  // namespace
 
-void AddSamplingFlags(CLI::App& command, SamplingFlags& flags) {
+void AddSamplingFlags(const Subcommand& command, SamplingFlags& flags) {
   flags.tokens = static_cast<int64_t>(flags.options.max_tokens);
   command
-      .add_option("-n,--tokens,--n-predict", flags.tokens,
-                  "Tokens to generate at most; -1: until the model ends or the context is full")
-      ->check(CLI::Validator([](const std::string& word) { return CheckTokens(word); }, ""))
-      ->type_name("N")
-      ->capture_default_str();
+      .Add("-n,--tokens,--n-predict", flags.tokens,
+           "Tokens to generate at most; -1: until the model ends or the context is full")
+      .Check(CheckTokens)
+      .Type("N")
+      .ShowDefault();
   engine::SamplerOptions& sampler = flags.options.sampler;
-  const auto add = [&](const char* name, auto& value, const CLI::Validator& check,
-                       const char* what) {
-    command.add_option(name, value, what)->check(check)->capture_default_str();
+  const auto add = [&](const char* name, auto& value, const WordCheck& check, const char* what) {
+    command.Add(name, value, what).Check(check).ShowDefault();
   };
   constexpr uint64_t kMost = std::numeric_limits<uint32_t>::max();
   add("--temp", sampler.temperature, NumberFrom(0, 1e6), "Temperature; 0 is greedy");
@@ -69,14 +68,13 @@ void AddSamplingFlags(CLI::App& command, SamplingFlags& flags) {
       "Make recent tokens less likely; 1 is off");
   add("--repeat-last-n", sampler.repeat_last_n, WholeFrom(0, kMost), "How many tokens are recent");
   flags.seed.AddTo(command, "Seed of the draws");
-  command
-      .add_option("--stop", flags.options.stop_strings, "End before this text; may be given again")
-      ->check(NotEmpty())
-      ->allow_extra_args(false);
-  command.add_flag("--ignore-eos", flags.options.ignore_eos, "Go on past end-of-text tokens");
+  command.Add("--stop", flags.options.stop_strings, "End before this text; may be given again")
+      .NotEmpty()
+      .OneWord();
+  command.Switch("--ignore-eos", flags.options.ignore_eos, "Go on past end-of-text tokens");
 }
 
-void TakeSamplingFlags(const CLI::App& command, SamplingFlags& flags) {
+void TakeSamplingFlags(const Subcommand& command, SamplingFlags& flags) {
   flags.options.max_tokens = flags.no_end() ? kMostTokens : static_cast<size_t>(flags.tokens);
   WarnOfIdleFlags(command, flags.options.sampler);
   flags.options.sampler.seed = flags.seed.Take();

@@ -1,10 +1,10 @@
 // The flags that say how a text is drawn and where it ends: of `generate` and `chat`.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 
 #include "engine/run/generate.h"
+#include "tools/flags.h"
 #include "tools/seed.h"
 
 namespace crossover::tools {
@@ -20,10 +20,10 @@ struct SamplingFlags {
 
 /// -n --temp --top-k --top-p --min-p --repeat-penalty --repeat-last-n --seed --stop --ignore-eos.
 /// `flags` must live until the command has run.
-void AddSamplingFlags(CLI::App& command, SamplingFlags& flags);
+void AddSamplingFlags(const Subcommand& command, SamplingFlags& flags);
 
 /// To be called once the words are parsed: fills flags.options, draws a seed where that is asked
 /// for, and tells on stderr which of the words cannot have an effect beside the others.
-void TakeSamplingFlags(const CLI::App& command, SamplingFlags& flags);
+void TakeSamplingFlags(const Subcommand& command, SamplingFlags& flags);
 
 }  // namespace crossover::tools

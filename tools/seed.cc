@@ -15,18 +15,16 @@ constexpr const char* kDraw = "-1";
 
 }  // namespace
 
-CLI::Option* Seed::AddTo(CLI::App& command, const std::string& what) {
-  const CLI::Validator number = WholeFrom(0, std::numeric_limits<uint64_t>::max());
-  return command.add_option("--seed", word_, what + "; -1 draws one and tells it")
-      ->check(CLI::Validator(
-          [number](std::string& word) {
-            if (word == kDraw) return std::string();
-            const std::string wrong = number(word);
-            return wrong.empty() ? wrong : wrong + ", nor -1";
-          },
-          ""))
-      ->type_name("N")
-      ->capture_default_str();
+Flag Seed::AddTo(const Subcommand& command, const std::string& what) {
+  const WordCheck number = WholeFrom(0, std::numeric_limits<uint64_t>::max());
+  return command.Add("--seed", word_, what + "; -1 draws one and tells it")
+      .Check([number](const std::string& word) {
+        if (word == kDraw) return std::string();
+        const std::string wrong = number(word);
+        return wrong.empty() ? wrong : wrong + ", nor -1";
+      })
+      .Type("N")
+      .ShowDefault();
 }
 
 uint64_t Seed::Take() const {

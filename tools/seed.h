@@ -1,9 +1,10 @@
 // --seed: a number, or -1 for one that is drawn.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
+
+#include "tools/flags.h"
 
 namespace crossover::tools {
 
@@ -13,8 +14,8 @@ class Seed {
   explicit Seed(uint64_t standard) : word_(std::to_string(standard)) {}
 
   /// Adds the flag; `what` describes it. Words that are neither a number below 2^64 nor -1 end in
-  /// CLI::ValidationError.
-  CLI::Option* AddTo(CLI::App& command, const std::string& what);
+  /// UsageError.
+  Flag AddTo(const Subcommand& command, const std::string& what);
 
   /// The number; one is drawn for -1, and told on stderr so that the run can be repeated.
   uint64_t Take() const;
