@@ -1,4 +1,4 @@
-// What `meson install` installs must be enough to build a program on (docs/example.cc, against the
+// What `meson install` installs must be enough to build a program on (lib/example.cc, against the
 // shared and against the static library), and to run a study on.
 #include <fmt/format.h>
 
@@ -61,7 +61,7 @@ TEST_CASE("an installed Crossover is enough to build the example on, shared and 
   CHECK(test::RunProcess({prefix + "/bin/crossover", "--version"}).ok());
 
   // In the installed tree alone, away from the sources.
-  fs::copy_file(test::SourceRoot() / "docs/example.cc", directory / "example.cc");
+  fs::copy_file(test::SourceRoot() / "lib/example.cc", directory / "example.cc");
   const std::string model = (test::SourceRoot() / "models/reference-xs.gguf").string();
   for (const bool is_static : {false, true}) {
     CAPTURE(is_static);
@@ -81,6 +81,27 @@ TEST_CASE("an installed Crossover is enough to build the example on, shared and 
     CHECK(result.out.find("Once upon a time") != std::string::npos);
     CHECK(result.out.find("ln p( king)") != std::string::npos);
   }
+}
+
+TEST_CASE("each installed header compiles by itself, and none has a name that others' might have") {
+  const auto installed = Install();
+  if (installed == nullptr) return;
+  const std::string include = installed->prefix + "/include";
+  size_t headers = 0;
+  for (const auto& entry : fs::directory_iterator(include + "/crossover")) {
+    if (!entry.is_regular_file()) continue;
+    CAPTURE(entry.path().string());
+    const std::string name = "crossover/" + entry.path().filename().string();
+    const ProcessResult result = Shell(fmt::format(
+        "echo '#include <{}>' | {} -std=c++20 -Wall -Wextra -Werror -fsyntax-only -I'{}' -x c++ -",
+        name, Environment("CROSSOVER_CXX"), include));
+    INFO(result.err);
+    CHECK(result.ok());
+    ++headers;
+  }
+  CHECK(headers == 12);
+  // Nothing else on the include path, so no "base/error.h" of another library's can be meant.
+  CHECK(std::distance(fs::directory_iterator(include), fs::directory_iterator()) == 1);
 }
 
 // The source tree is still there, so that it must be shown where the files came from: what was

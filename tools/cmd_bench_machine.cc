@@ -10,6 +10,7 @@
 #include "bench/machine/machine.h"
 #include "bench/machine/machine_cache.h"
 #include "tools/cmd_bench.h"
+#include "tools/version.h"
 
 namespace crossover::tools {
 namespace {

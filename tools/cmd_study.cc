@@ -19,6 +19,7 @@
 #include "bench/study/study.h"
 #include "tools/command.h"
 #include "tools/model_warnings.h"
+#include "tools/version.h"
 #include "tools/warning.h"
 
 namespace crossover::tools {

@@ -21,6 +21,7 @@
 #include "tools/help.h"
 #include "tools/last_words.h"
 #include "tools/suggest.h"
+#include "tools/version.h"
 
 namespace crossover::tools {
 namespace {

@@ -1,13 +1,13 @@
 // Loads a model, says what it is, lets it write and asks how likely it finds a word. Built with the
 // project; against an installed Crossover:
 //   c++ -std=c++20 example.cc -o example $(pkg-config --cflags --libs crossover)
-#include "engine/run/engine.h"
+#include "crossover/engine.h"
 
 #include <cstdio>
 #include <exception>
 #include <string>
 
-#include "base/error.h"
+#include "crossover/error.h"
 
 using namespace crossover;
 
