@@ -61,6 +61,16 @@ double Percentile(std::span<const double> samples, double part) {
   return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
+Interval Proportion95(size_t hits, size_t n) {
+  constexpr double kZ = 1.96;
+  const auto count = static_cast<double>(n);
+  const double p = static_cast<double>(hits) / count;
+  const double scale = 1 + kZ * kZ / count;
+  const double middle = (p + kZ * kZ / (2 * count)) / scale;
+  const double half = kZ / scale * std::sqrt(p * (1 - p) / count + kZ * kZ / (4 * count * count));
+  return {.low = std::max(middle - half, 0.0), .high = std::min(middle + half, 1.0)};
+}
+
 LinearFit FitLine(std::span<const double> x, std::span<const double> y) {
   constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
   LinearFit fit{.intercept = kNaN, .slope = kNaN, .r_squared = kNaN, .points = x.size()};

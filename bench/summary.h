@@ -20,6 +20,16 @@ Summary Summarise(std::span<const double> samples);
 /// none.
 double Percentile(std::span<const double> samples, double part);
 
+/// Between which a value lies with 95 % confidence.
+struct Interval {
+  double low = 0;
+  double high = 0;
+};
+
+/// Of a proportion of which `hits` of `n` were seen (Wilson, 1927): within [0, 1] and never without
+/// width, also for none or all. Precondition: n > 0.
+Interval Proportion95(size_t hits, size_t n);
+
 /// y = intercept + slope · x by least squares.
 struct LinearFit {
   double intercept = 0;

@@ -63,5 +63,14 @@ TEST_CASE("summary: percentiles lie between samples") {
   CHECK(Percentile({}, 0.5) == 0);
 }
 
+TEST_CASE("the interval of a proportion") {
+  // Newcombe (1998), table I: 81 of 263, and 0 of 20.
+  CHECK(Proportion95(81, 263).low == doctest::Approx(0.2553).epsilon(1e-3));
+  CHECK(Proportion95(81, 263).high == doctest::Approx(0.3662).epsilon(1e-3));
+  CHECK(Proportion95(0, 20).low == 0);
+  CHECK(Proportion95(0, 20).high == doctest::Approx(0.1611).epsilon(1e-3));
+  CHECK(Proportion95(20, 20).high == 1);
+}
+
 }  // namespace
 }  // namespace crossover::bench

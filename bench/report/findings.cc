@@ -17,6 +17,23 @@ int Compare(const Measured& a, const Measured& b, bool more_is_better) {
   return difference > 0 ? 1 : -1;
 }
 
+/// The same of two cells' perplexities. Where they are of the same chunks, by the chunks'
+/// differences: what makes a chunk hard for both is not in these.
+int ComparePerplexity(const Point& a, const Point& b) {
+  const size_t n = a.chunk_nll.size();
+  if (n < 2 || b.chunk_nll.size() != n) return Compare(*a.ppl, *b.ppl, false);
+  double mean = 0;
+  for (size_t i = 0; i < n; ++i) mean += (b.chunk_nll[i] - a.chunk_nll[i]) / static_cast<double>(n);
+  double squares = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const double from_mean = b.chunk_nll[i] - a.chunk_nll[i] - mean;
+    squares += from_mean * from_mean;
+  }
+  const double error = std::sqrt(squares / static_cast<double>(n * (n - 1)));
+  if (!(std::abs(mean) > StudentT95(n - 1) * error)) return 0;
+  return mean > 0 ? 1 : -1;
+}
+
 /// The models in the order of the points, each once.
 std::vector<std::string> Models(std::span<const Point> points) {
   std::vector<std::string> models;
@@ -50,6 +67,7 @@ Point ToPoint(const CellRecord& record) {
   if (m.perplexity) {
     const double error = m.perplexity->ppl_stderr;
     point.ppl = Measured{m.perplexity->ppl, std::isfinite(error) ? error : 0};
+    point.chunk_nll = m.perplexity->chunk_nll;
   }
   if (m.speed) {
     if (m.speed->peak_rss_bytes) point.rss_bytes = static_cast<double>(*m.speed->peak_rss_bytes);
@@ -127,12 +145,13 @@ IsoSize CompareAtEqualBytes(std::span<const Point> points, bool by_accuracy) {
     size_t wins = 0;
     size_t losses = 0;
     for (const Point& smaller : points) {
-      const auto& a = by_accuracy ? larger.accuracy : larger.ppl;
-      const auto& b = by_accuracy ? smaller.accuracy : smaller.ppl;
-      if (!a || !b || larger.parameters <= smaller.parameters) continue;
+      const bool measured =
+          by_accuracy ? larger.accuracy && smaller.accuracy : larger.ppl && smaller.ppl;
+      if (!measured || larger.parameters <= smaller.parameters) continue;
       if (larger.file_bytes > smaller.file_bytes) continue;
       ++pairs;
-      const int outcome = Compare(*a, *b, by_accuracy);
+      const int outcome = by_accuracy ? Compare(*larger.accuracy, *smaller.accuracy, true)
+                                      : ComparePerplexity(larger, smaller);
       wins += outcome > 0 ? 1 : 0;
       losses += outcome < 0 ? 1 : 0;
     }

@@ -31,6 +31,7 @@ struct Point {
   double bpw = 0;
   double file_bytes = 0;
   std::optional<Measured> ppl = {};
+  std::vector<double> chunk_nll = {};     // see PerplexityRecord
   std::optional<Measured> accuracy = {};  // mean over tasks, the first metric of each
   // What was measured while the machine was disturbed (disturbance.h) is left out of the next four.
   bool decode_disturbed = false;
@@ -61,7 +62,7 @@ struct IsoCell {
 /// Claim 1: every pair of cells of two models where the larger model's file is no bigger.
 struct IsoSize {
   size_t pairs = 0;
-  size_t wins = 0;    // of the larger model, by more than 1.96 standard errors of the difference
+  size_t wins = 0;    // of the larger model, by more than chance (95 %)
   size_t losses = 0;  // likewise
   size_t ties() const { return pairs - wins - losses; }
   /// Of the larger models' cells that take part: the fewest bits that win every pair, and the most
@@ -73,6 +74,8 @@ struct IsoSize {
 IsoSize CompareAtEqualBytes(std::span<const Point> points, bool by_accuracy);
 
 /// Claim 2: one quantity of one model against its bits per weight.
+inline constexpr double kLinear = 0.95;  // R² from which a line describes the points
+
 struct ModelFit {
   std::string model = {};
   LinearFit fit = {};  // against BPW, in the quantity's unit
@@ -104,8 +107,6 @@ std::string FindingsParagraph(std::span<const CellRecord> records);
 
 // Its parts, each a few sentences; for tests and for reports that give each a heading.
 std::string IsoSizeText(std::span<const Point> points);
-/// Between which bits per weight a larger model stops being the better use of the bytes.
-std::string ThresholdText(std::span<const Point> points);
 std::string LinearityText(std::span<const Point> points);
 /// `cache_bytes`: of the machine's largest cache; 0 if unknown.
 std::string BandwidthText(std::span<const Point> points, uint64_t cache_bytes);

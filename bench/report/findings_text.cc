@@ -6,14 +6,14 @@
 #include <map>
 
 #include "base/counted.h"
+#include "bench/report/equal_bytes_report.h"
 #include "bench/report/findings.h"
 #include "bench/text.h"
 
 namespace crossover::bench {
 namespace {
 
-constexpr double kLinear = 0.95;   // R² from which a line describes the points
-constexpr double kRoughly = 0.70;  // and from which it describes them roughly
+constexpr double kRoughly = 0.70;  // R² from which a line describes the points roughly
 
 std::string Join(const std::vector<std::string>& parts) {
   std::string out;
@@ -167,35 +167,6 @@ std::string LinearityText(std::span<const Point> points) {
          clause("Prefill time a token", Quantity::kPrefillSeconds, 1e-6, "µs") + ".";
 }
 
-std::string ThresholdText(std::span<const Point> points) {
-  const IsoSize iso = CompareAtEqualBytes(points, false);
-  if (iso.pairs == 0) return "Threshold: n/a, no two cells can be compared by perplexity.";
-  if (!iso.highest_loser) {
-    const auto fewest = std::min_element(
-        iso.cells.begin(), iso.cells.end(),
-        [](const IsoCell& a, const IsoCell& b) { return a.larger.bpw < b.larger.bpw; });
-    return fmt::format("Threshold: none down to {}, the fewest bits compared.",
-                       Place(fewest->larger));
-  }
-  const double low = iso.highest_loser->bpw;
-  const IsoCell* above = nullptr;
-  for (const IsoCell& cell : iso.cells) {
-    if (cell.larger.bpw > low && (above == nullptr || cell.larger.bpw < above->larger.bpw)) {
-      above = &cell;
-    }
-  }
-  if (above == nullptr) {
-    return fmt::format(
-        "Threshold: none found, for the larger model still loses a pair at {}, the "
-        "most bits compared.",
-        Place(*iso.highest_loser));
-  }
-  return fmt::format(
-      "Threshold: from {} upwards the larger model loses no pair; at {} it still "
-      "does. The study that this one follows puts it at about 3.5 BPW.",
-      Place(above->larger), Place(*iso.highest_loser));
-}
-
 std::string BandwidthText(std::span<const Point> points, uint64_t cache_bytes) {
   const std::vector<ModelShare> shares = BandwidthShares(points);
   const auto left_out = std::count_if(points.begin(), points.end(), [](const Point& point) {
@@ -334,8 +305,8 @@ std::string FindingsParagraph(std::span<const CellRecord> records) {
   }
   const std::string disturbed = DisturbedText(records);
   return disturbed + (disturbed.empty() ? "" : " ") + "(1) Size against precision. " +
-         IsoSizeText(points) + " (2) Linear cost. " + LinearityText(points) +
-         " (3) Communication and computation. " +
+         IsoSizeText(points) + " " + ThresholdText(CompareCurves(points)) + " (2) Linear cost. " +
+         LinearityText(points) + " (3) Communication and computation. " +
          (crossovers.empty() ? "" : CrossoverText(crossovers) + " ") +
          BandwidthText(points, measured->machine.cache_bytes);
 }

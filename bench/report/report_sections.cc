@@ -7,6 +7,8 @@
 #include <cmath>
 #include <utility>
 
+#include "base/counted.h"
+#include "bench/report/equal_bytes_report.h"
 #include "bench/report/findings.h"
 #include "bench/text.h"
 
@@ -59,27 +61,6 @@ std::optional<PlotPoint> AccuracyAt(double x, const Measurement& m) {
   if (!mean) return std::nullopt;
   const double error = 100 * mean->standard_error;
   return PlotPoint{x, 100 * mean->value, 100 * mean->value - error, 100 * mean->value + error};
-}
-
-SectionTable IsoTable(const IsoSize& iso, const char* measure) {
-  SectionTable table{.caption = fmt::format("At equal bytes, by {}: each cell of a larger model "
-                                            "against all cells of smaller ones in files no smaller",
-                                            measure),
-                     .columns = {{"larger model", true},
-                                 {"BPW"},
-                                 {"MB"},
-                                 {"pairs"},
-                                 {"better"},
-                                 {"within the error"},
-                                 {"worse"}}};
-  for (const IsoCell& cell : iso.cells) {
-    table.rows.push_back({cell.larger.name(), fmt::format("{:.2f}", cell.larger.bpw),
-                          Megabytes(static_cast<uint64_t>(cell.larger.file_bytes)),
-                          std::to_string(cell.pairs), std::to_string(cell.wins),
-                          std::to_string(cell.pairs - cell.wins - cell.losses),
-                          std::to_string(cell.losses)});
-  }
-  return table;
 }
 
 /// What is fitted, and how it is shown.
@@ -152,6 +133,37 @@ void AddFitRows(const Cost& cost, const std::vector<ModelFit>& fits, SectionTabl
   }
 }
 
+Claim CostClaim(std::span<const Point> points) {
+  Claim claim{.said =
+                  "the paper (its abstract): what a model costs follows its effective bits a "
+                  "weight nearly in a line."};
+  size_t lines = 0;
+  size_t not_linear = 0;
+  size_t flat = 0;
+  std::string sample;
+  for (const Cost& cost : kCosts) {
+    if (cost.quantity == Quantity::kFileBytes) continue;
+    size_t cells = 0;
+    const std::vector<ModelFit> fits = FitAgainstBits(points, cost.quantity);
+    for (const ModelFit& fit : fits) {
+      cells += fit.fit.points;
+      not_linear += fit.fit.r_squared < kLinear ? 1 : 0;
+      flat += fit.fit.slope - fit.fit.SlopeBand() <= 0 ? 1 : 0;
+    }
+    lines += fits.size();
+    if (cells == 0) continue;
+    sample += fmt::format("{}{} in {} of {}", sample.empty() ? "" : "; ", cost.name,
+                          Counted(cells, "cell"), Counted(fits.size(), "model"));
+  }
+  if (lines == 0) return claim;
+  claim.sample = sample + ". Recipes differ in their kernels as well as in their bits.";
+  claim.refuted = fmt::format(
+      "a line that explains less than {} of the variance (R²): {} of {}; or one whose slope's 95 % "
+      "interval reaches 0: {}.",
+      Percent(kLinear), not_linear, Counted(lines, "line"), flat);
+  return claim;
+}
+
 std::string EnergyReason(std::span<const CellRecord> records) {
   for (const CellRecord& record : records) {
     if (record.ok() && record.measurement->speed &&
@@ -169,8 +181,6 @@ Section QualitySection(std::span<const CellRecord> records, const Draw& draw) {
                       "At equal bytes, a larger model with fewer bits beats a smaller one "
                       "with more"};
   const std::vector<Point> points = Points(records);
-  const IsoSize ppl = CompareAtEqualBytes(points, false);
-  const IsoSize accuracy = CompareAtEqualBytes(points, true);
   if (std::none_of(points.begin(), points.end(),
                    [](const Point& point) { return point.ppl || point.accuracy; })) {
     section.paragraphs.push_back(
@@ -178,7 +188,9 @@ Section QualitySection(std::span<const CellRecord> records, const Draw& draw) {
         "crossover study PLAN --model NAME=FILE gives it real ones.");
     return section;
   }
-  section.paragraphs = {IsoSizeText(points), ThresholdText(points)};
+  const EqualBytes equal = CompareCurves(points);
+  section.claim = EqualBytesClaim(equal, records);
+  section.paragraphs = {IsoSizeText(points), ThresholdText(equal)};
   const auto bits = [](const Measurement& m) { return m.effective_bpw; };
   const auto size = [](const Measurement& m) { return static_cast<double>(m.file_bytes) / 1e6; };
   const char* ppl_label = "perplexity (lower is better)";
@@ -197,14 +209,15 @@ Section QualitySection(std::span<const CellRecord> records, const Draw& draw) {
       ByModel("Mean task accuracy against bits per weight (bars: standard error)", kBits,
               "mean accuracy, %", records, [&](const auto& m) { return AccuracyAt(bits(m), m); }),
       section);
-  if (ppl.pairs > 0) section.tables.push_back(IsoTable(ppl, "perplexity"));
-  if (accuracy.pairs > 0) section.tables.push_back(IsoTable(accuracy, "mean task accuracy"));
+  if (!equal.cells.empty()) section.tables.push_back(EqualBytesMap(equal));
+  if (!equal.pairs.empty()) section.tables.push_back(BreakEvenTable(equal));
   return section;
 }
 
 Section CostSection(std::span<const CellRecord> records, const Draw& draw) {
   Section section{.heading = "Time, memory and energy grow in a line with the bits per weight"};
   const std::vector<Point> points = Points(records);
+  section.claim = CostClaim(points);
   section.paragraphs.push_back(LinearityText(points));
   if (const std::string reason = EnergyReason(records); !reason.empty()) {
     section.paragraphs.push_back(reason);

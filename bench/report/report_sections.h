@@ -20,16 +20,28 @@ struct Plot {
   std::string svg = {};    // "<svg …>…</svg>"
 };
 
+/// What a field of a table says by its colour, beside its text.
+enum class Tone { kNone, kGood, kBad, kEven };
+
 struct SectionTable {
   std::string caption = {};
   std::vector<ReportColumn> columns = {};
   std::vector<std::vector<std::string>> rows = {};
   /// How dark a field is, 0 to 1; as many as fields, or empty.
   std::vector<std::vector<double>> shades = {};
+  std::vector<std::vector<Tone>> tones = {};  // likewise
+};
+
+/// What somebody claimed, and what it is worth here. Each a sentence or more; empty: not said.
+struct Claim {
+  std::string said = {};     // and in which version of what
+  std::string sample = {};   // that stands behind the figures
+  std::string refuted = {};  // by what it would be, and how much of that was found
 };
 
 struct Section {
   std::string heading = {};
+  Claim claim = {};
   std::vector<std::string> paragraphs = {};
   std::vector<Plot> plots = {};
   std::vector<SectionTable> tables = {};

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <utility>
 
 #include "base/error.h"
@@ -15,6 +16,7 @@
 #include "bench/crossover/crossover_run.h"
 #include "bench/machine/system.h"
 #include "bench/model/model.h"
+#include "bench/study/plan_recipe.h"
 #include "bench/study/record.h"
 #include "engine/model/load_tokenizer.h"
 #include "engine/quantize/quantize_file.h"
@@ -44,15 +46,16 @@ json Quantize(const json& step) {
   const std::filesystem::path source = PathOfText(step.at("source").get<std::string>());
   const auto name = step.at("recipe").get<std::string>();
   if (name == kOwnFile) return {{"in_recipe", true}};
-  const quant::Recipe& recipe = quant::FindRecipe(name);
-  if (IsInRecipe(source, recipe)) return {{"in_recipe", true}};
+  const PlanRecipe recipe = FindPlanRecipe(name);
+  if (IsInRecipe(source, *recipe.recipe)) return {{"in_recipe", true}};
   const auto settings = step.at("settings").get<Settings>();
   engine::QuantizeOptions options;
+  options.recipe = recipe.options;
   options.threads = settings.threads;
   // Real models are handed around quantised. The report says above its table what that means.
   options.allow_requantize = true;
-  const auto report =
-      engine::QuantizeFile(source, PathOfText(step.at("file").get<std::string>()), recipe, options);
+  const auto report = engine::QuantizeFile(source, PathOfText(step.at("file").get<std::string>()),
+                                           *recipe.recipe, options);
   const auto fallbacks =
       std::count_if(report.tensors.begin(), report.tensors.end(),
                     [](const engine::QuantizedTensor& t) { return t.format != t.wanted; });
@@ -62,9 +65,11 @@ json Quantize(const json& step) {
 json Synthesize(const json& step) {
   engine::SynthShape shape = engine::FindSynthShape(step.at("shape").get<std::string>());
   if (const auto layers = step.at("layers").get<uint32_t>()) shape.layers = layers;
-  const auto report =
-      engine::SynthesizeFile(shape, quant::FindRecipe(step.at("recipe").get<std::string>()),
-                             PathOfText(step.at("file").get<std::string>()), {});
+  const PlanRecipe recipe = FindPlanRecipe(step.at("recipe").get<std::string>());
+  engine::SynthOptions options;
+  options.recipe = recipe.options;
+  const auto report = engine::SynthesizeFile(
+      shape, *recipe.recipe, PathOfText(step.at("file").get<std::string>()), options);
   return {{"seconds", report.seconds}, {"fallbacks", 0}};
 }
 
@@ -84,11 +89,19 @@ evals::PerplexityOptions Options(const PerplexityMetric& metric) {
 }
 
 PerplexityRecord ToRecord(const evals::PerplexityResult& result) {
-  return {.ppl = result.ppl,
-          .ppl_stderr = result.ppl_stderr,
-          .tokens = result.tokens,
-          .chunks = result.chunks,
-          .context = result.context};
+  PerplexityRecord record{.ppl = result.ppl,
+                          .ppl_stderr = result.ppl_stderr,
+                          .tokens = result.tokens,
+                          .chunks = result.chunks,
+                          .context = result.context};
+  const size_t scored = result.chunks == 0 ? 0 : result.nll.size() / result.chunks;
+  for (size_t chunk = 0; chunk < result.chunks; ++chunk) {
+    const auto first = result.nll.begin() + static_cast<std::ptrdiff_t>(chunk * scored);
+    record.chunk_nll.push_back(
+        std::accumulate(first, first + static_cast<std::ptrdiff_t>(scored), 0.0) /
+        static_cast<double>(scored));
+  }
+  return record;
 }
 
 PerplexityRecord MeasurePerplexity(engine::Engine& engine, const tokenizer::Tokenizer& tokenizer,

@@ -229,14 +229,14 @@ void CellFolder::RemoveAlone() {
 }
 
 std::string CellFileName(std::string_view model, std::string_view recipe, std::string_view key) {
-  std::string name(model.substr(0, kMostOfModel));
+  std::string name = fmt::format("{}-{}", model.substr(0, kMostOfModel), recipe);
   const auto is_plain = [](unsigned char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
            c == '_' || c == '-' || c == '+';
   };
   std::replace_if(
       name.begin(), name.end(), [&](char c) { return !is_plain(c); }, '_');
-  return fmt::format("{}-{}{}", name, recipe, Ending(key));
+  return name + Ending(key);
 }
 
 }  // namespace crossover::bench

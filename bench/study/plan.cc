@@ -17,9 +17,9 @@
 #include "base/output_file.h"
 #include "base/visible_text.h"
 #include "bench/machine/system.h"
+#include "bench/study/plan_recipe.h"
 #include "engine/synth/synth_shapes.h"
 #include "evals/embedded.h"
-#include "quant/recipe.h"
 
 namespace crossover::bench {
 namespace {
@@ -249,7 +249,7 @@ Plan ParsePlan(std::string_view text, const fs::path& source) {
   const Node recipes = root.At("recipes");
   for (const Node& recipe : recipes.Elements()) {
     const bool own = recipe.value() == kOwnFile;
-    plan.recipes.push_back(own ? std::string(kOwnFile) : KnownName(recipe, quant::FindRecipe));
+    plan.recipes.push_back(own ? std::string(kOwnFile) : KnownName(recipe, FindPlanRecipe));
   }
   CheckDistinct(recipes, plan.recipes);
   if (const auto threads = root.Find("threads")) {

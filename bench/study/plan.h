@@ -57,7 +57,7 @@ struct Plan {
   std::string name = {};
   std::string about = {};  // one line for the list of ready plans
   std::vector<PlanModel> models = {};
-  /// "F16" of an F16 file is the file itself; kOwnFile always is.
+  /// As FindPlanRecipe names them. "F16" of an F16 file is the file itself; kOwnFile always is.
   std::vector<std::string> recipes = {};
   std::vector<size_t> threads = {};  // each a cell of its own; empty: the caller's number
   Metrics metrics = {};
@@ -68,7 +68,7 @@ struct Plan {
 ///   {"name": "demo", "about": "what it is for",
 ///    "models": ["embedded:m", "../big.gguf", {"name": "mine", "path": "x.gguf"},
 ///               {"synth": "qwen2.5-7b"}, {"name": "short", "synth": "qwen2.5-7b", "layers": 4}],
-///    "recipes": ["file", "F16", "Q4_K_M"],
+///    "recipes": ["file", "F16", "Q4_K_M", "Q2_K pure"],
 ///    "threads": [1, 2],
 ///    "metrics": {"perplexity": {"text": "embedded:heldout", "context": 512, "chunks": 20,
 ///                               "divergence": true},

@@ -245,9 +245,14 @@ TEST_CASE("the ready plans parse, and an unknown name lists them") {
     CHECK(LoadPlan(plan.name).name == plan.name);
   }
   CHECK(names == std::vector<std::string>{"bits", "demo", "paper"});
-  CHECK(CountCells(LoadPlan("paper")) == 5 * 7);
+  CHECK(CountCells(LoadPlan("paper")) == 5 * 10);
   CHECK(LoadPlan("bits").recipes.size() == 7);
-  CHECK(LoadPlan("demo").recipes.size() == 8);
+  // Below the paper's threshold of 3.5 bits, too.
+  for (const char* plan : {"demo", "paper"}) {
+    const auto recipes = LoadPlan(plan).recipes;
+    CHECK(std::count(recipes.begin(), recipes.end(), "Q2_K pure") == 1);
+    CHECK(std::count(recipes.begin(), recipes.end(), "G2_64Z") == 1);
+  }
   CHECK(LoadPlan("demo").models.size() == 3);
   try {
     (void)LoadPlan("dmo");

@@ -24,10 +24,10 @@ std::optional<T> Optional(const json& parent, const char* key) {
 }
 
 /// JSON has no NaN: it is written as null.
-double Number(const json& parent, const char* key) {
-  const json& value = parent.at(key);
+double NumberOf(const json& value) {
   return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
 }
+double Number(const json& parent, const char* key) { return NumberOf(parent.at(key)); }
 
 json SpeedJson(const SpeedResult& speed) {
   const Summary summary = speed.summary();
@@ -69,11 +69,9 @@ void to_json(json& out, const Measurement& m) {
          {"effective_bpw", m.effective_bpw},
          {"isa", m.isa}};
   if (const auto& p = m.perplexity) {
-    out["perplexity"] = {{"ppl", p->ppl},
-                         {"ppl_stderr", p->ppl_stderr},
-                         {"tokens", p->tokens},
-                         {"chunks", p->chunks},
-                         {"context", p->context}};
+    out["perplexity"] = {{"ppl", p->ppl},         {"ppl_stderr", p->ppl_stderr},
+                         {"tokens", p->tokens},   {"chunks", p->chunks},
+                         {"context", p->context}, {"chunk_nll", p->chunk_nll}};
     if (const auto& d = p->divergence) {
       out["perplexity"]["divergence"] = {
           {"kld", d->kld}, {"kld_stderr", d->kld_stderr}, {"same_top", d->same_top}};
@@ -117,6 +115,9 @@ void from_json(const json& in, Measurement& m) {
     it->at("tokens").get_to(p.tokens);
     it->at("chunks").get_to(p.chunks);
     it->at("context").get_to(p.context);
+    if (const auto nll = it->find("chunk_nll"); nll != it->end()) {
+      for (const json& mean : *nll) p.chunk_nll.push_back(NumberOf(mean));
+    }
     if (const auto d = it->find("divergence"); d != it->end()) {
       p.divergence = DivergenceRecord{.kld = Number(*d, "kld"),
                                       .kld_stderr = Number(*d, "kld_stderr"),

@@ -32,6 +32,9 @@ struct PerplexityRecord {
   size_t tokens = 0;  // scored
   size_t chunks = 0;
   size_t context = 0;
+  /// Mean negative log-likelihood of each chunk's tokens, in nats: cells of one text pair by chunk.
+  /// Empty in records before it was kept.
+  std::vector<double> chunk_nll = {};
   std::optional<DivergenceRecord> divergence = {};
 };
 

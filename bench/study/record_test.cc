@@ -21,6 +21,7 @@ TEST_CASE("a record survives the way through JSON, measured, failed and without 
   partly.measurement->tasks.clear();
   partly.machine.limits = {};
   CellRecord strayed = MakeRecord({});
+  strayed.measurement->perplexity->chunk_nll = {3.5, 4.25};
   strayed.measurement->source = SourceRecord{"Q4_1", 5.7, true};
   strayed.measurement->perplexity->divergence = DivergenceRecord{0.0125, 0.0005, 0.91};
   CHECK(json(strayed).at("measurement").at("perplexity").at("divergence").at("kld") == 0.0125);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -17,10 +18,10 @@
 #include "bench/machine/machine_info.h"
 #include "bench/machine/system.h"
 #include "bench/study/cell_folder.h"
+#include "bench/study/plan_recipe.h"
 #include "engine/files/model_files.h"
 #include "engine/synth/synth.h"
 #include "quant/format.h"
-#include "quant/recipe.h"
 
 namespace crossover::bench {
 namespace {
@@ -92,7 +93,7 @@ uint64_t WeightBytes(const fs::path& path) {
 
 /// Parameters and bytes of the cell's file. Of real weights, which are not opened here: as if they
 /// were two bytes each, and all of the recipe's format. No recipe: the model's own file.
-std::pair<double, double> Size(const PlanModel& model, const quant::Recipe* recipe) {
+std::pair<double, double> Size(const PlanModel& model, const PlanRecipe* recipe) {
   if (!model.shape.empty()) {
     if (recipe == nullptr) {
       throw Error(ErrorCode::kInvalidArgument,
@@ -102,11 +103,11 @@ std::pair<double, double> Size(const PlanModel& model, const quant::Recipe* reci
     }
     const engine::SynthShape shape = Shape(model);
     return {static_cast<double>(engine::SynthParameters(shape)),
-            static_cast<double>(engine::SynthBytes(shape, *recipe))};
+            static_cast<double>(engine::SynthBytes(shape, *recipe->recipe, recipe->options))};
   }
   const auto own = static_cast<double>(WeightBytes(model.path));
   if (recipe == nullptr) return {own / 2, own};
-  return {own / 2, own / 2 * quant::Info(recipe->base).bits_per_weight() / 8};
+  return {own / 2, own / 2 * quant::Info(recipe->recipe->base).bits_per_weight() / 8};
 }
 
 double Work(const Metrics& metrics, double parameters, double bytes) {
@@ -152,9 +153,9 @@ std::vector<StudyCell> StudyCells(const Plan& plan, const Settings& settings,
   const CellFolder folder(directory);
   std::vector<StudyCell> cells;
   for (const std::string& recipe : plan.recipes) {
-    const quant::Recipe* known = recipe == kOwnFile ? nullptr : &quant::FindRecipe(recipe);
+    const auto known = recipe == kOwnFile ? std::nullopt : std::optional(FindPlanRecipe(recipe));
     for (const PlanModel& model : plan.models) {
-      const auto [parameters, bytes] = Size(model, known);
+      const auto [parameters, bytes] = Size(model, known ? &*known : nullptr);
       for (const size_t count : threads) {
         StudyCell cell{.model = model,
                        .recipe = recipe,
