@@ -23,7 +23,7 @@ class Plan {
   Plan(const AttentionArgs& args, size_t workers)
       : args_(args),
         float_(FloatPath().geometry(*args.layout)),
-        tiles_(args.bf16_tiles ? TilePath() : nullptr) {
+        tiles_(args.bf16_tiles && args.sinks.empty() ? TilePath() : nullptr) {
     if (tiles_ != nullptr) tile_ = tiles_->geometry(*args.layout);
     size_t rows = 0;
     for (const AttentionSpan& span : args.spans) rows += span.rows * args.heads;

@@ -56,6 +56,9 @@ struct AttentionArgs {
   bool bf16_tiles = false;  // operands may be rounded to bfloat16 for tile units; see Attention
   size_t min_tile_rows = kMinTileRows;  // of a span, from which on; 1: always
   std::span<const AttentionSpan> spans;
+  /// [heads]: a score of each head for a position without a value, which takes its share of the
+  /// softmax ("sinks", arXiv 2309.17453); empty: none. With them all is computed in float32.
+  std::span<const float> sinks;
 };
 
 /// Stores k, v (float32 [row][kv_heads][head_dim]) of every span's tokens into their pages. Called

@@ -24,6 +24,7 @@ struct Shape {
   size_t window = 0;
   float soft_cap = 0.0f;
   bool tiles = false;  // allowed
+  bool sinks = false;  // with which there are no tiles
 };
 
 // A pool with one sequence's K and V for `length` tokens, on pages in a shuffled order. What is not
@@ -48,6 +49,8 @@ class Fixture {
     fill(k_, length * shape.kv_heads * shape.head_dim);
     fill(v_, length * shape.kv_heads * shape.head_dim);
     fill(q_, length * heads() * shape.head_dim);
+    // Below all scores, among them, above them.
+    for (size_t h = 0; shape.sinks && h < heads(); ++h) sinks_.push_back(h % 3 * 6.0f - 6.0f);
     blocks_.resize(length / shape.page_tokens + 3);
     std::iota(blocks_.begin(), blocks_.end(), 0u);
     std::shuffle(blocks_.begin(), blocks_.end(), generator);
@@ -76,6 +79,7 @@ class Fixture {
     args.soft_cap = shape_.soft_cap;
     args.window = shape_.window;
     args.bf16_tiles = shape_.tiles;
+    args.sinks = sinks_;
     return args;
   }
 
@@ -184,12 +188,13 @@ class Fixture {
       largest = std::max(largest, s);
     }
     for (double& s : scores) sum += s = std::exp(s - largest);
+    if (shape_.sinks) sum += std::exp(sinks_[head] - largest);
     Expectation e{std::vector<double>(n), std::vector<double>(n, kFloatTolerance)};
     for (size_t j = first; j <= position; ++j) {
       const double* value = row(values, j);
       for (size_t i = 0; i < n; ++i) e.out[i] += scores[j - first] / sum * value[i];
     }
-    if (!shape_.tiles) return e;
+    if (!shape_.tiles || shape_.sinks) return e;
     std::vector<double> variance(n);
     for (size_t j = first; j <= position; ++j) {
       const double* value = row(values, j);
@@ -206,7 +211,7 @@ class Fixture {
 
   Shape shape_;
   KvLayout layout_;
-  std::vector<float> q_, k_, v_;
+  std::vector<float> q_, k_, v_, sinks_;
   std::vector<uint32_t> blocks_;
   std::vector<std::byte> pool_;
 };

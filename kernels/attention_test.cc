@@ -59,6 +59,21 @@ TEST_CASE_TEMPLATE("attention: pages, windows and soft caps", Level, CROSSOVER_E
   }
 }
 
+TEST_CASE_TEMPLATE("attention: sinks take their share of the softmax", Level,
+                   CROSSOVER_EVERY_LEVEL) {
+  const LevelScope<Level> scope;
+  if (!scope.available()) return;
+  for (const size_t group : {1, 3, 8}) {
+    for (const size_t window : {0, 7}) {
+      CheckShape({.group = group, .head_dim = 32, .window = window, .sinks = true}, 70);
+      CheckShape({.group = group, .head_dim = 32, .window = window, .tiles = true, .sinks = true},
+                 70);
+    }
+  }
+  // Some chunks long, so that workers share a row.
+  CheckShape({.kv_heads = 1, .group = 3, .head_dim = 32, .sinks = true}, 1100);
+}
+
 TEST_CASE_TEMPLATE("attention: lengths around every block", Level, CROSSOVER_EVERY_LEVEL) {
   const LevelScope<Level> scope;
   if (!scope.available()) return;

@@ -68,11 +68,11 @@ class MatMulInput {
   void Assign(const Worker& worker, const float* x, size_t tokens, size_t cols,
               std::span<const Matrix* const> readers, Activations activations);
 
-  /// The same of rms_norm(x) · weight (rows.h), without a barrier between. `normed`:
+  /// The same of norm(x) (rows.h), without a barrier between. `normed`:
   /// [tokens][cols], written where a reader takes floats.
-  void AssignNormed(const Worker& worker, const float* x, const float* weight, float eps,
-                    float* normed, size_t tokens, size_t cols,
-                    std::span<const Matrix* const> readers, Activations activations);
+  void AssignNormed(const Worker& worker, const float* x, const Norm& norm, float* normed,
+                    size_t tokens, size_t cols, std::span<const Matrix* const> readers,
+                    Activations activations);
 
   /// The same of gate ← f(gate) ⊙ up (rows.h), without a barrier between where no reader takes
   /// tiles.

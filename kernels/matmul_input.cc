@@ -235,9 +235,9 @@ void MatMulInput::AssignGated(const Worker& worker, Gate f, float* gate, const f
 
 namespace {
 
-/// The tiles of rms_norm(x) · weight, a pair at a time: floats of a pair stay in the cache.
-void NormTiles(const Worker& worker, const float* x, const float* weight, float eps, float* normed,
-               size_t tokens, size_t cols, uint8_t* tiles) {
+/// The tiles of norm(x), a pair at a time: floats of a pair stay in the cache.
+void NormTiles(const Worker& worker, const float* x, const Norm& norm, float* normed, size_t tokens,
+               size_t cols, uint8_t* tiles) {
   const bool fits = 2 * kTileTokens * cols * sizeof(float) <= worker.scratch.size();
   const Range pairs = worker.Split(TokenTiles(tokens) / 2);
   for (size_t pair = pairs.begin; pair < pairs.end; ++pair) {
@@ -245,7 +245,7 @@ void NormTiles(const Worker& worker, const float* x, const float* weight, float 
     const size_t end = std::min(tokens, first + 2 * kTileTokens);
     float* rows = fits ? reinterpret_cast<float*>(worker.scratch.data()) : normed + first * cols;
     for (size_t t = first; t < end; ++t) {
-      RmsNorm(x + t * cols, weight, cols, eps, rows + (t - first) * cols);
+      Normalize(norm, x + t * cols, cols, rows + (t - first) * cols);
     }
     FillTilePair(rows, end - first, cols, tiles + first * cols * 2);
   }
@@ -253,12 +253,12 @@ void NormTiles(const Worker& worker, const float* x, const float* weight, float 
 
 }  // namespace
 
-void MatMulInput::AssignNormed(const Worker& worker, const float* x, const float* weight, float eps,
+void MatMulInput::AssignNormed(const Worker& worker, const float* x, const Norm& norm,
                                float* normed, size_t tokens, size_t cols,
                                std::span<const Matrix* const> readers, Activations activations) {
   const Rows::Plan plan = rows_->Begin(worker, normed, tokens, cols, readers, activations);
   auto* rounded = reinterpret_cast<float*>(rows_->rounded_bytes.get());
-  if (plan.tiles) NormTiles(worker, x, weight, eps, normed, tokens, cols, rows_->TilePlace());
+  if (plan.tiles) NormTiles(worker, x, norm, normed, tokens, cols, rows_->TilePlace());
   // A token's norm is computed by every worker that has a chunk of it: cheaper than to wait.
   const bool chunked = plan.floats || plan.rounded || plan.q8 != decltype(plan.q8){};
   const size_t chunks = Chunks(cols);
@@ -269,7 +269,7 @@ void MatMulInput::AssignNormed(const Worker& worker, const float* x, const float
   for (size_t i = share.begin; i < share.end; ++i) {
     const size_t token = i / chunks;
     const size_t chunk = i % chunks;
-    if (i == share.begin || chunk == 0) RmsNorm(x + token * cols, weight, cols, eps, row);
+    if (i == share.begin || chunk == 0) Normalize(norm, x + token * cols, cols, row);
     ConvertChunk(plan, row, token, chunk, cols, rounded);
     if (plan.floats) {
       const size_t first = chunk * kChunkWeights;

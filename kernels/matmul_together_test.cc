@@ -124,8 +124,8 @@ TEST_CASE_TEMPLATE("matmul together: the widest row is normed as any other", Lev
         input.Assign(worker, normed.data(), kTokens, kWidest, {&reader, 1}, activations);
         MatMul(worker, packed.matrix, input, expected.data(), kRows);
         worker.Sync();
-        input.AssignNormed(worker, x.data(), weight.data(), 1e-5f, written.data(), kTokens, kWidest,
-                           {&reader, 1}, activations);
+        input.AssignNormed(worker, x.data(), {.weight = weight.data(), .eps = 1e-5f},
+                           written.data(), kTokens, kWidest, {&reader, 1}, activations);
         MatMul(worker, packed.matrix, input, found.data(), kRows);
       });
       CHECK(SameBits(expected, found));

@@ -1,5 +1,7 @@
 #include "kernels/rows.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "kernels/vector_math.h"
@@ -140,6 +142,40 @@ void RmsNorm(const float* x, const float* weight, size_t n, float eps, float* ou
   HWY_DYNAMIC_DISPATCH(RmsNorm)(x, weight, n, eps, out);
 }
 
+// Two passes: the squares of what is far from 0 would drown a small variance. Lane i of 16 sums
+// x[i], x[i + 16], …, as SumOfSquares does.
+void LayerNorm(const float* x, const float* weight, const float* bias, size_t n, float eps,
+               float* out) {
+  constexpr size_t kLanes = 16;
+  const auto total = [n](const auto& value) {
+    double lanes[kLanes] = {};
+    size_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+      for (size_t lane = 0; lane < kLanes; ++lane) lanes[lane] += value(i + lane);
+    }
+    for (size_t lane = 0; i + lane < n; ++lane) lanes[lane] += value(i + lane);
+    double sum = 0;
+    for (const double lane : lanes) sum += lane;
+    return sum;
+  };
+  const double mean = total([x](size_t i) { return double{x[i]}; }) / static_cast<double>(n);
+  const double variance = total([x, mean](size_t i) {
+                            const double off = x[i] - mean;
+                            return off * off;
+                          }) /
+                          static_cast<double>(n);
+  const double inverse = 1.0 / std::sqrt(variance + eps);
+  for (size_t i = 0; i < n; ++i) {
+    const auto scaled = static_cast<float>((x[i] - mean) * inverse);
+    out[i] = scaled * weight[i] + (bias == nullptr ? 0.0f : bias[i]);
+  }
+}
+
+void Normalize(const Norm& norm, const float* x, size_t n, float* out) {
+  if (norm.kind == NormKind::kRms) return RmsNorm(x, norm.weight, n, norm.eps, out);
+  LayerNorm(x, norm.weight, norm.bias, n, norm.eps, out);
+}
+
 void Add(const float* x, size_t n, float* y) { HWY_DYNAMIC_DISPATCH(Add)(x, n, y); }
 
 void Scale(float factor, size_t n, float* x) { HWY_DYNAMIC_DISPATCH(Scale)(factor, n, x); }
@@ -158,6 +194,36 @@ void SoftCap(float cap, size_t n, float* x) {
 void GatedUnit(Gate f, const float* up, size_t n, float* gate) {
   const VectorMath& math = SelectedVectorMath();
   (f == Gate::kSilu ? math.swiglu : math.geglu)(up, n, gate);
+}
+
+// g · sigmoid(a g) · (u + 1) = silu(a g) · (u + 1) / a.
+void ClampedUnit(float* up, size_t n, float* gate) {
+  constexpr float kSlope = 1.702f;
+  constexpr float kLimit = 7.0f;
+  for (size_t i = 0; i < n; ++i) {
+    gate[i] = kSlope * std::min(gate[i], kLimit);
+    up[i] = (std::clamp(up[i], -kLimit, kLimit) + 1.0f) / kSlope;
+  }
+  GatedUnit(Gate::kSilu, up, n, gate);
+}
+
+void Gelu(size_t n, float* x) {
+  constexpr size_t kPiece = 256;
+  static constexpr auto kOnes = [] {
+    std::array<float, kPiece> ones{};
+    ones.fill(1.0f);
+    return ones;
+  }();
+  for (size_t i = 0; i < n; i += kPiece) {
+    GatedUnit(Gate::kGelu, kOnes.data(), std::min(kPiece, n - i), x + i);
+  }
+}
+
+void ReluSquared(size_t n, float* x) {
+  for (size_t i = 0; i < n; ++i) {
+    const float positive = x[i] > 0 || std::isnan(x[i]) ? x[i] : 0.0f;
+    x[i] = positive * positive;
+  }
 }
 
 void RopeTable(size_t position, size_t rotary_dim, float base, const float* factors,

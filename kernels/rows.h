@@ -12,6 +12,23 @@ namespace crossover::kernels {
 /// everywhere; the error is that of the two float32 products, below 2 units in the last place.
 void RmsNorm(const float* x, const float* weight, size_t n, float eps, float* out);
 
+/// out[i] = (x[i] - mean(x)) · weight[i] / sqrt(variance(x) + eps) + bias[i]  (arXiv 1607.06450).
+/// `bias` may be null, `out` may be `x`. Mean and variance are summed in double in an order that is
+/// the same at every ISA level.
+void LayerNorm(const float* x, const float* weight, const float* bias, size_t n, float eps,
+               float* out);
+
+enum class NormKind : uint8_t { kRms, kLayer };
+
+/// A norm and its weights.
+struct Norm {
+  const float* weight = nullptr;
+  const float* bias = nullptr;  // of kLayer, or none
+  float eps = 0;
+  NormKind kind = NormKind::kRms;
+};
+void Normalize(const Norm& norm, const float* x, size_t n, float* out);
+
 /// y[i] += x[i].
 void Add(const float* x, size_t n, float* y);
 
@@ -28,6 +45,15 @@ enum class Gate : uint8_t { kSilu, kGelu };
 
 /// gate[i] = f(gate[i]) · up[i].
 void GatedUnit(Gate f, const float* up, size_t n, float* gate);
+
+/// gpt-oss's unit, of which a little more than silu(g) · u is left where nothing is large:
+/// gate[i] = g · sigmoid(1.702 g) · (u + 1), g = min(gate[i], 7), u = up[i] clamped to ±7.
+/// `up` is written over.
+void ClampedUnit(float* up, size_t n, float* gate);
+
+/// x[i] ← f(x[i]), for feed-forward blocks without a gate: gelu(x), or max(x, 0)².
+void Gelu(size_t n, float* x);
+void ReluSquared(size_t n, float* x);
 
 /// How the rotated pairs lie in a head: (2i, 2i+1) in llama files, (i, i + rotary_dim/2) elsewhere.
 enum class RopeStyle { kInterleaved, kNeox };

@@ -1,5 +1,6 @@
 #include "kernels/rows.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -46,6 +47,37 @@ TEST_CASE_TEMPLATE("rows: RMS norm is right, and the same bits as scalar", Level
     }
     const LevelScope<ScalarLevel> reference;
     RmsNorm(x.data(), weight.data(), n, 1e-5f, scalar.data());
+    CHECK(scalar == out);
+  }
+}
+
+TEST_CASE_TEMPLATE("rows: layer norm is right, and the same bits as scalar", Level,
+                   CROSSOVER_EVERY_LEVEL) {
+  const LevelScope<Level> scope;
+  if (!scope.available()) return;
+  for (const size_t n : kLengths) {
+    CAPTURE(n);
+    auto x = Random(n, 1, 3.0f);
+    for (float& v : x) v += 100.0f;  // far from 0: the mean has to go first
+    const auto weight = Random(n, 2), bias = Random(n, 3);
+    std::vector<float> out(n), plain(n), scalar(n), in_place = x;
+    LayerNorm(x.data(), weight.data(), bias.data(), n, 1e-5f, out.data());
+    LayerNorm(x.data(), weight.data(), nullptr, n, 1e-5f, plain.data());
+    Normalize({weight.data(), bias.data(), 1e-5f, NormKind::kLayer}, in_place.data(), n,
+              in_place.data());
+    CHECK(in_place == out);
+    double mean = 0, variance = 0;
+    for (const float v : x) mean += v / static_cast<double>(n);
+    for (const float v : x) variance += (v - mean) * (v - mean) / static_cast<double>(n);
+    const double inverse = 1 / std::sqrt(variance + 1e-5f);
+    for (size_t i = 0; i < n; ++i) {
+      const double expected = (x[i] - mean) * inverse * weight[i];
+      REQUIRE(std::abs(plain[i] - expected) <= 3e-7 * std::abs(expected) + 1e-9);
+      REQUIRE(std::abs(out[i] - expected - bias[i]) <=
+              3e-7 * (std::abs(expected) + std::abs(bias[i])) + 1e-9);
+    }
+    const LevelScope<ScalarLevel> reference;
+    LayerNorm(x.data(), weight.data(), bias.data(), n, 1e-5f, scalar.data());
     CHECK(scalar == out);
   }
 }
@@ -147,6 +179,32 @@ TEST_CASE_TEMPLATE("rows: gated units", Level, CROSSOVER_EVERY_LEVEL) {
     GatedUnit(f, up.data(), 20, gate.data());
     for (size_t i = 0; i < 20; ++i) CHECK(std::isnan(gate[i]) == (i == 7 || i == 19));
   }
+}
+
+TEST_CASE_TEMPLATE("rows: units of other kinds", Level, CROSSOVER_EVERY_LEVEL) {
+  const LevelScope<Level> scope;
+  if (!scope.available()) return;
+  for (const size_t n : kLengths) {
+    CAPTURE(n);
+    const auto x = Random(n, 6, 6.0f), u = Random(n, 5, 6.0f);
+    auto gelu = x, squared = x, gate = x, up = u;
+    kernels::Gelu(n, gelu.data());
+    ReluSquared(n, squared.data());
+    ClampedUnit(up.data(), n, gate.data());
+    for (size_t i = 0; i < n; ++i) {
+      const double z = x[i];
+      CAPTURE(z);
+      REQUIRE(std::abs(gelu[i] - Gelu(z)) <=
+              (8e-7 + 6e-8 * std::min(z * z, 40.0)) * std::abs(Gelu(z)) + 1e-10);
+      REQUIRE(squared[i] == (x[i] > 0 ? x[i] * x[i] : 0));
+      const double g = std::min(z, 7.0), v = std::clamp(double{u[i]}, -7.0, 7.0);
+      const double clamped = g / (1 + std::exp(-1.702 * g)) * (v + 1);
+      REQUIRE(std::abs(gate[i] - clamped) <= 2e-6 * std::abs(clamped) + 1e-6 * std::abs(g));
+    }
+  }
+  std::vector<float> bad(5, std::nanf(""));
+  ReluSquared(5, bad.data());
+  for (const float v : bad) CHECK(std::isnan(v));
 }
 
 TEST_CASE_TEMPLATE("rows: soft cap", Level, CROSSOVER_EVERY_LEVEL) {

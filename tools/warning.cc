@@ -56,7 +56,7 @@ void WarnOfSettings(const engine::Model& model, const GlobalOptions& globals) {
   if (globals.activations != "q8") return;
   const auto takes_q8 = [](const engine::LayerWeights& layer) {
     return std::ranges::any_of(
-        std::initializer_list<kernels::Matrix>{layer.q, layer.gate, layer.down},
+        std::initializer_list<kernels::Matrix>{layer.q, layer.ffn.up, layer.ffn.down},
         [](const kernels::Matrix& matrix) {
           return kernels::ChooseMatMul(matrix, kernels::Activations::kQ8, 1).unit == "int8_dot";
         });

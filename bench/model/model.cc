@@ -393,6 +393,10 @@ double PrefillOperations(const engine::Model& model, size_t tokens) {
   for (const engine::LayerWeights& layer : model.weights().layers) {
     engine::ForEachLayerMatrix(layer,
                                [&](const kernels::Matrix& matrix) { weights += Elements(matrix); });
+    if (layer.experts.empty()) continue;
+    const engine::FeedForwardWeights& one = layer.experts.front();
+    weights -= static_cast<double>(layer.experts.size() - model.config().experts.used) *
+               (Elements(one.gate) + Elements(one.up) + Elements(one.down));
   }
   return 2 * (weights * static_cast<double>(tokens) + Elements(model.weights().output));
 }

@@ -92,8 +92,10 @@ class Edited {
 
 using test::Contains;
 
-const std::vector<std::string> kOneOfEach{"tiny-llama3",    "tiny-qwen2",  "tiny-qwen3",
-                                          "tiny-phi3-long", "tiny-gemma2", "tiny-gemma3"};
+const std::vector<std::string> kOneOfEach{
+    "tiny-llama3",  "tiny-qwen2", "tiny-qwen3",   "tiny-phi3-long", "tiny-gemma2",  "tiny-gemma3",
+    "tiny-smollm3", "tiny-olmo3", "tiny-granite", "tiny-glm4",      "tiny-gpt-oss", "tiny-qwen3moe",
+    "tiny-gptneox", "tiny-gpt2",  "tiny-phi2",    "tiny-cohere2",   "tiny-nemotron"};
 
 TEST_CASE("arch: a width beyond what buffers hold is refused, whatever else the file says") {
   constexpr uint64_t kWidest = kernels::Team::kScratchBytes / sizeof(float);
@@ -141,7 +143,10 @@ TEST_CASE("arch: a missing tensor is named, unless the model can do without") {
       const std::string tensor = file.tensors()[i].name;
       CAPTURE(tensor);
       file.tensors().erase(file.tensors().begin() + static_cast<ptrdiff_t>(i));
-      const bool optional = tensor == "output.weight" || tensor == "rope_freqs.weight";
+      // GLM-4's small models have no biases; logits have one where there is one.
+      const bool optional = tensor == "output.weight" || tensor == "rope_freqs.weight" ||
+                            tensor == "output.bias" ||
+                            (name == "tiny-glm4" && tensor.ends_with(".bias"));
       const std::string refusal = file.Refusal();
       CHECK(refusal.empty() == optional);
       if (!optional) CHECK(Contains(refusal, tensor));
@@ -171,8 +176,8 @@ TEST_CASE("arch: a tensor of another shape is named with both shapes") {
 TEST_CASE("arch: a tensor that no layer has is refused, not ignored") {
   Edited file("tiny-llama");
   file.tensors().push_back(file.tensors().back());
-  file.tensors().back().name = "blk.1.ffn_gate.bias";
-  CHECK(Contains(file.Refusal(), "blk.1.ffn_gate.bias"));
+  file.tensors().back().name = "blk.1.ffn_sub_norm.weight";
+  CHECK(Contains(file.Refusal(), "blk.1.ffn_sub_norm.weight"));
 }
 
 TEST_CASE("arch: an unknown architecture is told the known ones") {
@@ -211,7 +216,7 @@ TEST_CASE("arch: absurd hyperparameters are refused with their key") {
       {"tiny-llama", "rope.scaling.type", Text("dynamic")},
       {"tiny-llama", "rope.scaling.factor", Float(-2)},
       {"tiny-llama", "rope.scale_linear", Float(std::numeric_limits<double>::infinity())},
-      {"tiny-llama", "expert_count", Uint(8)},
+      {"tiny-llama", "expert_count", Uint(5000)},
       {"tiny-llama", "embedding_length", Text("64")},
       {"tiny-qwen2-yarn", "rope.scaling.yarn_beta_slow", Float(0)},
       {"tiny-qwen2-yarn", "rope.scaling.original_context_length", Uint(0)},
@@ -221,10 +226,28 @@ TEST_CASE("arch: absurd hyperparameters are refused with their key") {
       {"tiny-gemma2", "attn_logit_softcapping", Float(-50)},
       {"tiny-gemma2", "final_logit_softcapping", Float(std::nan(""))},
       {"tiny-gemma3", "rope.freq_base_swa", Float(0)},
+      {"tiny-smollm3", "expert_count", Uint(8)},
+      {"tiny-cohere2", "logit_scale", Float(-1)},
+      {"tiny-granite", "residual_scale", Float(std::nan(""))},
+      {"tiny-granite", "attention.temperature_scale", Float(0.1)},
+      {"tiny-mistral3", "attention.temperature_scale", Float(-1)},
+      {"tiny-gptneox", "attention.layer_norm_epsilon", Float(0)},
+      {"tiny-qwen3moe", "expert_used_count", Uint(0)},
+      {"tiny-qwen3moe", "expert_used_count", Uint(6)},
+      {"tiny-qwen3moe", "expert_count", Uint(4097)},
+      {"tiny-qwen3moe", "expert_count", Uint(4)},
+      {"tiny-qwen3moe", "expert_gating_func", Uint(2)},
+      {"tiny-qwen3moe", "expert_shared_count", Uint(1)},
+      {"tiny-qwen3moe", "leading_dense_block_count", Uint(1)},
+      {"tiny-gpt-oss", "expert_feed_forward_length", Uint(1 << 28)},
   };
   for (const Case& c : cases) {
-    CAPTURE(c.key);
-    CHECK(Contains(Edited(c.model).Set(c.key, c.value).Refusal(), c.key));
+    CAPTURE(std::string(c.key));
+    // One expert fewer than the file has shows in the tensors.
+    const bool in_tensors =
+        std::string_view(c.key) == "expert_count" && c.value.value == Uint(4).value;
+    CHECK(Contains(Edited(c.model).Set(c.key, c.value).Refusal(),
+                   in_tensors ? "blk.0.ffn_gate_inp.weight has shape" : c.key));
   }
   const char* needed[] = {"block_count",          "context_length",
                           "embedding_length",     "feed_forward_length",
@@ -261,6 +284,62 @@ TEST_CASE("arch: which layers have a window") {
   CHECK(WindowsOf(Edited("tiny-gemma3")) == Windows{5, 5, 5, 5, 5, 0, 5, 5});
   CHECK(WindowsOf(Edited("tiny-gemma3").Set(pattern, Uint(3))) == Windows{5, 5, 0, 5, 5, 0, 5, 5});
   CHECK(WindowsOf(Edited("tiny-gemma3").Set("attention.sliding_window", Uint(0))) == Windows(8, 0));
+}
+
+TEST_CASE("arch: which layers rotate") {
+  const auto rotates = [](const Edited& file) {
+    std::vector<bool> all;
+    const auto model = file.Load();
+    for (const LayerConfig& layer : model->config().layer) all.push_back(layer.rope != kNoRope);
+    return all;
+  };
+  using Layers = std::vector<bool>;
+  CHECK(rotates(Edited("tiny-smollm3")) == Layers{true, true, true, false, true});
+  CHECK(rotates(Edited("tiny-cohere2")) == Layers{true, true, true, false, true});
+  CHECK(rotates(Edited("tiny-gpt2")) == Layers{false, false});
+  const GgufValue no{GgufType::kBool, {}, false};
+  CHECK(rotates(Edited("tiny-granite")) == Layers{true, true});
+  CHECK(rotates(Edited("tiny-granite").Set("rope.scaling.finetuned", no)) == Layers{false, false});
+  // Without a window EXAONE 4 rotates in all layers, with one in those that have it.
+  CHECK(rotates(Edited("tiny-exaone4")) == Layers{true, true});
+  CHECK(rotates(Edited("tiny-exaone4")
+                    .Set("attention.sliding_window", Uint(5))
+                    .Set("attention.sliding_window_pattern", Uint(2))) == Layers{true, false});
+}
+
+TEST_CASE("arch: OLMo 3's windowed layers rotate without the scaling of the others") {
+  const auto model = Edited("tiny-olmo3").Load();
+  for (const LayerConfig& layer : model->config().layer) {
+    const RopeWeights& rope = model->weights().ropes[layer.rope];
+    CHECK(rope.divisors.empty() == (layer.window != 0));
+    CHECK((rope.magnitude == 1) == (layer.window != 0));
+  }
+}
+
+TEST_CASE("arch: scales of MiniCPM's old files are those of the first models") {
+  const auto model = Edited("tiny-minicpm")
+                         .Remove("embedding_scale")
+                         .Remove("residual_scale")
+                         .Remove("logit_scale")
+                         .Load();
+  CHECK(model->config().embedding_scale == 12);
+  CHECK(model->config().residual_scale == doctest::Approx(1.4 / std::sqrt(3.0)));
+  CHECK(model->config().logit_scale == doctest::Approx(256.0 / 32));
+  CHECK(Edited("tiny-minicpm").Load()->config().logit_scale == doctest::Approx(1 / 2.5));
+}
+
+TEST_CASE("arch: of its experts a token reads some") {
+  const auto model = Edited("tiny-qwen3moe").Load();
+  const LayerWeights& layer = model->weights().layers[0];
+  REQUIRE(layer.experts.size() == 5);
+  CHECK(layer.experts[4].down.data != nullptr);
+  // Two bytes a weight of 5 experts of three 32 × 32 matrices, of which two are read.
+  const uint64_t unread = model->config().layers * 3 * 3 * 32 * 32 * 2;
+  uint64_t all = quant::Info(model->weights().embedding.format).row_bytes(32);
+  for (const GgufTensor& tensor : model->file().tensors()) {
+    if (tensor.shape.size() > 1) all += tensor.data.size();
+  }
+  CHECK(model->bytes_per_token() == all - unread);
 }
 
 TEST_CASE("arch: layers without a window rotate by the global base") {

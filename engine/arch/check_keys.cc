@@ -23,6 +23,7 @@ constexpr auto kHonoured = std::to_array<std::string_view>({
     "attention.head_count",
     "attention.head_count_kv",
     "attention.key_length",
+    "attention.layer_norm_epsilon",
     "attention.layer_norm_rms_epsilon",
     "attention.scale",
     "attention.sliding_window",
@@ -47,20 +48,9 @@ constexpr auto kHonoured = std::to_array<std::string_view>({
     "rope.scaling.yarn_log_multiplier",
 });
 
-/// What an architecture reads beside these.
-struct OwnKey {
-  std::string_view architecture, key;
-};
-constexpr auto kOwn = std::to_array<OwnKey>({
-    {"gemma2", "attn_logit_softcapping"},
-    {"gemma2", "final_logit_softcapping"},
-    {"gemma3", "final_logit_softcapping"},
-    {"gemma3", "rope.freq_base_swa"},
-});
-
-// Sizes that the tensors show, notes, and what says how experts are chosen where there are none.
+// Sizes that the tensors show, notes, and what says how experts are chosen where there are none
+// (ReadExperts looks at it where there are some).
 constexpr auto kHarmless = std::to_array<std::string_view>({
-    "attention.layer_norm_epsilon",
     "attention.temperature_length",
     "expert_feed_forward_length",
     "expert_gating_func",
@@ -143,9 +133,21 @@ bool CheckSpecial(const GgufFile& file, std::string_view key, const std::string&
   }
   if (key != "hidden_activation" && key != "hidden_act") return false;
   const auto* name = std::get_if<std::string>(&value.value);
-  const bool gelu = config.gate == kernels::Gate::kGelu;
   const auto has = [&](std::string_view part) { return name->find(part) != std::string::npos; };
-  if (name == nullptr || !(gelu ? has("gelu") : has("silu") || has("swish"))) {
+  const auto fits = [&] {
+    switch (config.unit) {
+      case Unit::kSwiGlu:
+      case Unit::kClampedSwiGlu:
+        return has("silu") || has("swish");
+      case Unit::kGeGlu:
+      case Unit::kGelu:
+        return has("gelu");
+      case Unit::kReluSquared:
+        return has("relu2") || has("relu_sq");
+    }
+    return false;
+  };
+  if (name == nullptr || !fits()) {
     Refuse(file, full, name == nullptr ? "is no name" : fmt::format("is {}", Quoted(*name)));
   }
   return true;
@@ -157,17 +159,14 @@ bool Holds(std::span<const std::string_view> names, std::string_view name) {
 
 }  // namespace
 
-void CheckKeys(const GgufFile& file, ModelConfig& config) {
+void CheckKeys(const GgufFile& file, std::span<const std::string_view> own, ModelConfig& config) {
   const std::string prefix = config.architecture + ".";
   const std::vector<Decisive> decisive_keys = DecisiveKeys(config);
   std::vector<std::string> unknown;
   for (const auto& [full, value] : file.metadata()) {
     if (!full.starts_with(prefix)) continue;
     const std::string_view key = std::string_view(full).substr(prefix.size());
-    const auto own = [&](const OwnKey& k) {
-      return k.architecture == config.architecture && k.key == key;
-    };
-    if (Holds(kHonoured, key) || Holds(kHarmless, key) || std::ranges::any_of(kOwn, own)) continue;
+    if (Holds(kHonoured, key) || Holds(kHarmless, key) || Holds(own, key)) continue;
     const auto decisive = std::ranges::find(decisive_keys, key, &Decisive::key);
     if (decisive != decisive_keys.end()) {
       CheckDecisive(file, full, value, decisive->neutral);

@@ -55,6 +55,54 @@ void ReadAttentionShape(const Keys& keys, ModelConfig& config) {
                                       : 1.0f / std::sqrt(static_cast<float>(config.head_dim));
 }
 
+// Kinds of routers, as expert_gating_func counts them. The last two come to the same here: a
+// softmax over the chosen scores is the one over all, made to add up to 1.
+constexpr size_t kSoftmaxRouter = 1;
+constexpr size_t kSoftmaxOfChosen = 3;
+// Far beyond any model: a choice costs time in proportion to both.
+constexpr size_t kMostExperts = 4096;
+
+void ReadExperts(const Keys& keys, ModelConfig& config) {
+  ExpertsConfig& experts = config.experts;
+  experts.count = keys.Size("expert_count");
+  if (experts.count > kMostExperts) {
+    keys.Fail("expert_count",
+              fmt::format("is {}; up to {} can be run", experts.count, kMostExperts),
+              ErrorCode::kUnsupported);
+  }
+  experts.used = keys.Size("expert_used_count");
+  if (experts.used > experts.count) {
+    keys.Fail("expert_used_count", fmt::format("is {} of {} experts", experts.used, experts.count));
+  }
+  const size_t router = keys.SizeOrNone("expert_gating_func", 0);
+  if (router != 0 && router != kSoftmaxRouter && router != kSoftmaxOfChosen) {
+    keys.Fail("expert_gating_func", fmt::format("is {}; only a softmax can be run", router),
+              ErrorCode::kUnsupported);
+  }
+  experts.normed = router == kSoftmaxOfChosen || keys.Bool("expert_weights_norm", true);
+  const double scale = keys.PositiveOrNone("expert_weights_scale", 1);
+  experts.scale = scale == 0 ? 1.0f : static_cast<float>(scale);
+  for (const char* key : {"expert_shared_count", "expert_shared_feed_forward_length",
+                          "leading_dense_block_count", "expert_group_count"}) {
+    if (keys.SizeOrNone(key, 0) == 0) continue;
+    keys.Fail(key, "is not 0, which cannot be run", ErrorCode::kUnsupported);
+  }
+}
+
+void ReadFeedForward(const Keys& keys, const DecoderTraits& traits, ModelConfig& config) {
+  const char* width = "feed_forward_length";
+  if (keys.SizeOrNone("expert_count", 0) != 0) {
+    if (!traits.experts) {
+      keys.Fail("expert_count", "is not 0; this architecture has no mixtures of experts here",
+                ErrorCode::kUnsupported);
+    }
+    ReadExperts(keys, config);
+    if (keys.Has("expert_feed_forward_length")) width = "expert_feed_forward_length";
+  }
+  config.ffn_dim = keys.Size(width);
+  CheckWidth(keys, width, config.ffn_dim, kMaxModelRows);
+}
+
 size_t ReadVocabulary(const GgufFile& file) {
   const GgufTensor* embedding = file.FindTensor("token_embd.weight");
   if (embedding == nullptr || embedding->shape.size() < 2) {
@@ -136,7 +184,17 @@ void SetWindows(const Keys& keys, size_t window, size_t period, ModelConfig& con
   }
 }
 
-ModelConfig ReadDecoderConfig(const GgufFile& file, kernels::RopeStyle rope_style) {
+void ReadScales(const Keys& keys, ModelConfig& config) {
+  const auto scale = [&](const char* key) {
+    const double value = keys.PositiveOrNone(key, 1);
+    return value == 0 ? 1.0 : value;
+  };
+  config.embedding_scale = static_cast<float>(scale("embedding_scale"));
+  config.residual_scale = static_cast<float>(scale("residual_scale"));
+  config.logit_scale = static_cast<float>(1 / scale("logit_scale"));
+}
+
+ModelConfig ReadDecoderConfig(const GgufFile& file, const DecoderTraits& traits) {
   const Keys keys(file);
   ModelConfig config;
   config.architecture = file.String("general.architecture");
@@ -151,16 +209,14 @@ ModelConfig ReadDecoderConfig(const GgufFile& file, kernels::RopeStyle rope_styl
   config.layer.resize(config.layers);
   config.dim = keys.Size("embedding_length");
   CheckWidth(keys, "embedding_length", config.dim, kMaxModelWidth);
-  config.ffn_dim = keys.Size("feed_forward_length");
-  CheckWidth(keys, "feed_forward_length", config.ffn_dim, kMaxModelRows);
+  ReadFeedForward(keys, traits, config);
   config.context = keys.Size("context_length");
-  config.norm_eps = static_cast<float>(keys.Positive("attention.layer_norm_rms_epsilon"));
-  if (keys.SizeOrNone("expert_count", 0) != 0) {
-    keys.Fail("expert_count", "is not 0; mixtures of experts cannot be run",
-              ErrorCode::kUnsupported);
-  }
+  config.norm = traits.norm;
+  const bool rms = traits.norm == kernels::NormKind::kRms;
+  config.norm_eps = static_cast<float>(
+      keys.Positive(rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon"));
   ReadAttentionShape(keys, config);
-  config.rope_style = rope_style;
+  config.rope_style = traits.rope;
   config.ropes[0] = ReadRope(keys, config.context);
   SetWindows(keys, keys.SizeOrNone("attention.sliding_window", 0), 0, config);
   config.vocab = ReadVocabulary(file);

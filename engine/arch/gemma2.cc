@@ -18,6 +18,9 @@ ModelConfig ReadConfig(const GgufFile& file) {
 
 }  // namespace
 
-const Architecture kGemma2{"gemma2", ReadConfig, {.post_norms = true}};
+const Architecture kGemma2{"gemma2",
+                           ReadConfig,
+                           {.norms = NormPlaces::kBoth},
+                           {"attn_logit_softcapping", "final_logit_softcapping"}};
 
 }  // namespace crossover::engine

@@ -24,6 +24,9 @@ ModelConfig ReadConfig(const GgufFile& file) {
 
 }  // namespace
 
-const Architecture kGemma3{"gemma3", ReadConfig, {.head_norms = true, .post_norms = true}};
+const Architecture kGemma3{"gemma3",
+                           ReadConfig,
+                           {.norms = NormPlaces::kBoth, .head_norms = HeadNorms::kEachHead},
+                           {"final_logit_softcapping", "rope.freq_base_swa"}};
 
 }  // namespace crossover::engine

@@ -59,6 +59,10 @@ double Keys::PositiveOrNone(const std::string& key, double fallback) const {
   return value;
 }
 
+bool Keys::Bool(const std::string& key, bool fallback) const {
+  return file_.FindBool(prefix_ + key).value_or(fallback);
+}
+
 std::string_view Keys::String(const std::string& key, std::string_view fallback) const {
   return file_.FindString(prefix_ + key).value_or(fallback);
 }

@@ -29,6 +29,8 @@ class Keys {
   /// The same, and 0, which stands for "none".
   double PositiveOrNone(const std::string& key, double fallback) const;
 
+  bool Bool(const std::string& key, bool fallback) const;
+
   bool Has(const std::string& key) const { return file_.FindValue(prefix_ + key) != nullptr; }
   const GgufValue* Value(const std::string& key) const { return file_.FindValue(prefix_ + key); }
   std::string_view String(const std::string& key, std::string_view fallback) const;

@@ -8,7 +8,7 @@ namespace crossover::engine {
 namespace {
 
 ModelConfig ReadConfig(const GgufFile& file) {
-  return ReadDecoderConfig(file, kernels::RopeStyle::kNeox);
+  return ReadDecoderConfig(file, {kernels::RopeStyle::kNeox});
 }
 
 }  // namespace

@@ -20,9 +20,14 @@ GgufValue GgufFloat(double value);
 GgufValue GgufBool(bool value);
 GgufValue GgufText(std::string value);
 
+/// A number above 0, and `fallback` where the key is absent, if not 0.
+double PositiveOf(const JsonObject& config, std::string_view key, double fallback = 0);
+
+struct HfFamily;
+
 /// What tensors and tokenizer need to know of a model.
 struct HfConfig {
-  std::string architecture;  // GGUF's name: "llama" or "qwen2"
+  const HfFamily* family = nullptr;
   uint64_t layers = 0;
   uint64_t dim = 0;
   uint64_t ffn_dim = 0;
@@ -30,11 +35,15 @@ struct HfConfig {
   uint64_t kv_heads = 0;
   uint64_t head_dim = 0;
   uint64_t vocab = 0;
-  bool tied = false;                   // no output matrix beside the embedding
-  std::optional<bool> attention_bias;  // of q, k, v and the output; nullopt: where there are some
-  uint64_t window = 0;                 // of the layers that have one; 0: none has
-  std::vector<bool> window_layers;     // [layers]
+  bool tied = false;  // no output matrix beside the embedding
+  // Biases; nullopt: where there are some.
+  std::optional<bool> qkv_bias;
+  std::optional<bool> output_bias;  // of attention
+  std::optional<bool> ffn_bias;
+  uint64_t window = 0;              // of the layers that have one; 0: none has
+  std::vector<bool> window_layers;  // [layers]
   HfRope rope;
+  GgufMetadata own;                   // keys of the family, without the architecture's prefix
   std::vector<std::string> warnings;  // what is not honoured, a line each
 };
 

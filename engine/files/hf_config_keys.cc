@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/name_some.h"
 #include "engine/files/gguf_cursor.h"
+#include "engine/files/hf_family.h"
 
 namespace crossover::engine {
 namespace {
@@ -194,9 +195,11 @@ bool Holds(std::span<const std::string_view> names, std::string_view name) {
 
 }  // namespace
 
-void CheckHfConfigKeys(const JsonObject& config, std::vector<std::string>& warnings) {
+void CheckHfConfigKeys(const JsonObject& config, const HfFamily& family,
+                       std::vector<std::string>& warnings) {
   std::vector<std::string> unknown;
   for (const auto& [key, value] : config.value().items()) {
+    if (Holds(family.keys, key)) continue;
     const auto* decisive = std::ranges::find(kDecisive, key, &Decisive::key);
     if (decisive != kDecisive.end()) {
       if (ChangesNothing(value, decisive->neutral)) continue;
@@ -207,6 +210,11 @@ void CheckHfConfigKeys(const JsonObject& config, std::vector<std::string>& warni
     }
     if (value.is_null() || Holds(kHonoured, key) || Holds(kHarmless, key)) continue;
     unknown.push_back(Quoted(key));
+  }
+  if (!unknown.empty() && !family.tells_unknown_keys) {
+    config.Unsupported(fmt::format(
+        "{} not known here for {}, and may change what the model computes; if not, remove them",
+        NameSome(unknown, 8), family.model));
   }
   if (!unknown.empty()) {
     warnings.push_back(

@@ -9,9 +9,12 @@
 
 namespace crossover::engine {
 
-/// Adds one line to `warnings` that names the keys which nothing here knows. Error(kUnsupported)
-/// names a key that is known to change what an architecture computes, and that is not honoured,
-/// unless its value is the one that changes nothing.
-void CheckHfConfigKeys(const JsonObject& config, std::vector<std::string>& warnings);
+struct HfFamily;
+
+/// Error(kUnsupported) names a key that nothing here knows (or one line of `warnings` does, where
+/// the family is old enough for such keys to be notes), and one that is known to change what an
+/// architecture computes, and that is not honoured, unless its value changes nothing.
+void CheckHfConfigKeys(const JsonObject& config, const HfFamily& family,
+                       std::vector<std::string>& warnings);
 
 }  // namespace crossover::engine

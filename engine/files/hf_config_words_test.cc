@@ -55,7 +55,7 @@ TEST_CASE("hf words: keys of config.json that ask for another computation are re
       {{{"rope_scaling", {{"type", "default"}, {"partial_rotary_factor", 0.25}}}},
        "'partial_rotary_factor' is 0.25"},
       {{{"attention_bias", true}}, "'model.layers.0.self_attn.q_proj.bias' is missing"},
-      {{{"mlp_bias", true}}, "mlp_bias"},
+      {{{"mlp_bias", true}}, "'model.layers.0.mlp.gate_proj.bias' is missing"},
       {{{"embedding_multiplier", 12.0}}, "'embedding_multiplier' is 12.0"},
       {{{"residual_multiplier", 0.22}}, "residual_multiplier"},
       {{{"attention_multiplier", 0.0078125}}, "attention_multiplier"},
@@ -85,6 +85,61 @@ TEST_CASE("hf words: keys of config.json that ask for another computation are re
     CAPTURE(words.dump());
     CAPTURE(message);
     CHECK(Contains(message, part));
+  }
+}
+
+TEST_CASE("hf words: of younger architectures whatever is not understood is refused by name") {
+  struct Case {
+    const char* name;
+    json words;
+    const char* part;
+  };
+  const Case cases[] = {
+      {"granite", {{"made_up", 1}}, "'made_up' not known here for GraniteForCausalLM"},
+      {"granite", {{"no_rope_layers", {1, 1}}}, "'no_rope_layers' is [1,1]"},
+      {"granite", {{"logits_scaling", "x"}}, "logits_scaling"},
+      {"granite",
+       {{"embedding_multiplier", -1}},
+       "'embedding_multiplier' is -1, but must be above 0"},
+      {"granite", {{"rope_theta", nullptr}}, "'rope_theta' is missing"},
+      {"smollm3", {{"no_rope_layers", {1, 1, 0, 0, 1}}}, "'no_rope_layers' is not every fourth"},
+      {"smollm3", {{"no_rope_layers", {1, 1, 1}}}, "'no_rope_layers' is not every fourth"},
+      {"smollm3",
+       {{"no_rope_layers", nullptr}, {"no_rope_layer_interval", 3}},
+       "'no_rope_layer_interval' is not 4"},
+      {"smollm3", {{"use_sliding_window", true}}, "'use_sliding_window' is true"},
+      {"olmo3", {{"layer_types", {"full_attention"}}}, "has 1 entries for 5 layers"},
+      {"olmo3",
+       {{"rope_parameters",
+         {{"full_attention", {{"rope_type", "default"}, {"rope_theta", 10000.0}}},
+          {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 500.0}}}}}},
+       "rotates different layers"},
+      {"mistral3",
+       {{"rope_parameters", {{"rope_type", "yarn"}, {"rope_theta", 1e6}, {"made_up", 1}}}},
+       "'made_up' not known here for the type yarn"},
+      {"glm4", {{"partial_rotary_factor", 0.3}}, "is 0.3, which is no even part of heads of 24"},
+      {"glm4", {{"partial_rotary_factor", -0.5}}, "is -0.5"},
+      {"hunyuan", {{"use_qk_norm", false}}, "'use_qk_norm' is false"},
+      {"hunyuan", {{"use_cla", true}}, "'use_cla' is true"},
+      {"hunyuan", {{"rope_scaling", {{"type", "dynamic"}, {"alpha", -1}}}}, "alpha"},
+      {"qwen3", {{"rope_scaling", {{"type", "dynamic"}, {"alpha", 1000}}}}, "'dynamic'"},
+      {"ernie4_5", {{"use_bias", true}}, "'model.layers.0.self_attn.q_proj.bias' is missing"},
+      {"minicpm", {{"dim_model_base", nullptr}}, "dim_model_base"},
+      {"arcee", {{"hidden_act", "silu"}}, "'hidden_act' is 'silu'; only relu2"},
+      {"phi2", {{"qk_layernorm", true}}, "'qk_layernorm' is true"},
+      {"stablelm", {{"use_parallel_residual", true}}, "'use_parallel_residual' is true"},
+      {"command-r", {{"use_qk_norm", true}}, "'use_qk_norm' is true"},
+      {"command-r", {{"use_gated_activation", false}}, "'use_gated_activation' is false"},
+      {"nemotron", {{"norm_eps", nullptr}}, "norm_eps"},
+  };
+  for (const Case& c : cases) {
+    const Copy copy(std::string("tiny-") + c.name + "-hf");
+    fs::copy_file(test::SourceRoot() / "tests/data/tiny-qwen2-hf/tokenizer.json",
+                  copy.directory / "tokenizer.json");
+    const std::string message = copy.Config(c.words).Refusal();
+    CAPTURE(c.words.dump());
+    CAPTURE(message);
+    CHECK(Contains(message, c.part));
   }
 }
 

@@ -19,6 +19,7 @@
 #include "base/output_file.h"
 #include "engine/files/gguf_cursor.h"
 #include "engine/files/hf_config.h"
+#include "engine/files/hf_family.h"
 #include "engine/files/hf_tokenizer.h"
 #include "engine/files/json_object.h"
 #include "engine/files/safetensors.h"
@@ -33,43 +34,85 @@ struct Expected {
   std::vector<uint64_t> shape;  // outermost first, as SafeTensors say it
   bool required = true;
   uint64_t halved_heads = 0;  // see GgufTensor
+  float offset = 0;           // that is left out of a vector
 };
 
-std::vector<Expected> ExpectedLayer(const HfConfig& config, uint64_t layer) {
-  const std::string hf = fmt::format("model.layers.{}.", layer);
-  const std::string gguf = fmt::format("blk.{}.", layer);
-  const uint64_t q_rows = config.heads * config.head_dim;
-  const uint64_t kv_rows = config.kv_heads * config.head_dim;
-  const bool llama = config.architecture == "llama";
-  // In Qwen2 the three are always there; the output has none.
-  const bool biases = config.architecture == "qwen2" || config.attention_bias.value_or(false);
-  const bool may_have_biases = biases || !config.attention_bias;
-  const bool output_bias = llama && config.attention_bias.value_or(false);
-  const uint64_t q_halved = llama ? config.heads : 0;
-  const uint64_t k_halved = llama ? config.kv_heads : 0;
-  std::vector<Expected> all;
-  const auto add = [&](std::string_view from, std::string_view to, std::vector<uint64_t> shape,
-                       bool required = true, uint64_t halved = 0) {
-    all.push_back(
-        {hf + std::string(from), gguf + std::string(to), std::move(shape), required, halved});
-  };
-  add("input_layernorm.weight", "attn_norm.weight", {config.dim});
-  add("self_attn.q_proj.weight", "attn_q.weight", {q_rows, config.dim}, true, q_halved);
-  add("self_attn.k_proj.weight", "attn_k.weight", {kv_rows, config.dim}, true, k_halved);
-  add("self_attn.v_proj.weight", "attn_v.weight", {kv_rows, config.dim});
-  if (may_have_biases) {
-    add("self_attn.q_proj.bias", "attn_q.bias", {q_rows}, biases, q_halved);
-    add("self_attn.k_proj.bias", "attn_k.bias", {kv_rows}, biases, k_halved);
-    add("self_attn.v_proj.bias", "attn_v.bias", {kv_rows}, biases);
-    if (llama) add("self_attn.o_proj.bias", "attn_output.bias", {config.dim}, output_bias);
+/// All tensors of a model, one layer after the other.
+class ExpectedTensors {
+ public:
+  explicit ExpectedTensors(const HfConfig& config) : c_(config), family_(*config.family) {
+    Add("model.embed_tokens.weight", "token_embd.weight", {c_.vocab, c_.dim});
+    for (uint64_t layer = 0; layer < c_.layers; ++layer) {
+      hf_ = fmt::format("model.layers.{}.", layer);
+      gguf_ = fmt::format("blk.{}.", layer);
+      AddNorms();
+      AddAttention();
+      AddFeedForward();
+    }
+    hf_ = gguf_ = "";
+    AddNorm(family_.final_norm, "output_norm", c_.dim);
+    if (!c_.tied) Add("lm_head.weight", "output.weight", {c_.vocab, c_.dim});
+    if (family_.logit_bias) Add("lm_head.bias", "output.bias", {c_.vocab});
   }
-  add("self_attn.o_proj.weight", "attn_output.weight", {config.dim, q_rows});
-  add("post_attention_layernorm.weight", "ffn_norm.weight", {config.dim});
-  add("mlp.gate_proj.weight", "ffn_gate.weight", {config.ffn_dim, config.dim});
-  add("mlp.up_proj.weight", "ffn_up.weight", {config.ffn_dim, config.dim});
-  add("mlp.down_proj.weight", "ffn_down.weight", {config.dim, config.ffn_dim});
-  return all;
-}
+  std::vector<Expected> Take() { return std::move(all_); }
+
+ private:
+  Expected& Add(std::string_view from, std::string_view to, std::vector<uint64_t> shape) {
+    return all_.emplace_back(
+        Expected{hf_ + std::string(from), gguf_ + std::string(to), std::move(shape)});
+  }
+
+  void AddNorm(std::string_view from, std::string_view to, uint64_t size) {
+    Add(fmt::format("{}.weight", from), fmt::format("{}.weight", to), {size}).offset =
+        family_.norm_offset;
+    if (family_.norm_biases) Add(fmt::format("{}.bias", from), fmt::format("{}.bias", to), {size});
+  }
+
+  void AddNorms() {
+    for (const HfNorm& norm : family_.norms) {
+      const uint64_t heads = norm.width == HfWidth::kQuery      ? c_.heads
+                             : norm.width == HfWidth::kKeyValue ? c_.kv_heads
+                                                                : 1;
+      AddNorm(norm.hf, norm.gguf, norm.width == HfWidth::kDim ? c_.dim : heads * c_.head_dim);
+    }
+  }
+
+  /// A matrix, and its bias where `biased`, or where there is one.
+  void AddMatrix(std::string_view from, std::string_view to, uint64_t rows, uint64_t cols,
+                 std::optional<bool> biased, uint64_t halved_heads = 0) {
+    Add(fmt::format("{}.weight", from), fmt::format("{}.weight", to), {rows, cols}).halved_heads =
+        halved_heads;
+    if (!biased.value_or(true)) return;
+    Expected& bias = Add(fmt::format("{}.bias", from), fmt::format("{}.bias", to), {rows});
+    bias.required = biased.has_value();
+    bias.halved_heads = halved_heads;
+  }
+
+  void AddAttention() {
+    const uint64_t q_rows = c_.heads * c_.head_dim, kv_rows = c_.kv_heads * c_.head_dim;
+    AddMatrix("self_attn.q_proj", "attn_q", q_rows, c_.dim, c_.qkv_bias,
+              family_.halves ? c_.heads : 0);
+    AddMatrix("self_attn.k_proj", "attn_k", kv_rows, c_.dim, c_.qkv_bias,
+              family_.halves ? c_.kv_heads : 0);
+    AddMatrix("self_attn.v_proj", "attn_v", kv_rows, c_.dim, c_.qkv_bias);
+    AddMatrix(family_.output, "attn_output", c_.dim, q_rows, c_.output_bias);
+  }
+
+  void AddFeedForward() {
+    if (family_.fused_gate_up) {
+      AddMatrix("mlp.gate_up_proj", "ffn_up", 2 * c_.ffn_dim, c_.dim, c_.ffn_bias);
+    } else {
+      if (family_.gated) AddMatrix("mlp.gate_proj", "ffn_gate", c_.ffn_dim, c_.dim, c_.ffn_bias);
+      AddMatrix(family_.up, "ffn_up", c_.ffn_dim, c_.dim, c_.ffn_bias);
+    }
+    AddMatrix(family_.down, "ffn_down", c_.dim, c_.ffn_dim, c_.ffn_bias);
+  }
+
+  const HfConfig& c_;
+  const HfFamily& family_;
+  std::string hf_, gguf_;  // of the layer
+  std::vector<Expected> all_;
+};
 
 quant::Format FormatOf(const std::string& name, const SafetensorsTensor& tensor) {
   if (tensor.type == "F32") return quant::F32::kFormat;
@@ -143,10 +186,11 @@ GgufTensor FloatVector(std::string name, const std::vector<float>& values,
 }
 
 /// Vectors are small and are read as float32 wherever they are used.
-GgufTensor AsVector(const GgufTensor& tensor) {
+GgufTensor AsVector(const GgufTensor& tensor, float offset) {
   const uint64_t n = tensor.shape[0];
   std::vector<float> stored(n);
   quant::Info(tensor.format).decode(tensor.data.data(), n, stored.data());
+  for (float& value : stored) value += offset;
   if (tensor.halved_heads == 0) return FloatVector(tensor.name, stored, tensor.file->path());
   std::vector<float> ordered(n);
   for (uint64_t i = 0; i < n; ++i) ordered[i] = stored[HalvedRow(i, n / tensor.halved_heads)];
@@ -161,23 +205,13 @@ std::vector<GgufTensor> Tensors(const std::filesystem::path& directory, const Hf
                             (directory / "config.json").string(), config.layers, map.size()));
   }
   TensorTaker taker(directory.string(), std::move(map));
-  std::vector<Expected> expected = {
-      {"model.embed_tokens.weight", "token_embd.weight", {config.vocab, config.dim}}};
-  for (uint64_t layer = 0; layer < config.layers; ++layer) {
-    std::ranges::move(ExpectedLayer(config, layer), std::back_inserter(expected));
-  }
-  expected.push_back({"model.norm.weight", "output_norm.weight", {config.dim}});
-  if (config.tied) {
-    taker.Drop("lm_head.weight");
-  } else {
-    expected.push_back({"lm_head.weight", "output.weight", {config.vocab, config.dim}});
-  }
-
+  if (config.tied) taker.Drop("lm_head.weight");
   std::vector<GgufTensor> tensors;
-  for (const Expected& entry : expected) {
+  for (const Expected& entry : ExpectedTensors(config).Take()) {
     auto tensor = taker.Take(entry);
     if (!tensor) continue;
-    tensors.push_back(tensor->shape.size() == 1 ? AsVector(*tensor) : std::move(*tensor));
+    tensors.push_back(tensor->shape.size() == 1 ? AsVector(*tensor, entry.offset)
+                                                : std::move(*tensor));
   }
   taker.CheckNothingLeft();
   if (!config.rope.factors.empty()) {

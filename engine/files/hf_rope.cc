@@ -11,6 +11,7 @@
 #include "base/name_some.h"
 #include "engine/files/gguf_cursor.h"
 #include "engine/files/hf_config.h"
+#include "engine/files/hf_family.h"
 #include "engine/model/rope_config.h"
 
 namespace crossover::engine {
@@ -19,27 +20,39 @@ namespace {
 using nlohmann::json;
 
 constexpr double kDefaultBase = 10000;
+constexpr std::string_view kAlphaType = "dynamic";  // Hunyuan's: not that of other models
 
-/// Newer files have one set of parameters for each kind of layer. These architectures have one
-/// kind of rotation, so that all sets have to be the same.
-std::optional<JsonObject> Flattened(std::optional<JsonObject> rope) {
+/// Newer files have one set of parameters for each kind of layer: those of the kind that is scaled,
+/// if only one is, beside which the others rotate by the same base. Elsewhere there is one kind of
+/// rotation, so that all sets have to be the same.
+std::optional<JsonObject> Flattened(std::optional<JsonObject> rope, const HfFamily& family) {
   if (!rope) return rope;
   const json* only = nullptr;
   for (const auto& [key, value] : rope->value().items()) {
     if (!value.is_object()) continue;
+    if (!family.scaled_layers.empty() && key != family.scaled_layers) {
+      if (value.value("rope_type", "default") == "default") continue;
+      rope->Unsupported(fmt::format("scales {} layers, which cannot be converted", Quoted(key)));
+    }
     if (only != nullptr && *only != value) {
       rope->Unsupported("rotates different layers in different ways, which cannot be converted");
     }
     only = &value;
   }
   if (only == nullptr) return rope;
+  for (const auto& [key, value] : rope->value().items()) {
+    if (!value.is_object() ||
+        value.value("rope_theta", json()) == only->value("rope_theta", json()))
+      continue;
+    rope->Unsupported("rotates different layers in different ways, which cannot be converted");
+  }
   return JsonObject(*only, rope->name());
 }
 
 /// rope_scaling, or rope_parameters of 2025 and later, which has the base too.
-std::optional<JsonObject> RopeParameters(const JsonObject& config) {
-  auto parameters = Flattened(config.FindObject("rope_parameters"));
-  auto scaling = Flattened(config.FindObject("rope_scaling"));
+std::optional<JsonObject> RopeParameters(const JsonObject& config, const HfFamily& family) {
+  auto parameters = Flattened(config.FindObject("rope_parameters"), family);
+  auto scaling = Flattened(config.FindObject("rope_scaling"), family);
   if (parameters && scaling && parameters->value() != scaling->value()) {
     config.Fail("rope_scaling", "says something else than 'rope_parameters'; remove one of them");
   }
@@ -62,7 +75,8 @@ struct TypeWords {
   std::vector<std::string_view> words;
 };
 
-const TypeWords& WordsOf(const JsonObject& config, const std::string& type) {
+const TypeWords& WordsOf(const JsonObject& config, const HfFamily& family,
+                         const std::string& type) {
   static const std::vector<TypeWords> known = {
       {"default", {}},
       {"linear", {"factor"}},
@@ -72,6 +86,10 @@ const TypeWords& WordsOf(const JsonObject& config, const std::string& type) {
       {"llama3",
        {"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"}},
   };
+  // A base stretched once and for all; the other words have no effect beside it.
+  static const TypeWords alpha = {
+      kAlphaType, {"alpha", "factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim"}};
+  if (type == alpha.type && family.scaling_key == "alpha") return alpha;
   for (const TypeWords& words : known) {
     if (words.type == type) return words;
   }
@@ -81,27 +99,45 @@ const TypeWords& WordsOf(const JsonObject& config, const std::string& type) {
                   Quoted(type)));
 }
 
-void CheckWords(const JsonObject& rope, const TypeWords& known,
+void CheckWords(const JsonObject& rope, const TypeWords& known, const HfFamily& family,
                 std::vector<std::string>& warnings) {
   // `finetuned` is a note of how the model was made.
   std::vector<std::string_view> words = {"rope_type", "type", "rope_theta", "partial_rotary_factor",
                                          "finetuned"};
   words.insert(words.end(), known.words.begin(), known.words.end());
+  if (!family.scaling_key.empty()) words.push_back(family.scaling_key);
   const std::vector<std::string> unknown = rope.KeysBeside(words);
   if (unknown.empty()) return;
+  if (!family.tells_unknown_keys) {
+    rope.Unsupported(
+        fmt::format("{} not known here for the type {}, and may change what the model "
+                    "computes; if not, remove them",
+                    NameSome(unknown), known.type));
+  }
   warnings.push_back(fmt::format("{}: {} not known here for the type {} and not honoured",
                                  rope.name(), NameSome(unknown), known.type));
 }
 
-/// The architectures that are converted rotate whole heads; in transformers too, a part of one
-/// fails there or is ignored.
-void CheckWholeHeads(const JsonObject& where) {
-  const auto part = where.FindFloat("partial_rotary_factor");
-  if (!part || *part == 1) return;
-  where.Unsupported(
-      fmt::format("'partial_rotary_factor' is {}, but this architecture rotates "
-                  "whole heads",
-                  *part));
+/// How many of a head's dimensions turn. Where an architecture rotates whole heads, a part of one
+/// fails in transformers too, or is ignored.
+uint64_t RotaryDim(const JsonObject& config, const std::optional<JsonObject>& rope,
+                   const HfFamily& family, uint64_t head_dim) {
+  double part = family.rotated_part;
+  for (const JsonObject* where : {&config, rope ? &*rope : nullptr}) {
+    const auto said = where == nullptr ? std::nullopt : where->FindFloat("partial_rotary_factor");
+    if (!said) continue;
+    part = *said;
+    if (*said == 1 || family.may_rotate_parts) continue;
+    where->Unsupported(
+        fmt::format("'partial_rotary_factor' is {}, but this architecture rotates "
+                    "whole heads",
+                    *said));
+  }
+  const auto turned =
+      static_cast<uint64_t>(static_cast<double>(head_dim) * std::clamp(part, 0., 1.));
+  if (part > 0 && part <= 1 && turned > 0 && turned % 2 == 0) return turned;
+  config.Fail("partial_rotary_factor",
+              fmt::format("is {}, which is no even part of heads of {}", part, head_dim));
 }
 
 /// Llama 3.1's stretching of slow rotations (arXiv 2407.21783): wavelengths below context / high
@@ -169,6 +205,9 @@ class RopeReader {
       out_.factors = Llama3Factors(*rope_, OriginalContext(), base_, head_dim_);
     } else if (type == "yarn") {
       ReadYarn();
+    } else if (type == kAlphaType) {
+      const auto d = static_cast<double>(head_dim_);
+      base_ *= std::pow(Positive(*rope_, "alpha", rope_->Float("alpha")), d / (d - 2));
     }
     Add("freq_base", GgufFloat(base_));
     return std::move(out_);
@@ -230,16 +269,20 @@ class RopeReader {
 
 }  // namespace
 
-HfRope ReadHfRope(const JsonObject& config, uint64_t head_dim, std::vector<std::string>& warnings) {
-  auto rope = RopeParameters(config);
+HfRope ReadHfRope(const JsonObject& config, const HfFamily& family, uint64_t head_dim,
+                  std::vector<std::string>& warnings) {
+  auto rope = RopeParameters(config, family);
   const std::string type = RopeType(rope);
-  const TypeWords& words = WordsOf(config, type);
-  CheckWholeHeads(config);
-  if (rope) {
-    CheckWholeHeads(*rope);
-    CheckWords(*rope, words, warnings);
+  const TypeWords& words = WordsOf(config, family, type);
+  if (!family.tells_unknown_keys && !config.Find("rope_theta") &&
+      !(rope && rope->Find("rope_theta"))) {
+    config.Fail("rope_theta", "is missing");
   }
-  return RopeReader(config, std::move(rope), head_dim).Read(type);
+  const uint64_t rotary_dim = RotaryDim(config, rope, family, head_dim);
+  if (rope) CheckWords(*rope, words, family, warnings);
+  HfRope out = RopeReader(config, std::move(rope), rotary_dim).Read(type);
+  out.rotary_dim = rotary_dim;
+  return out;
 }
 
 }  // namespace crossover::engine

@@ -5,13 +5,19 @@
 
 namespace crossover::engine {
 
-/// Seven of a layer: LayerWeights, const or not.
+/// Those of a layer (LayerWeights, const or not) that it has; of all experts, one after the other.
 template <class Layer, class Visit>
 void ForEachLayerMatrix(Layer& layer, const Visit& visit) {
-  for (auto* matrix :
-       {&layer.q, &layer.k, &layer.v, &layer.attention_out, &layer.gate, &layer.up, &layer.down}) {
-    visit(*matrix);
-  }
+  const auto visit_all = [&](auto... matrices) {
+    for (auto* matrix : {matrices...}) {
+      if (matrix->data != nullptr) visit(*matrix);
+    }
+  };
+  const auto visit_block = [&](auto& ffn) { visit_all(&ffn.gate, &ffn.up, &ffn.down); };
+  visit_all(&layer.q, &layer.k, &layer.v, &layer.attention_out);
+  visit_block(layer.ffn);
+  visit_all(&layer.router);
+  for (auto& expert : layer.experts) visit_block(expert);
 }
 
 /// Those of all layers, then the output's. `ModelWeights`: Weights, const or not.

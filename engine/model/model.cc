@@ -57,7 +57,7 @@ std::shared_ptr<const Model> Model::FromFile(std::shared_ptr<const GgufFile> fil
   model->config_ = architecture.read_config(*file);
   const size_t rows = model->config_.vocab;
   CheckRows(file->path(), rows, CountTokens(*file, rows));
-  CheckKeys(*file, model->config_);
+  CheckKeys(*file, architecture.keys, model->config_);
   TensorBinder tensors(*file);
   model->weights_ = BindWeights(tensors, model->config_, architecture.parts);
   model->converted_ = tensors.TakeConverted();
@@ -81,6 +81,16 @@ uint64_t Model::parameters() const {
 uint64_t Model::bytes_per_token() const {
   uint64_t total = quant::Info(weights_.embedding.format).row_bytes(weights_.embedding.cols);
   ForEachMatrix(weights_, [&](const kernels::Matrix& matrix) { total += Bytes(matrix); });
+  if (weights_.positions.data != nullptr) {
+    total += quant::Info(weights_.positions.format).row_bytes(weights_.positions.cols);
+  }
+  // Of its experts a token reads some.
+  for (const LayerWeights& layer : weights_.layers) {
+    if (layer.experts.empty()) continue;
+    const FeedForwardWeights& one = layer.experts.front();
+    total -= (layer.experts.size() - config_.experts.used) *
+             (Bytes(one.gate) + Bytes(one.up) + Bytes(one.down));
+  }
   return total;
 }
 

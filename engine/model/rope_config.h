@@ -26,6 +26,7 @@ struct RopeConfig {
   double factor = 1;            // by which positions are stretched: linear interpolation's divisor
   std::optional<Yarn> yarn;     // spares fast pairs the factor
   double magnitude = 1;         // of cosines and sines
+  bool own_factors = true;      // the file's rope_freqs hold
   size_t original_context = 0;  // of the first training; beyond it long-RoPE's long divisors hold
 };
 

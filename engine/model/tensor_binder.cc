@@ -47,8 +47,26 @@ kernels::Matrix TensorBinder::Matrix(const std::string& name, size_t rows, size_
   return MatrixOf(tensor);
 }
 
+std::vector<kernels::Matrix> TensorBinder::Matrices(const std::string& name, size_t count,
+                                                    size_t rows, size_t cols) {
+  const GgufTensor& tensor = Find(name, std::array<uint64_t, 3>{cols, rows, count});
+  kernels::Matrix all = MatrixOf(tensor);
+  all.rows = count * rows;
+  std::vector<kernels::Matrix> matrices;
+  for (size_t i = 0; i < count; ++i) matrices.push_back(Rows(all, i * rows, rows));
+  return matrices;
+}
+
 std::span<const float> TensorBinder::Vector(const std::string& name, size_t n) {
-  const GgufTensor& tensor = Find(name, std::array<uint64_t, 1>{n});
+  return Floats(Find(name, std::array<uint64_t, 1>{n}));
+}
+
+std::span<const float> TensorBinder::Vectors(const std::string& name, size_t count, size_t n) {
+  return Floats(Find(name, std::array<uint64_t, 2>{n, count}));
+}
+
+std::span<const float> TensorBinder::Floats(const GgufTensor& tensor) {
+  const size_t n = tensor.elements();
   const quant::FormatInfo& info = quant::Info(tensor.format);
   const bool aligned = reinterpret_cast<uintptr_t>(tensor.data.data()) % alignof(float) == 0;
   if (info.name == "F32" && aligned) {

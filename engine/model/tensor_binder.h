@@ -20,6 +20,11 @@ class TensorBinder {
 
   /// W[rows][cols] in any format; Error(kCorruptFile) names the tensor and both shapes.
   kernels::Matrix Matrix(const std::string& name, size_t rows, size_t cols);
+  /// `count` such matrices, one behind the other in one tensor of three dimensions.
+  std::vector<kernels::Matrix> Matrices(const std::string& name, size_t count, size_t rows,
+                                        size_t cols);
+  /// `count` vectors of `n`, as one.
+  std::span<const float> Vectors(const std::string& name, size_t count, size_t n);
   /// float32[n]; other formats are converted and kept by the binder.
   std::span<const float> Vector(const std::string& name, size_t n);
   /// The same; empty if the file has no such tensor.
@@ -39,6 +44,7 @@ class TensorBinder {
   std::vector<std::vector<float>> TakeConverted() { return std::move(converted_); }
 
  private:
+  std::span<const float> Floats(const GgufTensor& tensor);
   const GgufTensor& Find(const std::string& name, std::span<const uint64_t> shape);
 
   const GgufFile& file_;

@@ -17,6 +17,18 @@
 
 namespace crossover::engine {
 
+/// An expert of a token, and what its result is multiplied by.
+struct ExpertChoice {
+  uint32_t expert;
+  float weight;
+};
+
+/// A token of an expert.
+struct ExpertRow {
+  size_t token;
+  float weight;
+};
+
 /// Every intermediate, for up to max_tokens rows. All but the logits lie in one piece of memory, in
 /// huge pages where it is large: products write a column of tiles down all rows.
 class Activity {
@@ -33,7 +45,14 @@ class Activity {
   std::span<float> attention;  // [tokens][heads · head_dim]
   std::span<float> gate, up;   // [tokens][ffn_dim]
   std::span<float> rope;       // [ropes][tokens][rotary_dim]: cosines, then sines
-  std::vector<float> logits;   // [rows][vocab], grown on demand
+  // Of models with experts.
+  std::span<float> router_scores;      // [tokens][experts]
+  std::span<float> expert_values;      // [tokens][dim]: of one expert's tokens
+  std::span<float> expert_sum;         // [tokens][dim]
+  std::vector<ExpertChoice> choices;   // [tokens][used]
+  std::vector<ExpertRow> expert_rows;  // [tokens · used], by expert
+  std::vector<size_t> expert_begin;    // [experts + 1] in expert_rows
+  std::vector<float> logits;           // [rows][vocab], grown on demand
   kernels::MatMulInput input;
   kernels::MatMulInput ffn_input;  // of W_down, written while `input` is read
 

@@ -63,6 +63,20 @@ std::string NameOf(const Model& model, size_t layer, const std::string& role, St
   return fmt::format("blk.{}.{}.weight", layer, projection ? "attn_qkv" : "ffn_up");
 }
 
+std::vector<Suspect> FeedForward(const LayerWeights& w) {
+  std::vector<Suspect> all{{"ffn_down", &w.ffn.down, {}},
+                           {"post_ffw_norm", nullptr, w.ffn_post_norm.weight}};
+  if (w.experts.empty()) return all;
+  all[0] = {"ffn_norm", nullptr, w.ffn_norm.weight};
+  all.push_back({"ffn_gate_inp", &w.router, {}});
+  for (const FeedForwardWeights& expert : w.experts) {
+    all.push_back({"ffn_gate_exps", &expert.gate, {}});
+    all.push_back({"ffn_up_exps", &expert.up, {}});
+    all.push_back({"ffn_down_exps", &expert.down, {}});
+  }
+  return all;
+}
+
 std::vector<Suspect> SuspectsOf(const Model& model, Step step, size_t layer) {
   const Weights& all = model.weights();
   const LayerWeights& w = all.layers[layer];
@@ -70,30 +84,30 @@ std::vector<Suspect> SuspectsOf(const Model& model, Step step, size_t layer) {
     case Step::kEmbedding:
       return {{"token_embd.weight", &all.embedding, {}}};
     case Step::kQuery:
-      return {{"attn_norm", nullptr, w.attention_norm}, {"attn_q", &w.q, {}}};
+      return {{"attn_norm", nullptr, w.attention_norm.weight}, {"attn_q", &w.q, {}}};
     case Step::kKey:
-      return {{"attn_norm", nullptr, w.attention_norm}, {"attn_k", &w.k, {}}};
+      return {{"attn_norm", nullptr, w.attention_norm.weight}, {"attn_k", &w.k, {}}};
     case Step::kValue:
-      return {{"attn_norm", nullptr, w.attention_norm}, {"attn_v", &w.v, {}}};
+      return {{"attn_norm", nullptr, w.attention_norm.weight}, {"attn_v", &w.v, {}}};
     case Step::kRotation:
       return {{"attn_q_norm", nullptr, w.q_norm}, {"attn_k_norm", nullptr, w.k_norm}};
     case Step::kAttention:
-      return {{"attn_norm", nullptr, w.attention_norm},
+      return {{"attn_norm", nullptr, w.attention_norm.weight},
               {"attn_q", &w.q, {}},
               {"attn_k", &w.k, {}},
               {"attn_v", &w.v, {}}};
     case Step::kAttentionOutput:
       return {{"attn_output", &w.attention_out, {}},
-              {"post_attention_norm", nullptr, w.attention_post_norm}};
+              {"post_attention_norm", nullptr, w.attention_post_norm.weight}};
     case Step::kGate:
-      return {{"ffn_norm", nullptr, w.ffn_norm}, {"ffn_gate", &w.gate, {}}};
+      return {{"ffn_norm", nullptr, w.ffn_norm.weight}, {"ffn_gate", &w.ffn.gate, {}}};
     case Step::kUp:
-      return {{"ffn_norm", nullptr, w.ffn_norm}, {"ffn_up", &w.up, {}}};
+      return {{"ffn_norm", nullptr, w.ffn_norm.weight}, {"ffn_up", &w.ffn.up, {}}};
     case Step::kDown:
-      return {{"ffn_down", &w.down, {}}, {"post_ffw_norm", nullptr, w.ffn_post_norm}};
+      return FeedForward(w);
     case Step::kLogits: {
       const bool tied = model.file().FindTensor("output.weight") == nullptr;
-      return {{"output_norm.weight", nullptr, all.output_norm},
+      return {{"output_norm.weight", nullptr, all.output_norm.weight},
               {tied ? "token_embd.weight" : "output.weight", &all.output, {}}};
     }
   }

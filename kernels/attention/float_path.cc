@@ -298,13 +298,23 @@ void Attend(const Item& item, size_t chunk, std::byte* scratch, float* state, bo
   if (!fresh) Merge(item, s.state, state);
 }
 
+// What is left of the row's weights beside its head's sink, over their sum: with l = Σ e^(s - m),
+// 1 / l, or e^(m-M) / (l e^(m-M) + e^(sink-M)), M = max(m, sink).
+float ShareOfRow(const Item& item, size_t row, float max, float sum) {
+  if (item.args->sinks.empty()) return 1.0f / sum;
+  const float sink = item.args->sinks[item.head(row)];
+  const float top = std::max(max, sink);
+  const float kept = HWY_DYNAMIC_DISPATCH(ExpOne)(max - top);
+  return kept / (sum * kept + HWY_DYNAMIC_DISPATCH(ExpOne)(sink - top));
+}
+
 void Finish(const Item& item, const float* data, float* out) {
   const size_t stride = Stride(item.layout()), head_dim = item.layout().head_dim;
   const State<const float> state(data, item.rows);
   for (size_t r = 0; r < item.rows; ++r) {
     const float* row = state.o + r * stride;
     float* target = out + item.offset(r);
-    const float factor = 1.0f / state.sum[r];
+    const float factor = ShareOfRow(item, r, state.max[r], state.sum[r]);
     for (size_t i = 0; i < head_dim; ++i) target[i] = row[i] * factor;
   }
 }

@@ -28,6 +28,8 @@ struct Item {
   const KvLayout& layout() const { return *args->layout; }
   size_t group() const { return args->heads / layout().kv_heads; }
   size_t position(size_t r) const { return span->first_position + (first + r) / group(); }
+  /// Query head of row r.
+  size_t head(size_t r) const { return kv_head * group() + (first + r) % group(); }
   /// First position that row r attends to.
   size_t oldest(size_t r) const {
     const size_t p = position(r);

@@ -9,6 +9,7 @@ the logits of a converted model prove the conversion. One is split over two file
 
 import argparse
 import json
+import math
 import os
 import struct
 
@@ -18,6 +19,105 @@ from make_tiny import BYTE, CONTROL, NORMAL, UNKNOWN
 HF_ARCHITECTURES = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM"}
 CONTEXT_BEFORE_SCALING = 64  # llama3_factors' default
 NAMES = ("tiny-llama", "tiny-llama3", "tiny-qwen2")
+
+# The layers of 2024 to 2026: config.json and weights alone, their tokenizer is tiny-qwen2's.
+# Class, model_type, what config.json says beside the sizes, and names of tensors that are not Llama's.
+LAYER = "self_attn."
+POST_NORMS = {
+    "attn_post_norm": "post_attention_layernorm",
+    "ffn_post_norm": "post_feedforward_layernorm",
+}
+HEAD_NORMS = {"q_norm": LAYER + "q_norm", "k_norm": LAYER + "k_norm"}
+YARN = {"rope_type": "yarn", "factor": 8.0, "beta_fast": 3.0, "original_max_position_embeddings": 16}
+HUNYUAN_ALPHA = (11158840.0 / 10000.0) ** (14 / 16)  # base 10000 · alpha^(d / (d - 2))
+PUBLISHED = {
+    "tiny-qwen3": ("Qwen3ForCausalLM", "qwen3", {"attention_bias": False}, HEAD_NORMS),
+    "tiny-smollm3": (
+        "SmolLM3ForCausalLM", "smollm3",
+        {"no_rope_layers": [1, 1, 1, 0, 1], "no_rope_layer_interval": 4,
+         "use_sliding_window": False, "layer_types": ["full_attention"] * 5}, {},
+    ),
+    "tiny-olmo2": ("Olmo2ForCausalLM", "olmo2", {"attention_bias": False}, POST_NORMS | HEAD_NORMS),
+    "tiny-olmo3": (
+        "Olmo3ForCausalLM", "olmo3",
+        {"sliding_window": 6, "rope_theta": None,
+         "rope_parameters": {
+             "full_attention": {**YARN, "rope_theta": 10000.0},
+             "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0}},
+         "layer_types": ["sliding_attention"] * 3 + ["full_attention", "sliding_attention"]},
+        POST_NORMS | HEAD_NORMS,
+    ),
+    "tiny-granite": (
+        "GraniteForCausalLM", "granite",
+        {"embedding_multiplier": 6.0, "residual_multiplier": 0.3, "attention_multiplier": 0.125,
+         "logits_scaling": 4.0, "attention_bias": False, "mlp_bias": False}, {},
+    ),
+    "tiny-mistral3": (
+        "Ministral3ForCausalLM", "ministral3",
+        {"sliding_window": None, "rope_theta": None,
+         "rope_parameters": {
+             "rope_type": "yarn", "rope_theta": 1000000.0, "factor": 4.0, "beta_fast": 4.0,
+             "beta_slow": 1.0, "original_max_position_embeddings": 8, "mscale": 1.0,
+             "mscale_all_dim": 1.0, "llama_4_scaling_beta": 0.5}}, {},
+    ),
+    "tiny-exaone4": (
+        "Exaone4ForCausalLM", "exaone4",
+        {"sliding_window": None, "sliding_window_pattern": None,
+         "layer_types": ["full_attention"] * 2}, POST_NORMS | HEAD_NORMS,
+    ),
+    "tiny-glm4": (
+        "Glm4ForCausalLM", "glm4", {"partial_rotary_factor": 0.5, "attention_bias": True},
+        {"attn_post_norm": "post_self_attn_layernorm", "ffn_post_norm": "post_mlp_layernorm"},
+    ),
+    "tiny-hunyuan": (
+        "HunYuanDenseV1ForCausalLM", "hunyuan_v1_dense",
+        {"rope_theta": 10000.0, "use_qk_norm": True, "attention_head_dim": 16,
+         "rope_scaling": {"type": "dynamic", "alpha": HUNYUAN_ALPHA, "factor": 1.0, "beta_fast": 32,
+                          "beta_slow": 1, "mscale": 1.0, "mscale_all_dim": 1.0}},
+        {"q_norm": LAYER + "query_layernorm", "k_norm": LAYER + "key_layernorm"},
+    ),
+    "tiny-ernie4_5": ("Ernie4_5ForCausalLM", "ernie4_5", {"use_bias": False}, {}),
+    "tiny-minicpm": (
+        "MiniCPMForCausalLM", "minicpm",
+        {"scale_emb": 12, "scale_depth": 0.8 * math.sqrt(3), "dim_model_base": 12.8}, {},
+    ),
+    "tiny-seed_oss": (
+        "SeedOssForCausalLM", "seed_oss", {"attention_bias": True, "attention_out_bias": False}, {},
+    ),
+    "tiny-arcee": ("ArceeForCausalLM", "arcee", {"hidden_act": "relu2", "mlp_bias": False}, {}),
+    "tiny-phi2": (
+        "PhiForCausalLM", "phi",
+        {"hidden_act": "gelu_new", "partial_rotary_factor": 0.375, "qk_layernorm": False},
+        {"o": LAYER + "dense", "up": "mlp.fc1", "down": "mlp.fc2",
+         "output_norm": "model.final_layernorm"},
+    ),
+    "tiny-stablelm": (
+        "StableLmForCausalLM", "stablelm",
+        {"partial_rotary_factor": 0.25, "use_qkv_bias": True, "qk_layernorm": False,
+         "use_parallel_residual": False}, {},
+    ),
+    "tiny-starcoder2": (
+        "Starcoder2ForCausalLM", "starcoder2",
+        {"hidden_act": "gelu_pytorch_tanh", "use_bias": True, "sliding_window": None},
+        {"up": "mlp.c_fc", "down": "mlp.c_proj"},
+    ),
+    "tiny-command-r": (
+        "CohereForCausalLM", "cohere", {"logit_scale": 0.25, "use_qk_norm": False}, {},
+    ),
+    "tiny-cohere2": (
+        "Cohere2ForCausalLM", "cohere2",
+        {"logit_scale": 0.5, "sliding_window": 5,
+         "layer_types": ["sliding_attention"] * 3 + ["full_attention", "sliding_attention"]}, {},
+    ),
+    "tiny-nemotron": (
+        "NemotronForCausalLM", "nemotron",
+        {"hidden_act": "relu2", "partial_rotary_factor": 0.5, "attention_bias": False,
+         "mlp_bias": False}, {},
+    ),
+}  # fmt: skip
+# In these the published model, too, turns neighbours.
+TURNS_NEIGHBOURS = ("glm4", "ernie4_5", "command-r", "cohere2")
+NORM_EPS = {"starcoder2": "norm_epsilon", "nemotron": "norm_eps"}
 
 # As the families' tokenizer.json have them.
 LLAMA3 = (
@@ -155,6 +255,87 @@ def tensors(shape, weights):
     return out
 
 
+def published_config(shape):
+    model, kind, words, _ = PUBLISHED[shape.name]
+    out = {
+        "architectures": [model],
+        "model_type": kind,
+        "num_hidden_layers": shape.layers,
+        "hidden_size": shape.dim,
+        "intermediate_size": shape.ffn,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.kv_heads,
+        "max_position_embeddings": make_tiny.CONTEXT,
+        "rope_theta": shape.rope.base,
+        "tie_word_embeddings": shape.tied,
+        "vocab_size": make_tiny.VOCAB,
+        "torch_dtype": "float16",
+        "bos_token_id": make_tiny.VOCAB - 2,
+        "eos_token_id": make_tiny.VOCAB - 1,
+        "pad_token_id": None,
+    }
+    eps = NORM_EPS.get(shape.arch, "layer_norm_eps" if shape.layer_norm else "rms_norm_eps")
+    out[eps] = shape.eps
+    if shape.head_dim * shape.heads != shape.dim or kind in ("qwen3", "glm4", "ernie4_5", "seed_oss",
+                                                             "ministral3"):
+        out["head_dim"] = shape.head_dim
+    out.update(words)
+    return {key: value for key, value in out.items() if value is not None or key != "rope_theta"}
+
+
+def published_tensors(shape, weights):
+    """(name, rows) of the models of PUBLISHED."""
+    other = PUBLISHED[shape.name][3]
+    names = {
+        "attn_norm": "input_layernorm",
+        "ffn_norm": "post_attention_layernorm",
+        "gate": "mlp.gate_proj",
+        "up": "mlp.up_proj",
+        "down": "mlp.down_proj",
+    }
+    names |= {x: f"self_attn.{x}_proj" for x in "qkvo"} | other
+    order = make_tiny.interleave if shape.arch in TURNS_NEIGHBOURS else lambda rows, _: rows
+    offset = 1.0 if shape.arch == "nemotron" else 0.0
+
+    def entry(prefix, key, rows):
+        bias = key.endswith("_bias")
+        name = names[key.removesuffix("_bias")] + (".bias" if bias else ".weight")
+        if key in ("q", "k", "q_bias", "k_bias"):
+            rows = order(rows, shape)
+        if key.endswith("norm"):
+            rows = [v - offset for v in rows]
+        return prefix + name, rows
+
+    out = [("model.embed_tokens.weight", weights["embedding"])]
+    for n, layer in enumerate(weights["layers"]):
+        prefix = f"model.layers.{n}."
+        absent = [] if shape.pre_norms else ["attn_norm", "ffn_norm"]
+        absent += ["ffn_norm", "ffn_norm_bias"] if shape.one_norm else []
+        absent += ["gate"] if shape.unit in ("gelu", "relu2") else []
+        if shape.arch == "glm4":
+            absent += ["gate", "up"]
+            out.append((prefix + "mlp.gate_up_proj.weight", layer["gate"] + layer["up"]))
+        if shape.arch == "glm4":
+            names["ffn_norm"] = "post_attention_layernorm"
+        out += [entry(prefix, key, rows) for key, rows in layer.items() if key not in absent]
+    names["output_norm"] = names.get("output_norm", "model.norm")
+    out.append(entry("", "output_norm", weights["output_norm"]))
+    if shape.norm_biases:
+        out.append(entry("", "output_norm_bias", weights["output_norm_bias"]))
+    if not shape.tied:
+        out.append(("lm_head.weight", weights["output"]))
+    if shape.logit_biases:
+        out.append(("lm_head.bias", weights["output_bias"]))
+    return out
+
+
+def write_published(directory, shape):
+    os.makedirs(directory, exist_ok=True)
+    named = published_tensors(shape, make_tiny.make_weights(shape))
+    write_safetensors(os.path.join(directory, "model.safetensors"), named)
+    write_json(os.path.join(directory, "config.json"), published_config(shape))
+
+
 def write_safetensors(path, named_tensors):
     header, body = {"__metadata__": {"format": "pt"}}, b""
     for name, rows in named_tensors:
@@ -204,6 +385,8 @@ def main():
     for shape in make_tiny.SHAPES:
         if shape.name in NAMES:
             write_model(os.path.join(options.directory, shape.name + "-hf"), shape)
+        if shape.name in PUBLISHED:
+            write_published(os.path.join(options.directory, shape.name + "-hf"), shape)
 
 
 if __name__ == "__main__":
