@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <new>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "tokenizer/jinja/builtins.h"
+#include "tokenizer/jinja/from_json.h"
 #include "tokenizer/jinja/interpreter.h"
 #include "tokenizer/jinja/parser.h"
 
@@ -35,8 +38,20 @@ auto Named(const Work& work) {
 jinja::Budget::Limits LimitsFor(std::span<const ChatMessage> messages) {
   jinja::Budget::Limits limits;
   for (const ChatMessage& message : messages)
-    limits.steps += kStepsPerByte * message.content.size();
+    limits.steps += kStepsPerByte * (message.content.size() + message.more.size());
   return limits;
+}
+
+nlohmann::ordered_json Parse(std::string_view text, const char* what) {
+  return ParseOrderedJson(
+      text, {.name = what, .code = ErrorCode::kInvalidArgument, .remedy = "give JSON"});
+}
+
+void SetMembers(jinja::Budget& budget, std::string_view text, jinja::DictBuilder& dict) {
+  const auto members = Parse(text, "members of a message");
+  for (const auto& [key, value] : members.items()) {
+    dict.Set(jinja::Value::Text(budget, key), jinja::FromJson(budget, value));
+  }
 }
 
 jinja::Value ListOf(jinja::Budget& budget, std::span<const ChatMessage> messages) {
@@ -45,6 +60,7 @@ jinja::Value ListOf(jinja::Budget& budget, std::span<const ChatMessage> messages
     jinja::DictBuilder dict(budget);
     dict.Set(jinja::Value::Text(budget, "role"), jinja::Value::Text(budget, message.role));
     dict.Set(jinja::Value::Text(budget, "content"), jinja::Value::Text(budget, message.content));
+    if (!message.more.empty()) SetMembers(budget, message.more, dict);
     list.Add(dict.Finish());
   }
   return list.Finish();
@@ -77,8 +93,11 @@ std::string ChatTemplate::Render(std::span<const ChatMessage> messages,
     jinja::Namespace globals(budget);
     jinja::AddFunctions(options.now, globals);
     globals.Set("messages", ListOf(budget, messages));
-    // There are none, which some templates test for by `is not none`.
+    // Where there are none, some templates test for it by `is not none`.
     globals.Set("tools", nullptr);
+    if (!options.tools.empty()) {
+      globals.Set("tools", jinja::FromJson(budget, Parse(options.tools, "tools")));
+    }
     globals.Set("documents", nullptr);
     globals.Set("bos_token", jinja::Value::Text(budget, options.bos));
     globals.Set("eos_token", jinja::Value::Text(budget, options.eos));

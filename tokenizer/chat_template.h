@@ -17,13 +17,18 @@ namespace crossover::tokenizer {
 struct ChatMessage {
   std::string role;  // "system", "user", "assistant"
   std::string content;
+  /// A JSON object with what templates may look at beside these: "tool_calls", "name". What stands
+  /// there counts before the members above. Empty: nothing.
+  std::string more = {};
 };
 
 struct ChatTemplateOptions {
   std::string bos = {}, eos = {};  // the special tokens' texts
   bool add_generation_prompt = true;
   std::optional<bool> enable_thinking = {};  // not set: as the template does by itself
-  std::tm now{};                             // for templates that tell the model the date
+  /// A JSON list of the functions that the model may call; empty: none.
+  std::string tools = {};
+  std::tm now{};  // for templates that tell the model the date
 };
 
 class ChatTemplate {
@@ -36,8 +41,9 @@ class ChatTemplate {
 
   /// The prompt, which may be empty, and need not begin as that of fewer messages does.
   /// Error(kInvalidArgument, kUnsupported) "chat template, line N: …", for example where the
-  /// template refuses a system message, or needs more work or memory than any conversation does;
-  /// Error(kInterrupted) after a signal. Thread-safe.
+  /// template refuses a system message, for tools or members that are no JSON, or where it needs
+  /// more work or memory than any conversation does; Error(kInterrupted) after a signal.
+  /// Thread-safe.
   std::string Render(std::span<const ChatMessage> messages,
                      const ChatTemplateOptions& options) const;
 

@@ -56,6 +56,7 @@ void AddEval(CLI::App& app, const GlobalOptions& globals);
 void AddBench(CLI::App& app, const GlobalOptions& globals);
 void AddStudy(CLI::App& app, const GlobalOptions& globals);
 void AddReport(CLI::App& app, const GlobalOptions& globals);
+void AddServe(CLI::App& app, const GlobalOptions& globals);
 void AddPredict(CLI::App& app, const GlobalOptions& globals);
 
 /// A warning if there are more threads than CPUs that this process may use.

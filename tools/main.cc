@@ -41,6 +41,7 @@ void AddCommands(CLI::App& app, const GlobalOptions& globals) {
   AddBench(app, globals);
   AddStudy(app, globals);
   AddReport(app, globals);
+  AddServe(app, globals);
   AddPredict(app, globals);
 }
 

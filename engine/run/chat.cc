@@ -49,8 +49,10 @@ const std::string_view kPlainChatTemplate =
 std::string RenderChat(const tokenizer::ChatTemplate& chat_template,
                        const tokenizer::Tokenizer& tokenizer,
                        std::span<const tokenizer::ChatMessage> messages,
-                       std::optional<bool> enable_thinking) {
-  return chat_template.Render(messages, OptionsFor(tokenizer, enable_thinking));
+                       std::optional<bool> enable_thinking, std::string tools) {
+  tokenizer::ChatTemplateOptions options = OptionsFor(tokenizer, enable_thinking);
+  options.tools = std::move(tools);
+  return chat_template.Render(messages, options);
 }
 
 std::string LostByTemplate(const tokenizer::ChatTemplate& chat_template,

@@ -24,7 +24,7 @@ extern const std::string_view kPlainChatTemplate;
 std::string RenderChat(const tokenizer::ChatTemplate& chat_template,
                        const tokenizer::Tokenizer& tokenizer,
                        std::span<const tokenizer::ChatMessage> messages,
-                       std::optional<bool> enable_thinking = {});
+                       std::optional<bool> enable_thinking = {}, std::string tools = {});
 
 /// What a template loses of messages, or of the switch for thinking, as a line for a person; empty
 /// if it is nothing. Error as of RenderChat.

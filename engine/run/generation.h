@@ -27,6 +27,9 @@ class Generation {
   /// so at once; what goes wrong is thrown by Advance.
   void Choose(std::span<const float> logits) noexcept;
 
+  /// The token that Choose drew last; void where Advance is going to throw.
+  TokenId chosen() const { return chosen_; }
+
   /// Adds the token that was chosen to the text; it is to be fed next, unless the text ends.
   /// `engine` and `prompt` serve to say where logits that are no numbers come from.
   std::optional<TokenId> Advance(const Engine& engine, std::span<const TokenId> prompt);

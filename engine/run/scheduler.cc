@@ -149,6 +149,7 @@ class Scheduler::Impl {
     pass_.clear();
     room_ = {engine_.options().max_batch, max_rows_};
     AddGenerations();
+    if (!pass_.empty()) room_.tokens = std::min(room_.tokens, options_.prompt_tokens_beside);
     AddPrompts();
     Admit();
     // What was kept for others and nobody took.

@@ -64,6 +64,8 @@ struct SchedulerOptions {
   WhenFull when_full = WhenFull::kPreempt;
   /// Rows of logits in one pass take at most this (but there are 16 rows at least).
   size_t max_logit_bytes = size_t{64} << 20;
+  /// Tokens of prompts in a pass that generations take part in, each of which waits for all of it.
+  size_t prompt_tokens_beside = SIZE_MAX;
 };
 
 struct SchedulerStats {

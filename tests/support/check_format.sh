@@ -16,5 +16,5 @@ if [[ -z $formatter ]]; then
   echo "skipped: format: clang-format 14 is not here"
   exit 77
 fi
-find base bench engine evals kernels lib quant tests tokenizer tools \
+find base bench engine evals kernels lib quant serve tests tokenizer tools \
   \( -name '*.cc' -o -name '*.h' \) -print0 | xargs -0 "$formatter" --dry-run -Werror
