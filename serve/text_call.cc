@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <exception>
 #include <utility>
 
 #include "serve/api/api_error.h"
@@ -49,8 +50,12 @@ void TextCall::Take(size_t part, JobUpdate update) {
   drawn_ += update.drawn;
   const bool ended = update.ended;
   choices_[part].told = std::move(update);
-  if (options_.stream) exchange_->Write(answer_->Pieces(choices_[part]));
-  if (ended && --open_ == 0) Finish();
+  try {
+    if (options_.stream) exchange_->Write(answer_->Pieces(choices_[part]));
+    if (ended && --open_ == 0) Finish();
+  } catch (const std::exception& error) {  // no memory for one answer should not end all others
+    Fail(error.what());
+  }
 }
 
 void TextCall::Finish() {

@@ -11,8 +11,10 @@
 
 #include "base/descriptor.h"
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "base/output_file.h"
 #include "base/say.h"
+#include "bench/machine/limit_meter.h"
 #include "engine/model/load_model.h"
 #include "engine/model/trained_context.h"
 #include "serve/text_server.h"
@@ -40,6 +42,7 @@ struct ServeFlags {
   size_t context = 0;  // 0: the model's
   size_t cache = 0;    // tokens over all; 0: as said above
   size_t drain = 30;   // seconds
+  bool measure = false;
   serve::ServeOptions options;
 };
 
@@ -81,6 +84,7 @@ class Server {
 
   void Run() {
     const Descriptor signals = TakeStopSignals();
+    ThrowIfInterrupted();  // while the model was loaded
     serve::TextServer server(loaded_, EngineOptions(), Options(signals.get()));
     Tell(server);
     server.Run();
@@ -120,6 +124,9 @@ class Server {
     if (!flags_.template_file.empty()) options.chat_template = ReadFile(flags_.template_file);
     options.model_name =
         flags_.name.empty() ? std::filesystem::path(flags_.model).stem().string() : flags_.name;
+    if (flags_.measure) {
+      options.read_bytes_second = bench::LimitMeter(globals_.thread_count()).ReadBandwidth();
+    }
     if (!globals_.quiet) options.log = [](const std::string& line) { Say(stderr, "{}\n", line); };
     return options;
   }
@@ -198,6 +205,8 @@ void AddServe(CLI::App& app, const GlobalOptions& globals) {
            "a context at least)")
       .Whole(16, uint64_t{1} << 30)
       .Type("N");
+  command.Switch("--measure", flags->measure,
+                 "Measure first what the machine reads from memory, to show speeds beside it");
   AddLimits(command, *flags);
   command.Examples(
       "crossover serve model.gguf\n"

@@ -1,5 +1,7 @@
 #include "serve/api/text_request.h"
 
+#include <fmt/format.h>
+
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -7,6 +9,8 @@
 namespace crossover::serve {
 namespace {
 
+// Every token is compared with all beginnings of a stop string.
+constexpr size_t kMostStopBytes = 1024;
 constexpr size_t kMostTopK = std::numeric_limits<uint32_t>::max();
 
 uint64_t DrawSeed() {
@@ -40,6 +44,11 @@ TextRequest ReadTextRequest(Fields& fields, const ApiLimits& limits) {
   request.model = fields.Text("model").value_or("");
   request.options.sampler = ReadSampler(fields);
   request.options.stop_strings = fields.Texts("stop", limits.max_stops);
+  for (const std::string& stop : request.options.stop_strings) {
+    if (stop.size() > kMostStopBytes) {
+      fields.Fail("stop", fmt::format("{} bytes; at most {}", stop.size(), kMostStopBytes));
+    }
+  }
   std::erase(request.options.stop_strings, "");  // what clients send where they know of no EOS
   request.options.ignore_eos = fields.Bool("ignore_eos").value_or(false);
   request.max_tokens = fields.Whole("max_tokens", 0, limits.max_tokens);
