@@ -101,8 +101,15 @@ HWY_INLINE void AddChunk(const Chunk<F>& w, const int8_t* HWY_RESTRICT codes,
   constexpr size_t kGroups = Chunk<F>::kGroups;
   const DF d;
   alignas(64) float products[HWY_MAX(kMaxGroups, kLanes)];
+  // Shorter blocks of several groups have one for them all.
+  alignas(64) float repeated[HWY_MAX(kMaxGroups, kLanes)];
+  constexpr bool kRepeats = F::kBlockWeights != kChunkWeights && F::kBlockWeights != kGroup;
+  if constexpr (kRepeats) {
+    for (size_t g = 0; g < kMaxGroups; ++g) repeated[g] = scales[g * kGroup / F::kBlockWeights];
+    scales = repeated;
+  }
   for (size_t g = 0; g < kGroups; g += kLanes) {
-    // Blocks of 256 have one activation scale, blocks of 32 (one group) one each.
+    // Blocks of 256 have one activation scale, blocks of one group one each.
     const auto x =
         F::kBlockWeights == kChunkWeights ? hn::Set(d, *scales) : hn::LoadU(d, scales + g);
     hn::Store(hn::Mul(hn::Load(d, w.scales + g), x), d, products + g);
@@ -145,9 +152,10 @@ struct Operand {
 
   HWY_INLINE void Add(const Chunk<F>& w, size_t token, size_t c, size_t vectors,
                       Sums& total) const {
+    const float* group_sums = nullptr;
+    if constexpr (Decoder<F>::kHasMin) group_sums = sums + token * sum_stride + c * kGroups;
     AddChunk<F>(w, x.codes + token * x.code_stride + c * kChunkWeights,
-                x.scales + token * x.scale_stride + c * kScales,
-                sums + token * sum_stride + c * kGroups, vectors, total);
+                x.scales + token * x.scale_stride + c * kScales, group_sums, vectors, total);
   }
 };
 

@@ -47,6 +47,21 @@ inline quant::Half ZeroPoint(WeightKind kind, std::mt19937& random) {
                                   : quant::Half{HalfOf(kind, random)};
 }
 
+/// An exponent, 128 too large, around a half's.
+inline unsigned PowerOf(WeightKind kind, std::mt19937& random) {
+  switch (kind) {
+    case WeightKind::kZero:
+      return 0;
+    case WeightKind::kMax:
+      return 128 + 15;
+    case WeightKind::kDenormal:
+      return 128 - 24;
+    case WeightKind::kRandom:
+      break;
+  }
+  return 128 - 11 + random() % 7;
+}
+
 /// Any bytes for the codes, scales from HalfOf.
 template <class F>
 typename F::Block RandomBlock(WeightKind kind, std::mt19937& random) {
@@ -59,7 +74,12 @@ typename F::Block RandomBlock(WeightKind kind, std::mt19937& random) {
                                       : static_cast<uint8_t>(random());
   }
   std::memcpy(&block, bytes, sizeof(Block));
-  if constexpr (requires { block.d; }) block.d.bits = HalfOf(kind, random);
+  if constexpr (requires { block.d.bits; }) block.d.bits = HalfOf(kind, random);
+  if constexpr (requires { F::SetFactor(quant::Half{}, block); }) {
+    F::SetFactor({HalfOf(kind, random)}, block);
+  }
+  // Powers of two: of a float's range, that of halves.
+  if constexpr (requires { block.e; }) block.e = static_cast<uint8_t>(PowerOf(kind, random));
   if constexpr (requires { block.dmin; }) block.dmin.bits = HalfOf(kind, random);
   if constexpr (requires { block.m; }) block.m.bits = HalfOf(kind, random);
   if constexpr (requires { block.z; }) block.z = ZeroPoint(kind, random);

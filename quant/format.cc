@@ -12,7 +12,13 @@ namespace {
 template <WeightFormat T>
 void DecodeRow(const void* blocks, size_t weights, float* out) {
   const auto* block = static_cast<const typename T::Block*>(blocks);
-  for (size_t i = 0; i < weights; i += T::kBlockWeights) T::Decode(*block++, out + i);
+  for (size_t i = 0; i < weights; i += T::kBlockWeights) {
+    if constexpr (HasParts<T>) {
+      DecodeParts<T>(*block++, out + i);
+    } else {
+      T::Decode(*block++, out + i);
+    }
+  }
 }
 
 template <WeightFormat T>

@@ -97,6 +97,25 @@ const std::vector<std::string> kOneOfEach{
     "tiny-smollm3", "tiny-olmo3", "tiny-granite", "tiny-glm4",      "tiny-gpt-oss", "tiny-qwen3moe",
     "tiny-gptneox", "tiny-gpt2",  "tiny-phi2",    "tiny-cohere2",   "tiny-nemotron"};
 
+TEST_CASE("arch: a factor beside a matrix is refused, not ignored, unless it is one") {
+  for (const float factor : {1.0f, 0.5f}) {
+    Edited file("tiny-llama3");
+    GgufTensor scale = file.tensors().back();
+    scale.name = "blk.0.attn_q.scale";
+    scale.format = quant::F32::kFormat;
+    scale.shape = {1};
+    scale.data = std::as_bytes(std::span(&factor, 1));
+    file.tensors().push_back(scale);
+    const std::string refusal = file.Refusal();
+    if (factor == 1.0f) {
+      CHECK(refusal.empty());
+    } else {
+      CHECK(Contains(refusal, "blk.0.attn_q.scale"));
+      CHECK(Contains(refusal, "0.5"));
+    }
+  }
+}
+
 TEST_CASE("arch: a width beyond what buffers hold is refused, whatever else the file says") {
   constexpr uint64_t kWidest = kernels::Team::kScratchBytes / sizeof(float);
   struct Case {

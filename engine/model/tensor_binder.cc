@@ -44,17 +44,37 @@ const GgufTensor& TensorBinder::Find(const std::string& name, std::span<const ui
 
 kernels::Matrix TensorBinder::Matrix(const std::string& name, size_t rows, size_t cols) {
   const GgufTensor& tensor = Find(name, std::array<uint64_t, 2>{cols, rows});
+  CheckFactors(name, 1);
   return MatrixOf(tensor);
 }
 
 std::vector<kernels::Matrix> TensorBinder::Matrices(const std::string& name, size_t count,
                                                     size_t rows, size_t cols) {
   const GgufTensor& tensor = Find(name, std::array<uint64_t, 3>{cols, rows, count});
+  CheckFactors(name, count);
   kernels::Matrix all = MatrixOf(tensor);
   all.rows = count * rows;
   std::vector<kernels::Matrix> matrices;
   for (size_t i = 0; i < count; ++i) matrices.push_back(Rows(all, i * rows, rows));
   return matrices;
+}
+
+// NVFP4 files keep a factor of each whole matrix in NAME.scale beside NAME.weight; without it,
+// every product would be off by it.
+void TensorBinder::CheckFactors(std::string_view name, size_t count) {
+  constexpr std::string_view kWeight = "weight";
+  if (!name.ends_with(kWeight)) return;
+  name.remove_suffix(kWeight.size());
+  const std::string factors = std::string(name) + "scale";
+  if (!Has(factors)) return;
+  for (const float factor : Vector(factors, count)) {
+    if (factor == 1.0f) continue;
+    throw Error(
+        ErrorCode::kUnsupported,
+        fmt::format("{}: tensor {} multiplies its matrix by {}, which Crossover does not do; "
+                    "use a file without such factors, for example one in MXFP4 or Q4_K",
+                    file_.path(), Quoted(factors), factor));
+  }
 }
 
 std::span<const float> TensorBinder::Vector(const std::string& name, size_t n) {

@@ -45,6 +45,8 @@ class TensorBinder {
 
  private:
   std::span<const float> Floats(const GgufTensor& tensor);
+  /// Error(kUnsupported) if a factor other than 1 stands beside one of `count` matrices.
+  void CheckFactors(std::string_view name, size_t count);
   const GgufTensor& Find(const std::string& name, std::span<const uint64_t> shape);
 
   const GgufFile& file_;

@@ -5,6 +5,7 @@
 #include "kernels/decode/g-inl.h"
 #include "kernels/decode/iq4_nl-inl.h"
 #include "kernels/decode/iq4_xs-inl.h"
+#include "kernels/decode/parts-inl.h"
 #include "kernels/decode/q2_0-inl.h"
 #include "kernels/decode/q2_k-inl.h"
 #include "kernels/decode/q3_k-inl.h"

@@ -1,8 +1,9 @@
 // What every driver needs to know of a weight format: how a block becomes small integers with
-// scales and minima, or floats. A format's decoder is one specialisation in a file of its own here.
+// scales and minima, or floats. A format's decoder is one specialisation in a file of its own here;
+// those that say how a block comes apart (quant/parts.h) share one (parts-inl.h).
 //
 // An integer decoder states
-//   kGroup      weights that share a scale and a minimum: 16 or 32
+//   kGroup      weights that share a scale and a minimum: 16 or 32, or a block of 128
 //   Code        uint8_t with codes below 128, or int8_t: what the byte products of dot-inl.h take
 //   kHasMin     whether minima are other than zero
 //   Unpack(block, codes, scales, mins)
