@@ -43,6 +43,9 @@ KernelChoice ChooseMatMul(const Matrix& w, Activations activations, size_t token
               : activations == Activations::kAuto && tokens <= kMaxGemvTokens
                   ? "few tokens: weights stream once, bytes decide"
                   : "many tokens, no tile unit: bytes in one instruction beat floats"};
+    case Form::kQ8Rows:
+      return {"gemm_rows_q8", "int8_dot",
+              "many tokens, no packed form: rows taken apart once a panel, then bytes"};
     case Form::kTiles:
       return {"gemm_amx_bf16", "amx_bf16",
               activations == Activations::kBF16

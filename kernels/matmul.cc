@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "kernels/gemm_rows.h"
 #include "kernels/isa.h"
 #include "kernels/matmul_input.h"
 #include "kernels/matmul_kernels.h"
@@ -52,6 +53,8 @@ void Multiply(const MatMulShare& share, const MatMulInput::Rows& x, Form form) {
     case Form::kQ8:
       return (packed ? GemvPackedTable() : GemvQ8Table())[index](
           share, x.q8(quant::Info(share.w->format).block_weights));
+    case Form::kQ8Rows:
+      return GemmRowsTable()[index](share, x.q8(quant::Info(share.w->format).block_weights));
     case Form::kTiles:
       return GemmTilesTable()[index](share, x.tiles);
   }
@@ -79,7 +82,7 @@ void MatMul(const Worker& worker, const Matrix& w, const MatMulInput& input, flo
   };
   // Pieces cost a product that streams its weights nothing; those that decode panels want whole
   // ones.
-  if (form == Form::kQ8 && x.tokens > kMaxGemvTokens) {
+  if (form == Form::kQ8Rows || (form == Form::kQ8 && x.tokens > kMaxGemvTokens)) {
     return worker.Share(w.rows, kPanelRows, kLeastPanels, multiply);
   }
   if (form == Form::kQ8) return ShareRows(worker, w, multiply);
@@ -164,6 +167,7 @@ std::vector<KernelName> MatMulKernels() {
   for (const quant::FormatInfo& info : quant::Formats()) {
     const size_t index = FormatIndex(info.format);
     if (GemvQ8Table()[index] != nullptr) add("gemv_q8", info);
+    if (GemmRowsTable()[index] != nullptr) add("gemm_rows_q8", info);
     add("gemm_f32", info);
     add("gemm_bf16", info);
     add("decode_row", info);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "kernels/gemm_rows.h"
 #include "kernels/rows.h"
 
 namespace crossover::kernels {
@@ -124,6 +125,7 @@ Form ResolveForm(Activations activations, const Matrix& w, size_t tokens) {
       break;
   }
   if (tiles) return Form::kTiles;
+  if (!packed && GemmRowsTable()[FormatIndex(w.format)] != nullptr) return Form::kQ8Rows;
   return has_q8 && packed && HasFastByteProducts() ? Form::kQ8 : Form::kF32;
 }
 
@@ -168,6 +170,7 @@ MatMulInput::Rows::Plan MatMulInput::Rows::Begin(const Worker& worker, const flo
         plan.tiles = true;
         break;
       case Form::kQ8:
+      case Form::kQ8Rows:
         plan.q8[Q8Index(block)] = true;
         break;
     }

@@ -13,7 +13,8 @@
 namespace crossover::kernels {
 
 /// What a matrix of a format reads, once kAuto is resolved.
-enum class Form : uint8_t { kF32, kBF16, kQ8, kTiles };
+/// kQ8Rows is kQ8 for many tokens with rows as they lie in the file (gemm_rows.h).
+enum class Form : uint8_t { kF32, kBF16, kQ8, kQ8Rows, kTiles };
 Form ResolveForm(Activations activations, const Matrix& w, size_t tokens);
 
 /// Lengths of blocks that activations are quantised in: those of the weights' formats.

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/gemm_rows.h"
 #include "kernels/matmul_kernels.h"
 #include "kernels/packed/pack.h"
 #include "kernels/test_levels.h"
@@ -149,6 +150,11 @@ bool HasQ8Kernel(quant::Format format, bool packed) {
   return (packed ? GemvPackedTable() : GemvQ8Table())[FormatIndex(format)] != nullptr;
 }
 
+/// Many tokens of a format without a packed form, in bytes.
+bool HasRowsKernel(quant::Format format, bool packed) {
+  return !packed && GemmRowsTable()[FormatIndex(format)] != nullptr;
+}
+
 bool TakesMany(const Product& product) {
   return product.mode == Activations::kAutoMany ||
          (product.mode == Activations::kAuto && product.tokens > kMaxGemvTokens);
@@ -161,6 +167,7 @@ bool OnTiles(const TestWeights& w, const Product& product) {
 }
 
 bool IsQ8(const TestWeights& w, const Product& product) {
+  if (TakesMany(product) && HasRowsKernel(w.format, product.packed)) return true;
   if (!HasQ8Kernel(w.format, product.packed)) return false;
   if (product.mode == Activations::kQ8) return true;
   if (TakesMany(product)) return product.packed && !OnTiles(w, product) && HasFastByteProducts();
@@ -415,6 +422,7 @@ TEST_CASE("matmul: the list of kernels names what runs") {
   for (const quant::FormatInfo& info : quant::Formats()) {
     CHECK(has("gemm_f32/" + std::string(info.name)));
     CHECK(has("gemv_q8/" + std::string(info.name)) == HasQ8Kernel(info.format, false));
+    CHECK(has("gemm_rows_q8/" + std::string(info.name)) == HasRowsKernel(info.format, false));
     CHECK(has("gemv_packed_q8/" + std::string(info.name)) == HasQ8Kernel(info.format, true));
     // Every quantised format is read in integers in one form or another, but for those that
     // have no packed form.
