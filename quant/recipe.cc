@@ -39,6 +39,17 @@ constexpr auto kSubstitutes = std::to_array<Substitute>({
     {Q5_K::kFormat, Q5_1::kFormat},
     {Q6_K::kFormat, Q8_0::kFormat},
     {IQ4_XS::kFormat, IQ4_NL::kFormat},
+    {IQ3_S::kFormat, IQ4_NL::kFormat},
+    {IQ3_XXS::kFormat, IQ4_NL::kFormat},
+    {IQ2_S::kFormat, IQ4_NL::kFormat},
+    {IQ2_XS::kFormat, IQ4_NL::kFormat},
+    {IQ2_XXS::kFormat, IQ4_NL::kFormat},
+    {IQ1_M::kFormat, IQ4_NL::kFormat},
+    {IQ1_S::kFormat, IQ4_NL::kFormat},
+    {TQ1_0::kFormat, Q4_0::kFormat},
+    {TQ2_0::kFormat, Q4_0::kFormat},
+    {Q1_0::kFormat, Q4_0::kFormat},
+    {NVFP4::kFormat, MXFP4::kFormat},
 });
 
 // What a width of the uniform family alone means: G4 is G4_64Z.
@@ -123,14 +134,16 @@ class Planner {
     }
     if (pure_) return recipe_.base;
     const Role role = RoleOf(tensor.name);
-    if (role == Role::kOutput || (tied_ && role == Role::kEmbedding)) return OutputFormat();
+    if (role == Role::kOutput || (tied_ && role == Role::kEmbedding)) {
+      return ByRule(Role::kOutput, PlaceOf(tensor, role, index), OutputFormat());
+    }
     if (model_.experts == 8) {
       if (role == Role::kAttnV || role == Role::kAttnK) return Q8_0::kFormat;
       if (role == Role::kAttnOutput) {
         return mixture_ != nullptr && mixture_->wide_expert_output ? Q5_K::kFormat : recipe_.base;
       }
     }
-    const Format format = ByRule(role, PlaceOf(tensor, role, index));
+    const Format format = ByRule(role, PlaceOf(tensor, role, index), recipe_.base);
     return role == Role::kAttnV ? WidenValues(format) : format;
   }
 
@@ -139,12 +152,12 @@ class Planner {
     return recipe_.base == Q8_0::kFormat ? Q8_0::kFormat : Q6_K::kFormat;
   }
 
-  Format ByRule(Role role, const Place& place) const {
-    if (mixture_ == nullptr) return recipe_.base;
+  Format ByRule(Role role, const Place& place, Format otherwise) const {
+    if (mixture_ == nullptr) return otherwise;
     for (const Rule& rule : mixture_->rules) {
       if (rule.role == role && rule.applies(place)) return rule.format;
     }
-    return recipe_.base;
+    return otherwise;
   }
 
   /// In 70B models eight query heads share a value head: the matrix is small, the gain is not.

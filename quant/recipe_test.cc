@@ -284,6 +284,66 @@ TEST_CASE("recipe: Q2_0 keeps more bits where tokens come in and go out") {
   CHECK(choices[3].fallback());
 }
 
+// What a dry run of llama.cpp's quantiser (b11739) chooses for 16 layers.
+TEST_CASE("recipe: codebooks keep more bits where they hurt most") {
+  struct Case {
+    std::string_view recipe;
+    bool importance;
+    // Embedding and output apart; values of a query head each, or of four; queries and keys;
+    // attention's output; up and down, of the first and of a middle layer.
+    std::string_view embedding, output, v, shared_v, qk, o, up0, up8, down0, down8;
+  };
+  for (const Case& c : {
+           Case{"IQ1_S", true, "Q2_K", "Q5_K", "Q2_K", "Q4_K", "IQ1_S", "IQ2_XXS", "IQ1_S", "IQ1_S",
+                "Q2_K", "IQ1_S"},
+           Case{"IQ1_M", true, "Q2_K", "Q5_K", "Q2_K", "Q4_K", "IQ1_M", "IQ2_XXS", "IQ1_M", "IQ1_M",
+                "Q2_K", "IQ1_M"},
+           Case{"IQ2_XXS", false, "Q2_K", "Q5_K", "Q2_K", "Q4_K", "IQ2_XXS", "IQ2_XXS", "IQ2_XXS",
+                "IQ2_XXS", "Q2_K", "IQ2_XXS"},
+           Case{"IQ2_XS", true, "Q2_K", "Q5_K", "Q2_K", "Q4_K", "IQ2_XS", "IQ2_XS", "IQ2_XS",
+                "IQ2_XS", "Q2_K", "IQ2_XS"},
+           Case{"IQ2_S", true, "IQ3_S", "Q5_K", "IQ3_S", "Q4_K", "IQ2_XS", "IQ3_S", "IQ2_XS",
+                "IQ2_XS", "IQ3_S", "IQ2_XS"},
+           Case{"IQ2_M", false, "IQ3_S", "Q5_K", "IQ3_S", "Q4_K", "IQ2_S", "IQ3_S", "IQ2_S",
+                "IQ2_S", "IQ3_S", "IQ2_S"},
+           Case{"IQ3_XXS", false, "IQ3_S", "Q5_K", "IQ3_S", "Q4_K", "IQ2_S", "IQ3_S", "IQ3_XXS",
+                "IQ3_XXS", "Q4_K", "Q3_K"},
+           Case{"IQ3_XXS", true, "IQ3_S", "Q5_K", "IQ3_XXS", "Q4_K", "IQ2_S", "IQ3_S", "IQ3_XXS",
+                "IQ3_XXS", "IQ3_XXS", "IQ3_XXS"},
+           Case{"IQ3_XS", true, "IQ3_S", "Q6_K", "IQ3_S", "Q4_K", "IQ3_XXS", "IQ3_S", "IQ3_S",
+                "IQ3_XXS", "IQ3_S", "IQ3_S"},
+           Case{"IQ3_S", true, "IQ3_S", "Q6_K", "IQ3_S", "Q4_K", "IQ3_S", "IQ3_S", "IQ3_S", "IQ3_S",
+                "IQ3_S", "IQ3_S"},
+           Case{"IQ3_M", true, "IQ3_S", "Q6_K", "Q4_K", "Q4_K", "IQ3_S", "Q4_K", "IQ3_S", "IQ3_S",
+                "Q4_K", "IQ3_S"},
+           Case{"TQ1_0", true, "Q4_K", "Q6_K", "TQ1_0", "TQ1_0", "TQ1_0", "TQ1_0", "TQ1_0", "TQ1_0",
+                "TQ1_0", "TQ1_0"},
+       }) {
+    CAPTURE(c.recipe);
+    CAPTURE(c.importance);
+    for (const bool shared : {false, true}) {
+      CAPTURE(shared);
+      // Tied where values are shared.
+      Shape shape{{"llama", 16, 4, shared ? 1u : 4u, 0, c.importance}, 256, 64, 256, 256, shared};
+      const auto tensors = Tensors(shape);
+      const auto choices = PlanRecipe(FindRecipe(c.recipe), shape.model, tensors);
+      const auto format = [&](std::string_view name) {
+        return Info(Chosen(tensors, choices, name)).name;
+      };
+      CHECK(format("token_embd.weight") == (shared ? c.output : c.embedding));
+      if (!shared) CHECK(format("output.weight") == c.output);
+      CHECK(format("blk.3.attn_v.weight") == (shared ? c.shared_v : c.v));
+      CHECK(format("blk.3.attn_q.weight") == c.qk);
+      CHECK(format("blk.3.attn_k.weight") == c.qk);
+      CHECK(format("blk.3.attn_output.weight") == c.o);
+      CHECK(format("blk.0.ffn_up.weight") == c.up0);
+      CHECK(format("blk.8.ffn_gate.weight") == c.up8);
+      CHECK(format("blk.1.ffn_down.weight") == c.down0);
+      CHECK(format("blk.2.ffn_down.weight") == c.down8);
+    }
+  }
+}
+
 TEST_CASE("recipe: importance changes the first ffn_down") {
   Shape shape = Qwen7B();
   shape.model.layers = 32;

@@ -18,8 +18,11 @@ constexpr auto kRolePatterns = std::to_array<RolePattern>({
     {"attn_kv_b.weight", Role::kAttnV},
     {"attn_v.weight", Role::kAttnV},
     {"attn_k.weight", Role::kAttnK},
+    {"attn_q.weight", Role::kAttnQ},
     {"attn_output.weight", Role::kAttnOutput},
     {"ffn_down", Role::kFfnDown},
+    {"ffn_gate", Role::kFfnGate},
+    {"ffn_up", Role::kFfnUp},
 });
 
 constexpr auto kKeptParts = std::to_array<std::string_view>({

@@ -13,9 +13,12 @@ enum class Role {
   kEmbedding,  // token_embd.weight
   kAttnV,      // values, also fused: attn_v, attn_qkv, attn_kv_b
   kAttnK,
+  kAttnQ,
   kAttnOutput,
   kFfnDown,  // of one expert or all
-  kOther,    // whatever no recipe singles out
+  kFfnGate,
+  kFfnUp,
+  kOther,  // whatever no recipe singles out
 };
 
 Role RoleOf(std::string_view name);
