@@ -1,4 +1,3 @@
-
 #include "kernels/format_table.h"
 #include "kernels/matmul_kernels.h"
 
@@ -7,6 +6,7 @@
 #include <hwy/foreach_target.h>
 
 #include "kernels/decode/all-inl.h"
+#include "kernels/decode/vectors-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace crossover::kernels::HWY_NAMESPACE {

@@ -16,6 +16,7 @@
 #include <hwy/foreach_target.h>
 
 #include "kernels/decode/all-inl.h"
+#include "kernels/decode/vectors-inl.h"
 #include "kernels/dot-inl.h"
 
 HWY_BEFORE_NAMESPACE();

@@ -40,7 +40,8 @@ struct Matrix {
 ///          are taken as with kF32.
 ///   kAutoMany  kBF16 where the tile units take the matrix (AMX; packed, or rows of F32,
 ///          F16 or BF16 of a multiple of 32 columns), else kQ8 where that is
-///          faster (packed, on x86 with vectors or with Arm's dot product), else kF32
+///          faster (packed, on x86 with vectors or with Arm's dot product; on x86 also rows of
+///          formats that come apart into codes, quant/parts.h), else kF32
 ///   kAuto  kQ8 for up to kMaxGemvTokens tokens; beyond, kAutoMany
 /// But for kAuto, which looks at their number, a token's result does not depend on the other tokens
 /// of a product, bit for bit.

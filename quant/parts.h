@@ -67,14 +67,19 @@ void DecodeParts(const typename T::Block& block, float* out) {
 
 inline constexpr uint64_t kOneEach = 0x0101010101010101u;
 
+// The compiler's own memcpy: where buffers are checked (_FORTIFY_SOURCE), std::memcpy may stay a
+// call, which takes ten times as long as the word.
+
 template <class T>
-inline T ReadAs(const uint8_t* bytes) {
+[[gnu::always_inline]] inline T ReadAs(const uint8_t* bytes) {
   T value;
-  std::memcpy(&value, bytes, sizeof(value));
+  __builtin_memcpy(&value, bytes, sizeof(value));
   return value;
 }
 
-inline void WriteWord(uint64_t word, int8_t* codes) { std::memcpy(codes, &word, sizeof(word)); }
+[[gnu::always_inline]] inline void WriteWord(uint64_t word, int8_t* codes) {
+  __builtin_memcpy(codes, &word, sizeof(word));
+}
 
 /// Minus one from each byte; what a byte lacks is not borrowed from the next.
 inline uint64_t MinusOneEach(uint64_t word) {

@@ -15,6 +15,7 @@
 #include "engine/model/model.h"
 #include "engine/run/engine.h"
 #include "kernels/team.h"
+#include "quant/f32/f32.h"
 #include "tests/support/test_support.h"
 
 namespace crossover::engine {

@@ -1,11 +1,11 @@
-// The decoders of all formats of quant/format_list.h. Each file guards itself, once per target.
+// The decoders of all formats of quant/format_list.h that have one of their own; the others have
+// parts-inl.h and vectors-inl.h. Each file guards itself, once per target.
 #include "kernels/decode/bf16-inl.h"
 #include "kernels/decode/f16-inl.h"
 #include "kernels/decode/f32-inl.h"
 #include "kernels/decode/g-inl.h"
 #include "kernels/decode/iq4_nl-inl.h"
 #include "kernels/decode/iq4_xs-inl.h"
-#include "kernels/decode/parts-inl.h"
 #include "kernels/decode/q2_0-inl.h"
 #include "kernels/decode/q2_k-inl.h"
 #include "kernels/decode/q3_k-inl.h"

@@ -43,9 +43,10 @@ struct IQ1_S {
     return block.d;
   }
 
-  /// Bytes -8, 0 and 8, one up or one down.
+  /// Bytes -8, 0 and 8, one up or one down: no branch, as no CPU could guess it.
   static uint64_t Shifted(uint64_t grid, bool down) {
-    return down ? MinusOneEach(grid) : grid | kOneEach;
+    const uint64_t up = grid | kOneEach;
+    return up ^ ((up ^ MinusOneEach(grid)) & (0 - uint64_t{down}));
   }
 
   static void EncodeRow(std::span<const float> row, const float* importance, Block* out);

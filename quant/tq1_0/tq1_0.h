@@ -38,7 +38,7 @@ struct TQ1_0 {
       Digits<16>(block.qs + 32, power, codes + 160 + 16 * n);
       if (n < 4) Digits<4>(block.qh, power, codes + 240 + 4 * n);
     }
-    std::memset(scales, 1, kBlockWeights / kGroup);
+    for (size_t g = 0; g < kBlockWeights / kGroup; ++g) scales[g] = 1;
     return block.d;
   }
 
