@@ -175,7 +175,7 @@ std::string NginxConfiguration(const std::filesystem::path& folder, uint16_t por
                                uint16_t behind) {
   const std::string at = folder.string();
   return fmt::format(
-      "daemon off; pid {0}/pid; error_log {0}/error.log;\n"
+      "daemon off; master_process off; pid {0}/pid; error_log {0}/error.log;\n"
       "events {{}}\n"
       "http {{ access_log off; client_body_temp_path {0}/b; proxy_temp_path {0}/p;\n"
       "  fastcgi_temp_path {0}/f; uwsgi_temp_path {0}/u; scgi_temp_path {0}/s;\n"
@@ -184,7 +184,7 @@ std::string NginxConfiguration(const std::filesystem::path& folder, uint16_t por
       at, port, behind);
 }
 
-TEST_CASE("serve: streams pass through nginx as they come") {
+TEST_CASE("serve: a stream passes through nginx") {
   if (!RunProcess({"sh", "-c", "command -v nginx"}).ok()) return Skip("no nginx");
   const ServeProcess server;
   const TemporaryDirectory folder;
