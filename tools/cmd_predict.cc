@@ -92,7 +92,7 @@ bench::PredictMachine Machine(const PredictFlags& flags) {
     if (flags.bandwidth || flags.rate || flags.fixed > 0) {
       throw UsageError("--machine, or --bandwidth with --rate: not both");
     }
-    machine = bench::LoadPredictMachine(flags.machine);
+    machine = bench::LoadPredictMachine(flags.machine, flags.cores.value_or(0));
   } else {
     if (!flags.bandwidth || !flags.rate) {
       throw UsageError("--machine, or --bandwidth and --rate, must be given");
@@ -102,6 +102,7 @@ bench::PredictMachine Machine(const PredictFlags& flags) {
     machine.model.read_bytes_s = *flags.bandwidth * 1e9;
     machine.model.rates = {{"", *flags.rate * 1e9, 0}};
     machine.model.layer_s = flags.fixed * 1e-6;
+    bench::TakeLimitsRanges(bench::RateKind::kMeasured, machine);
   }
   if (flags.memory) machine.memory_bytes = *flags.memory * 1e9;
   return machine;
@@ -217,7 +218,9 @@ void AddFlags(const Subcommand& command, PredictFlags& flags) {
            "Predict that engine (llama.cpp, ik_llama.cpp) instead of Crossover, on a "
            "--machine of the collection")
       .Type("NAME");
-  command.Add("--cores", flags.cores, "With --engine: threads there (default: all its cores)")
+  command
+      .Add("--cores", flags.cores,
+           "Threads there (default: all its cores): with --engine, or a FILE of bench machine")
       .Range(1, 4096)
       .Type("N");
 }

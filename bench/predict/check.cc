@@ -140,6 +140,17 @@ std::vector<double> Of(const std::vector<CheckedSpeed>& speeds, SpeedTest test, 
   return values;
 }
 
+double FactorOf(const CheckedSpeed& s) { return s.tok_s / *s.predicted_tok_s; }
+
+constexpr size_t kLeastOfSpread = 5;
+
+/// Between which eight of ten factors lie; {0, infinity} for too few.
+std::pair<double, double> MiddleOf(const std::vector<double>& factors) {
+  constexpr double kLow = 0.1, kHigh = 0.9;
+  if (factors.size() < kLeastOfSpread) return {0, std::numeric_limits<double>::infinity()};
+  return {Percentile(factors, kLow), Percentile(factors, kHigh)};
+}
+
 }  // namespace
 
 const char* SpeedTestName(SpeedTest test) {
@@ -173,13 +184,21 @@ SpeedCase CaseOf(const Published& published, const PublishedSpeed& speed, SpeedT
   return c;
 }
 
+bool CheckedSpeed::has_interval() const { return predicted_tok_s && std::isfinite(high_tok_s); }
+
 std::pair<double, double> SpeedCheck::Spread(SpeedTest test, RateKind kind) const {
-  constexpr size_t kLeast = 5;
-  constexpr double kLow = 0.1, kHigh = 0.9;
-  std::vector<double> factors =
-      Of(speeds, test, kind, [](const CheckedSpeed& s) { return s.tok_s / *s.predicted_tok_s; });
-  if (factors.size() < kLeast) return {0, std::numeric_limits<double>::infinity()};
-  return {Percentile(factors, kLow), Percentile(factors, kHigh)};
+  return MiddleOf(Of(speeds, test, kind, FactorOf));
+}
+
+std::pair<double, double> SpeedCheck::SpreadWithout(const CheckedSpeed& speed) const {
+  std::vector<double> others, all;
+  for (const CheckedSpeed& s : speeds) {
+    const bool counted = s.predicted_tok_s && s.control.empty();
+    if (!counted || s.test != speed.test || KindOf(s) != KindOf(speed) || &s == &speed) continue;
+    all.push_back(FactorOf(s));
+    if (s.speed.machine != speed.speed.machine) others.push_back(all.back());
+  }
+  return MiddleOf(others.size() >= kLeastOfSpread ? others : all);
 }
 
 SpeedCheck CheckPublished(const Published& published) {
@@ -193,7 +212,7 @@ SpeedCheck CheckPublished(const Published& published) {
   }
   for (CheckedSpeed& s : check.speeds) {
     if (!s.predicted_tok_s) continue;
-    const auto [low, high] = check.Spread(s.test, KindOf(s));
+    const auto [low, high] = check.SpreadWithout(s);
     s.low_tok_s = *s.predicted_tok_s * low;
     s.high_tok_s = *s.predicted_tok_s * high;
   }
@@ -205,8 +224,15 @@ SpeedCheck CheckPublished(const Published& published) {
       if (errors.empty()) continue;
       constexpr double kP90 = 0.9;
       const Summary summary = Summarise(errors);
-      check.summaries.push_back(
-          {test, kind, errors.size(), summary.median, Percentile(errors, kP90), summary.max});
+      CheckSummary row{test,       kind, errors.size(), summary.median, Percentile(errors, kP90),
+                       summary.max};
+      for (const double inside : Of(check.speeds, test, kind, [](const CheckedSpeed& s) {
+             return s.has_interval() ? (s.inside() ? 1.0 : 0.0) : -1.0;
+           })) {
+        row.with_interval += inside >= 0 ? 1 : 0;
+        row.inside += inside > 0 ? 1 : 0;
+      }
+      check.summaries.push_back(row);
     }
   }
   return check;

@@ -28,13 +28,17 @@ struct CheckedSpeed {
   RateKind rate_kind = RateKind::kNone;
   double tok_s = 0;  // published
   std::optional<double> predicted_tok_s = {};
-  double low_tok_s = 0, high_tok_s = 0;  // between which eight of ten such predictions lie
-  std::string bound = {};                // "reading", "unpacking", "fixed", "computing"
-  std::string control = {};              // of the machine; not empty: not in the summaries
-  std::string why_not = {};              // why nothing is predicted
+  // Between which eight of ten such predictions lie, by the speeds of other machines; where these
+  // are too few, by all other speeds. 0 and infinity where those are too few, too.
+  double low_tok_s = 0, high_tok_s = 0;
+  std::string bound = {};    // "reading", "unpacking", "fixed", "computing"
+  std::string control = {};  // of the machine; not empty: not in the summaries
+  std::string why_not = {};  // why nothing is predicted
 
   /// |predicted / published - 1|. Precondition: predicted_tok_s.
   double error() const;
+  bool has_interval() const;
+  bool inside() const { return low_tok_s <= tok_s && tok_s <= high_tok_s; }
 };
 
 /// How far predictions were from what was published, of one test and kind of rate.
@@ -43,6 +47,9 @@ struct CheckSummary {
   RateKind rate_kind = RateKind::kNone;
   size_t rows = 0;
   double median_error = 0, p90_error = 0, worst_error = 0;
+  size_t with_interval = 0;
+  size_t inside =
+      0;  // of these: what was published lies in it; eight of ten if it is worth its name
 };
 
 struct SpeedCheck {
@@ -53,6 +60,8 @@ struct SpeedCheck {
   /// Factors on a prediction between which eight of ten published speeds lay; {0, infinity} where
   /// there are too few to say.
   std::pair<double, double> Spread(SpeedTest test, RateKind kind) const;
+  /// The same by what this speed knows nothing of: see CheckedSpeed.
+  std::pair<double, double> SpreadWithout(const CheckedSpeed& speed) const;
 };
 
 SpeedCheck CheckPublished(const Published& published);

@@ -84,12 +84,18 @@ std::string Summaries(const SpeedCheck& check) {
                {"speeds"},
                {"median error"},
                {"90 % below"},
-               {"worst"}});
+               {"worst"},
+               {"in their 8 of 10"}});
   for (const CheckSummary& s : check.summaries) {
     table.AddRow({SpeedTestName(s.test),
                   s.test == SpeedTest::kPrefill ? "–" : std::string(RateKindName(s.rate_kind)),
                   fmt::format("{}", s.rows), Percent(s.median_error), Percent(s.p90_error),
-                  Percent(s.worst_error)});
+                  Percent(s.worst_error),
+                  s.with_interval == 0
+                      ? "n/a"
+                      : fmt::format("{} of {} ({})", s.inside, s.with_interval,
+                                    Percent(static_cast<double>(s.inside) /
+                                            static_cast<double>(s.with_interval)))});
   }
   return table.Text();
 }
@@ -128,7 +134,10 @@ std::string CheckTable(const SpeedCheck& check) {
   return fmt::format(
       "{}\ntok/s. Each machine is predicted by a profile fitted to the others. *: conditions that "
       "the source\ndoes not state were assumed (--json says which). rate: of the machine's memory, "
-      "as published\n(measured, nominal) or derived from its largest file.\n\n{}\nFitted to all "
+      "as published\n(measured, nominal) or derived from its largest file. 8 of 10: of each row by "
+      "the rows of other "
+      "machines, or where\nthese are too few by all other rows; the last column says how many "
+      "published speeds lay inside.\n\n{}\nFitted to all "
       "machines:\n{}\nFarthest off:\n{}\nNot predicted (row and test):\n{}",
       SpeedRows(check), Summaries(check), ProfileText(check.profile), Worst(check), LeftOut(check));
 }
@@ -186,7 +195,9 @@ nlohmann::json CheckJson(const SpeedCheck& check) {
                          {"speeds", s.rows},
                          {"median_error", s.median_error},
                          {"p90_error", s.p90_error},
-                         {"worst_error", s.worst_error}});
+                         {"worst_error", s.worst_error},
+                         {"with_interval", s.with_interval},
+                         {"inside", s.inside}});
   }
   const EngineProfile& profile = check.profile;
   return {{"speeds", rows},

@@ -109,6 +109,38 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("a row's interval knows nothing of its own machine") {
+  EngineProfile truth;
+  truth.unpack = {{{"e", "Q8_0"}, 0.03}};
+  truth.multiply = {{{"e", "Q8_0"}, 0.02}};
+  Published published = MadeUp(truth);
+  // Enough machines that the others are five rows and more; one is out of step.
+  for (const double clock : {2.5, 3.0}) {
+    PublishedMachine machine = published.machines.front();
+    machine.name = clock < 3 ? "slower" : "faster";
+    machine.clock_hz = clock * kGiga;
+    published.machines.push_back(machine);
+    for (const PublishedModel& model : published.models) {
+      PublishedSpeed speed = published.speeds.front();
+      speed.machine = machine.name;
+      speed.model = model.name;
+      speed.file_bytes = model.parameters * 1.06;
+      speed.decode_tok_s = 1 / truth.Decode(CaseOf(published, speed, SpeedTest::kDecode))->seconds;
+      speed.prefill_tok_s = 1 / *truth.Prefill(CaseOf(published, speed, SpeedTest::kPrefill));
+      published.speeds.push_back(speed);
+    }
+  }
+  for (PublishedSpeed& speed : published.speeds) {
+    if (speed.machine == "m3") *speed.decode_tok_s *= 3;
+  }
+  for (const CheckedSpeed& s : CheckPublished(published).speeds) {
+    if (s.test != SpeedTest::kDecode || s.speed.machine != "m3") continue;
+    REQUIRE(s.has_interval());
+    CHECK_FALSE(s.inside());
+    CHECK(s.high_tok_s < 1.5 * *s.predicted_tok_s);
+  }
+}
+
 TEST_CASE("what no other machine shows is not predicted, and why") {
   EngineProfile truth;
   truth.unpack = {{{"e", "Q8_0"}, 0.03}};
@@ -161,7 +193,18 @@ TEST_CASE("published speeds are predicted as well as the documentation says") {
   CHECK(measured.rows >= 13);
   CHECK(measured.median_error < 0.1);
   CHECK(measured.p90_error < 0.25);
+  // Intervals that are worth their name hold some eight of ten speeds that they know nothing of.
+  size_t inside = 0;
+  size_t judged = 0;
+  for (const CheckSummary& s : check.summaries) {
+    inside += s.inside;
+    judged += s.with_interval;
+  }
+  CHECK(judged > 100);
+  CHECK(inside > judged * 65 / 100);
+  CHECK(inside < judged * 95 / 100);
   const nlohmann::json json = CheckJson(check);
+  CHECK(json.at("summaries").at(0).contains("inside"));
   CHECK(json.at("speeds").size() == check.speeds.size());
   CHECK(CheckCsv(check).find("raspberry-pi-5") != std::string::npos);
   CHECK(CheckTable(check).find("Not predicted") != std::string::npos);

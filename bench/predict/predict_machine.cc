@@ -23,10 +23,12 @@ using nlohmann::json;
 constexpr double kBarriersPerLayer = 10;
 
 PredictMachine Nominal(const char* name, const char* source, double gb_s, double gop_s, double gb) {
-  return {.name = name,
-          .source = source,
-          .model = {.read_bytes_s = gb_s * 1e9, .rates = {{"", gop_s * 1e9, 0}}},
-          .memory_bytes = gb * 1e9};
+  PredictMachine machine{.name = name,
+                         .source = source,
+                         .model = {.read_bytes_s = gb_s * 1e9, .rates = {{"", gop_s * 1e9, 0}}},
+                         .memory_bytes = gb * 1e9};
+  TakeLimitsRanges(RateKind::kNominal, machine);
+  return machine;
 }
 
 /// Reads with all cores as somebody measured and published them, where the bus would allow more.
@@ -34,8 +36,16 @@ PredictMachine WithMeasuredReads(PredictMachine machine) {
   const Published published = LoadPublished();
   const PublishedMachine& known = *published.FindMachine(machine.name);
   machine.model.read_bytes_s = known.ReadBytesPerSecond(known.cores);
+  TakeLimitsRanges(RateKind::kMeasured, machine);
   machine.source = fmt::format("measured reads: {}; {}", known.source, machine.source);
   return machine;
+}
+
+[[noreturn]] void RefuseThreads(const std::string& machine) {
+  throw Error(ErrorCode::kInvalidArgument,
+              fmt::format("{} says nothing of other numbers of threads; 'crossover bench machine "
+                          "--json' does",
+                          machine));
 }
 
 [[noreturn]] void Corrupt(const std::string& file, const std::string& what) {
@@ -45,14 +55,15 @@ PredictMachine WithMeasuredReads(PredictMachine machine) {
                           file, what));
 }
 
-/// The measured median under the key among rows of the most threads, the best of them.
-double BestOfMostThreads(const json& rows, const char* key, const auto& matches) {
+/// The measured median under the key among rows of the most threads, but no more than `limit` (0:
+/// any number), the best of them.
+double BestOfMostThreads(const json& rows, const char* key, size_t limit, const auto& matches) {
   size_t threads = 0;
   double best = 0;
   for (const json& row : rows) {
     if (!matches(row) || !row.contains(key) || !row.at(key).is_number()) continue;
     const auto count = row.at("threads").get<size_t>();
-    if (count < threads) continue;
+    if (count < threads || (limit > 0 && count > limit)) continue;
     if (count > threads) best = 0;
     threads = count;
     best = std::max(best, row.at(key).get<double>());
@@ -60,12 +71,12 @@ double BestOfMostThreads(const json& rows, const char* key, const auto& matches)
   return best;
 }
 
-TimeModel ModelOfLimits(const json& limits) {
+TimeModel ModelOfLimits(const json& limits, size_t threads) {
   const auto is_memory = [](const json& row) {
     return row.at("level").get<std::string>().starts_with("memory");
   };
   TimeModel model;
-  model.read_bytes_s = 1e9 * BestOfMostThreads(limits.at("bandwidth"), "gb_s", is_memory);
+  model.read_bytes_s = 1e9 * BestOfMostThreads(limits.at("bandwidth"), "gb_s", threads, is_memory);
   const auto all = [](const json&) { return true; };
   std::map<std::string, json> peaks;  // the rows of each unit
   std::vector<std::string> units;     // as they come
@@ -75,12 +86,12 @@ TimeModel ModelOfLimits(const json& limits) {
     place->second.push_back(row);
   }
   for (const std::string& unit : units) {
-    const double rate = 1e9 * BestOfMostThreads(peaks.at(unit), "gop_s", all);
+    const double rate = 1e9 * BestOfMostThreads(peaks.at(unit), "gop_s", threads, all);
     if (rate > 0) model.rates.push_back({unit, rate, 0});
   }
   if (limits.contains("barrier")) {
-    model.layer_s =
-        1e-6 * kBarriersPerLayer * BestOfMostThreads(limits.at("barrier"), "microseconds", all);
+    model.layer_s = 1e-6 * kBarriersPerLayer *
+                    BestOfMostThreads(limits.at("barrier"), "microseconds", threads, all);
   }
   return model;
 }
@@ -104,7 +115,14 @@ bool Sane(const TimeModel& model) {
          });
 }
 
-PredictMachine MachineOfFile(const std::string& file) {
+/// Files from before it was written: as if the worst error were a standard deviation.
+double RmsOfFit(const json& fit) {
+  const double rms = fit.contains("rms") ? fit.at("rms").get<double>()
+                                         : std::log1p(fit.at("worst_error").get<double>());
+  return std::isfinite(rms) && rms >= 0 ? rms : 0;
+}
+
+PredictMachine MachineOfFile(const std::string& file, size_t threads) {
   PredictMachine machine{.name = file};
   try {
     const json content = ParseJson(
@@ -112,14 +130,17 @@ PredictMachine MachineOfFile(const std::string& file) {
                          .remedy = "write it with 'crossover bench machine --json' or 'crossover "
                                    "bench crossover --json'"});
     if (content.contains("time_model")) {
+      if (threads > 0) RefuseThreads(file);
       if (content.at("time_model").is_null())
         Corrupt(file, "too few cells were measured for a fit");
       content.at("time_model").at("model").get_to(machine.model);
       machine.source = fmt::format("fit to measured passes: median error {:.1f} %, worst {:.0f} %",
                                    100 * content.at("time_model").at("median_error").get<double>(),
                                    100 * content.at("time_model").at("worst_error").get<double>());
+      machine.whole = FactorOfFit(RmsOfFit(content.at("time_model")));
     } else {
-      machine.model = ModelOfLimits(content);
+      machine.model = ModelOfLimits(content, threads);
+      TakeLimitsRanges(RateKind::kMeasured, machine);
       machine.source = "measured limits: no pass is faster than this says";
       if (AnyDisturbed(content)) {
         machine.source +=
@@ -138,6 +159,12 @@ PredictMachine MachineOfFile(const std::string& file) {
 }
 
 }  // namespace
+
+void TakeLimitsRanges(RateKind kind, PredictMachine& machine) {
+  static const Published published = LoadPublished();
+  machine.read = ReachOfReading(published, kind);
+  machine.arithmetic = ReachOfArithmetic(published);
+}
 
 std::span<const PredictMachine> NominalMachines() {
   // Bandwidth: transfers a second × bytes a transfer. Rate: cores × clock × 8-bit products and
@@ -165,10 +192,13 @@ std::span<const PredictMachine> NominalMachines() {
   return kMachines;
 }
 
-PredictMachine LoadPredictMachine(const std::string& file_or_name) {
+PredictMachine LoadPredictMachine(const std::string& file_or_name, size_t threads) {
   std::string known;
   for (const PredictMachine& machine : NominalMachines()) {
-    if (machine.name == file_or_name) return machine;
+    if (machine.name == file_or_name) {
+      if (threads > 0) RefuseThreads(file_or_name);
+      return machine;
+    }
     known += " " + machine.name;
   }
   if (!std::filesystem::exists(file_or_name)) {
@@ -176,7 +206,7 @@ PredictMachine LoadPredictMachine(const std::string& file_or_name) {
         ErrorCode::kNotFound,
         fmt::format("{}: neither a file nor a known machine; known are{}", file_or_name, known));
   }
-  return MachineOfFile(file_or_name);
+  return MachineOfFile(file_or_name, threads);
 }
 
 }  // namespace crossover::bench

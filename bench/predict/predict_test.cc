@@ -1,11 +1,13 @@
 #include "bench/predict/predict.h"
 
+#include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/data_path.h"
 #include "base/error.h"
 #include "bench/machine/system.h"
+#include "bench/predict/uncertainty.h"
 #include "tests/support/test_support.h"
 
 namespace crossover::bench {
@@ -81,11 +83,59 @@ TEST_CASE("predict: by hand, one rate") {
   // 2 (9e8 t + 1e8) / 2e11 = 0.1 at t = 11.
   REQUIRE(rows[1].tokens_at_change);
   CHECK(*rows[1].tokens_at_change == doctest::Approx(11));
+  // The named parts, and which of them it is.
+  CHECK(rows[0].bounded_by() == "multiplying");
+  CHECK(rows[1].bounded_by() == "reading weights");
+  CHECK(rows[1].parts.weights_s == doctest::Approx(0.1));
+  CHECK(rows[1].parts.cache_s == doctest::Approx(1000 / 5.5e9));
+  CHECK(rows[0].parts.attention_s == doctest::Approx(5050 * 4e4 / 2e11));
+  CHECK(rows[1].low_tok_s == doctest::Approx(rows[1].tok_s()));  // exact numbers: no width
   const nlohmann::json json = PredictJson(machine, rows);
+  CHECK(json.at("predictions").at(1).at("bounded_by") == "reading weights");
+  CHECK(json.at("predictions").at(1).at("parts").size() == 6);
+  CHECK(json.at("parts").at(0).at("unit") == "GB/s");
   CHECK(json.at("prediction") == true);
   CHECK(json.at("predictions").at(1).at("bound") == "communication");
   CHECK(PredictTable(machine, rows).find("A PREDICTION") != std::string::npos);
   CHECK(PredictCsv(machine, rows).find("predicted_tok_s") != std::string::npos);
+}
+
+TEST_CASE("predict: an interval from the parts' ranges, each where it bounds") {
+  PredictMachine machine{.name = "m", .source = "s"};
+  machine.model = {.read_bytes_s = 5.5e9, .rates = {{"", 2e11, 4}}};
+  machine.read = {.low = 0.5, .high = 0.9, .source = "made up"};
+  machine.arithmetic = {.low = 0.25, .high = 1, .source = "made up"};
+  const ModelWork model = SmallModel();
+  const auto rows = Predict(machine, {&model, 1}, {.prefill = {100}, .decode = {0, 1'000'000}});
+  CHECK(rows[1].low_tok_s == doctest::Approx(0.5 * rows[1].tok_s()).epsilon(1e-3));
+  CHECK(rows[1].high_tok_s == doctest::Approx(0.9 * rows[1].tok_s()).epsilon(1e-3));
+  CHECK(rows[0].low_tok_s == doctest::Approx(0.25 * rows[0].tok_s()).epsilon(1e-3));
+  CHECK(rows[0].high_tok_s == doctest::Approx(rows[0].tok_s()).epsilon(1e-3));
+  // A million tokens before it: the cache is twice the weights.
+  CHECK(rows[2].bounded_by() == "reading the cache");
+  // u = 4 operations a weight, once a pass: more than one token's two.
+  CHECK(rows[1].parts.unpacking_s == doctest::Approx(2 * rows[1].parts.products_s));
+  machine.whole = {.low = 0.8, .high = 1.25, .source = "fit"};
+  const auto fitted = Predict(machine, {&model, 1}, {.prefill = {}, .decode = {0}});
+  CHECK(fitted[0].low_tok_s == doctest::Approx(0.8 * rows[1].low_tok_s));
+  CHECK(PredictTable(machine, rows).find("made up") != std::string::npos);
+}
+
+TEST_CASE("predict: how far limits are reached is what others have published") {
+  const Published published = LoadPublished();
+  const Factor measured = ReachOfReading(published, RateKind::kMeasured);
+  const Factor nominal = ReachOfReading(published, RateKind::kNominal);
+  // A Raspberry Pi's speeds are 0.74 to 0.8 of its best read rate, more of that of four threads.
+  CHECK(measured.low > 0.5);
+  CHECK(measured.high < 1.1);
+  CHECK(nominal.low < measured.low);
+  CHECK_FALSE(measured.source.empty());
+  const Factor arithmetic = ReachOfArithmetic(published);
+  CHECK(arithmetic.low > 0);
+  CHECK(arithmetic.high < 1.1);
+  CHECK(ReachOfReading({}, RateKind::kMeasured).exact());
+  CHECK(FactorOfFit(0).exact() == true);
+  CHECK(FactorOfFit(0.1).high == doctest::Approx(std::exp(0.12816)));
 }
 
 TEST_CASE("predict: what does not fit has no speed") {
@@ -124,30 +174,39 @@ TEST_CASE("predict: machines from names and from files, and what is wrong with a
   CHECK(pi.model.rates.at(0).operations_s == doctest::Approx(614.4e9));
 
   const test::TemporaryDirectory directory;
-  const auto load = [&](const std::string& text) {
+  const auto load = [&](const std::string& text, size_t threads = 0) {
     const auto path = directory / "machine.json";
     std::ofstream(path) << text;
-    return LoadPredictMachine(path.string());
+    return LoadPredictMachine(path.string(), threads);
   };
-  const PredictMachine limits = load(R"({"cpu": "Some CPU", "memory_bytes": 8e9, "bandwidth": [
+  const std::string two_threads = R"({"cpu": "Some CPU", "memory_bytes": 8e9, "bandwidth": [
       {"level": "L2", "threads": 2, "gb_s": 99}, {"level": "memory_4k", "threads": 1, "gb_s": 50},
       {"level": "memory_4k", "threads": 2, "gb_s": 20},
       {"level": "memory_huge", "threads": 2, "gb_s": 30}],
     "peak": [{"unit": "int8_dot", "threads": 1, "gop_s": 100},
       {"unit": "int8_dot", "threads": 2, "gop_s": 200},
       {"unit": "amx_bf16", "threads": 2, "gop_s": null, "reason": "absent"}],
-    "barrier": [{"threads": 2, "microseconds": 0.5}]})");
+    "barrier": [{"threads": 2, "microseconds": 0.5}]})";
+  const PredictMachine limits = load(two_threads);
   CHECK(limits.name == "Some CPU");
   CHECK(limits.memory_bytes == 8e9);
   CHECK(limits.model.read_bytes_s == doctest::Approx(30e9));
+  CHECK(limits.read.low < 1);
   REQUIRE(limits.model.rates.size() == 1);
   CHECK(limits.model.rates[0].operations_s == doctest::Approx(200e9));
   CHECK(limits.model.layer_s == doctest::Approx(5e-6));
+
+  const PredictMachine one = load(two_threads, 1);
+  CHECK(one.model.read_bytes_s == doctest::Approx(50e9));
+  CHECK(one.model.rates.at(0).operations_s == doctest::Approx(100e9));
+  CHECK_THROWS_AS(LoadPredictMachine("raspberry-pi-5", 2), Error);
 
   const PredictMachine fit = load(R"({"cpu": "X", "time_model": {"median_error": 0.1,
     "worst_error": 0.5, "model": {"rule": "sum", "read_bytes_s": 1e10, "layer_s": 0,
     "rates": [{"unit": "", "operations_s": 1e12, "unpack": 2}]}}})");
   CHECK_FALSE(fit.model.overlapped);
+  CHECK(fit.read.exact());
+  CHECK(fit.whole.low == doctest::Approx(1 / fit.whole.high));
   CHECK(fit.source.find("median error 10.0 %") != std::string::npos);
 
   for (const char* bad :

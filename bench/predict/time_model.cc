@@ -230,6 +230,7 @@ void to_json(nlohmann::json& json, const TimeModelFit& fit) {
           {"model", fit.model},
           {"median_error", fit.median_error},
           {"worst_error", fit.worst_error},
+          {"rms", fit.rms},
           {"left_out_disturbed", fit.left_out},
           {"errors", fit.errors}};
 }
