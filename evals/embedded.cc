@@ -22,6 +22,8 @@ std::filesystem::path EmbeddedModel(std::string_view member) {
 
 std::filesystem::path EmbeddedHeldout() { return EmbeddedDirectory() / "heldout.txt"; }
 
+std::filesystem::path EmbeddedCalibration() { return EmbeddedDirectory() / "calibration.txt"; }
+
 std::filesystem::path EmbeddedTasks() { return EmbeddedDirectory() / "tasks"; }
 
 }  // namespace crossover::evals

@@ -15,6 +15,7 @@ std::filesystem::path EmbeddedDirectory();
 std::span<const std::string_view> EmbeddedMembers();
 std::filesystem::path EmbeddedModel(std::string_view member);  // F16 GGUF
 std::filesystem::path EmbeddedHeldout();                       // text for perplexity
+std::filesystem::path EmbeddedCalibration();                   // text to calibrate on
 std::filesystem::path EmbeddedTasks();                         // directory of *.jsonl
 
 }  // namespace crossover::evals

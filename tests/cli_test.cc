@@ -237,9 +237,9 @@ TEST_CASE("--version and --help answer on the standard output") {
 
 TEST_CASE("every subcommand's help has examples that call it") {
   for (const char* command :
-       {"info", "tokenize", "generate", "chat", "logits", "quantize", "perplexity", "eval", "bench",
-        "bench kernels", "bench machine", "bench model", "bench crossover", "predict", "study",
-        "report", "synth"}) {
+       {"info", "tokenize", "generate", "chat", "logits", "imatrix", "quantize", "allocate",
+        "perplexity", "eval", "bench", "bench kernels", "bench machine", "bench model",
+        "bench crossover", "predict", "study", "report", "synth"}) {
     std::vector<std::string> words;
     std::istringstream split(command);
     for (std::string word; split >> word;) words.push_back(word);

@@ -34,7 +34,9 @@ void AddCommands(CLI::App& app, const GlobalOptions& globals) {
   AddGenerate(app, globals);
   AddChat(app, globals);
   AddLogits(app, globals);
+  AddImatrix(app, globals);
   AddQuantize(app, globals);
+  AddAllocate(app, globals);
   AddSynth(app, globals);
   AddPerplexity(app, globals);
   AddEval(app, globals);

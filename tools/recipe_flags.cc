@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/regex.h"
 #include "quant/g/g.h"
+#include "quant/recipe_file.h"
 
 namespace crossover::tools {
 namespace {
@@ -20,6 +21,7 @@ std::string FormatNames() {
 }
 
 std::string CheckRecipe(const std::string& name) {
+  if (quant::IsRecipeFile(name)) return "";
   try {
     quant::FindRecipe(name);
     return "";
@@ -50,15 +52,33 @@ std::string CheckTensorType(const std::string& text) {
 
 }  // namespace
 
+const quant::Recipe& RecipeFlags::Recipe() const {
+  return quant::FindRecipe(quant::IsRecipeFile(recipe) ? quant::ReadRecipeFile(recipe).base
+                                                       : recipe);
+}
+
 quant::RecipeOptions RecipeFlags::Options() const {
   quant::RecipeOptions options;
+  if (quant::IsRecipeFile(recipe)) {
+    if (pure || !tensor_types.empty()) {
+      throw UsageError(
+          fmt::format("{} names the format of each tensor: --pure and --tensor-type do not go with "
+                      "it",
+                      recipe));
+    }
+    options.overrides = quant::ReadRecipeFile(recipe).Overrides();
+    return options;
+  }
   options.pure = pure;
   for (const std::string& text : tensor_types) options.overrides.push_back(*ParseTensorType(text));
   return options;
 }
 
 Flag AddRecipe(const Subcommand& command, RecipeFlags& flags) {
-  return command.Add("recipe", flags.recipe, "One of " + quant::RecipeNames()).Check(CheckRecipe);
+  return command
+      .Add("recipe", flags.recipe,
+           "One of " + quant::RecipeNames() + "; or a file.json of crossover allocate")
+      .Check(CheckRecipe);
 }
 
 void AddRecipeOptions(const Subcommand& command, RecipeFlags& flags) {

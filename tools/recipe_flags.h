@@ -14,8 +14,9 @@ struct RecipeFlags {
   bool pure = false;
   std::vector<std::string> tensor_types;  // REGEX=FORMAT
 
-  /// All as parsed and checked by the options below.
-  const quant::Recipe& Recipe() const { return quant::FindRecipe(recipe); }
+  /// All as parsed and checked by the options below. Error of ReadRecipeFile where the recipe is a
+  /// file.
+  const quant::Recipe& Recipe() const;
   quant::RecipeOptions Options() const;
 };
 

@@ -18,11 +18,13 @@
 #include "engine/files/gguf_writer.h"
 #include "engine/files/hf_model.h"
 #include "engine/files/packed_file.h"
+#include "engine/quantize/gptq/encode_by_gptq.h"
 #include "engine/quantize/importance.h"
 #include "engine/quantize/tensor_encoder.h"
 #include "engine/quantize/tensor_importance.h"
 #include "quant/check_overrides.h"
 #include "quant/f32/f32.h"
+#include "quant/g/methods.h"
 #include "quant/tensor_role.h"
 
 namespace crossover::engine {
@@ -158,14 +160,48 @@ Metadata OutputMetadata(const GgufFile& file, const quant::Recipe& recipe,
   return metadata;
 }
 
-// A matrix of another model would weigh nothing, or in part what has the same name by chance.
-void CheckNames(const Importance& importance, const GgufFile& file, const std::string& path) {
-  const std::vector<std::string> names = importance.names();
-  const auto known = [&](const std::string& name) { return file.FindTensor(name) != nullptr; };
-  if (std::ranges::any_of(names, known)) return;
-  throw Error(ErrorCode::kInvalidArgument,
-              fmt::format("{}: measures {}, of which {} has none; it was made from another model",
-                          path, NameSome(names), file.path()));
+void EncodeByMethod(Method method, std::vector<EncodeTask>& tasks) {
+  if (method != Method::kRtn && method != Method::kOpt) return;
+  for (EncodeTask& task : tasks) {
+    const quant::FormatInfo& target = quant::Info(task.target);
+    if (task.tensor->format == task.target || !target.quantized) continue;
+    if (!quant::GShapeOf(task.target)) {
+      throw Error(
+          ErrorCode::kInvalidArgument,
+          fmt::format("tensor {} is to become {}, for which this method is not defined, but "
+                      "for {}; take one of these, or --method plain or gptq",
+                      Quoted(task.tensor->name), target.name, quant::kGNames));
+    }
+    if (method == Method::kRtn) {
+      task.encode = [](const quant::FormatInfo& info, std::span<const float> row, const float*,
+                       void* blocks) {
+        EncodeGByRange(*quant::GShapeOf(info.format), row, blocks);
+      };
+    } else {
+      task.encode = [](const quant::FormatInfo& info, std::span<const float> row,
+                       const float* importance, void* blocks) {
+        EncodeGByLeastSquares(*quant::GShapeOf(info.format), row, importance, blocks);
+      };
+    }
+  }
+}
+
+std::optional<GptqTensors> ChooseByGptq(std::shared_ptr<const GgufFile> file,
+                                        const std::filesystem::path& out,
+                                        const QuantizeOptions& options,
+                                        std::vector<EncodeTask>& tasks) {
+  if (options.method != Method::kGptq) return std::nullopt;
+  if (options.calibration == nullptr) {
+    throw Error(ErrorCode::kInvalidArgument, "GPTQ needs a text to calibrate on");
+  }
+  GptqTensors tensors = EncodeByGptq(std::move(file), tasks, *options.calibration,
+                                     {.threads = std::max<size_t>(options.threads, 1),
+                                      .journal = out.string() + ".gptq",
+                                      .progress = options.method_progress});
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    if (const EncodedTensor* tensor = tensors.Find(i)) tasks[i].encoded = tensor->bytes;
+  }
+  return tensors;
 }
 
 QuantizedTensor Describe(const GgufTensor& tensor, const quant::TensorChoice& choice,
@@ -221,7 +257,7 @@ QuantizeReport QuantizeFile(const std::filesystem::path& in, const std::filesyst
   for (size_t i = 0; i < tensors.size(); ++i) {
     infos.push_back({tensors[i]->name, choices[i].format, tensors[i]->shape,
                      options.packed && RunsPacked(*file, *tensors[i], choices[i].format)});
-    tasks.push_back({tensors[i], choices[i].format, {}});
+    tasks.push_back({.tensor = tensors[i], .target = choices[i].format});
     const bool encoded = choices[i].format != tensors[i]->format;
     if (importance && encoded && quant::Info(choices[i].format).quantized) {
       importances[i] = ImportanceOf(*importance, *tensors[i]);
@@ -240,6 +276,8 @@ QuantizeReport QuantizeFile(const std::filesystem::path& in, const std::filesyst
   if (const auto warning = unsaid.Warning(options.importance.string())) {
     report.warnings.push_back(*warning);
   }
+  EncodeByMethod(options.method, tasks);
+  std::optional<GptqTensors> gptq = ChooseByGptq(file, out, options, tasks);
   GgufWriter writer(out, OutputMetadata(*file, recipe, importance, options), infos);
   TensorEncoder encoder(std::max<size_t>(options.threads, 1));
   MatrixPacker packer(std::max<size_t>(options.threads, 1));
@@ -261,8 +299,13 @@ QuantizeReport QuantizeFile(const std::filesystem::path& in, const std::filesyst
     report.tensors.back().packed = infos[i].packed;
     report.tensors.back().importance = !tasks[i].importance.empty();
     report.tensors.back().unseen_columns = importances[i].unseen;
+    if (const EncodedTensor* chosen = gptq ? gptq->Find(i) : nullptr) {
+      report.tensors.back().gptq_loss = chosen->loss.gptq;
+      report.tensors.back().plain_loss = chosen->loss.plain;
+    }
   }
   writer.Commit();
+  if (gptq) gptq->RemoveJournal();
   report.file_bytes = writer.size();
   report.effective_bpw = BitsPerWeight(report.tensors);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -106,7 +106,13 @@ void TensorEncoder::EncodeRows(const EncodeTask& task, uint64_t first, uint64_t 
       // Tensors with a fourth dimension count their slices on.
       const float* importance =
           experts == 0 ? nullptr : task.importance.data() + row / expert_rows % experts * columns;
-      target.encode(buffers.weights.data(), columns, importance, blocks);
+      if (!task.encoded.empty()) {
+        std::ranges::copy(task.encoded.subspan(row * target_row, target_row), blocks);
+      } else if (task.encode != nullptr) {
+        task.encode(target, buffers.weights, importance, blocks);
+      } else {
+        target.encode(buffers.weights.data(), columns, importance, blocks);
+      }
       target.decode(blocks, columns, buffers.decoded.data());
       result.fits = AllFinite(buffers.decoded);
       for (uint64_t c = 0; c < columns; ++c) {

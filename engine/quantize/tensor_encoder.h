@@ -15,7 +15,12 @@ struct EncodeTask {
   const GgufTensor* tensor = nullptr;
   quant::Format target{};
   /// [experts][columns], an expert being a slice of the third dimension; empty: none.
-  std::span<const float> importance;
+  std::span<const float> importance = {};
+  /// Instead of the format's own search; null: that.
+  void (*encode)(const quant::FormatInfo& target, std::span<const float> row,
+                 const float* importance, void* blocks) = nullptr;
+  /// The whole tensor, encoded already: only measured and handed on. Empty: not yet.
+  std::span<const std::byte> encoded = {};
 };
 
 /// Over all weights of a tensor: Σ (w - ŵ)² and Σ w², ŵ being what decoding the written blocks

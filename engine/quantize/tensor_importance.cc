@@ -43,6 +43,15 @@ TensorImportance ImportanceOf(const Importance& importance, const GgufTensor& te
   return out;
 }
 
+void CheckNames(const Importance& importance, const GgufFile& file, const std::string& path) {
+  const std::vector<std::string> names = importance.names();
+  const auto known = [&](const std::string& name) { return file.FindTensor(name) != nullptr; };
+  if (std::ranges::any_of(names, known)) return;
+  throw Error(ErrorCode::kInvalidArgument,
+              fmt::format("{}: measures {}, of which {} has none; it was made from another model",
+                          path, NameSome(names), file.path()));
+}
+
 void ImportanceReport::Add(const GgufTensor& tensor, const TensorImportance& importance) {
   if (importance.measured == 0) {
     unnamed_.push_back(tensor.name);

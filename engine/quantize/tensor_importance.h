@@ -24,7 +24,12 @@ struct TensorImportance {
 /// Error(kInvalidArgument) if the matrix has another number of values for the tensor.
 TensorImportance ImportanceOf(const Importance& importance, const GgufTensor& tensor);
 
-/// The same for many, and one line about all that the matrix leaves unsaid.
+/// Error(kInvalidArgument) if the file has none of the tensors that the matrix measures: a matrix
+/// of another model would weigh nothing, or in part what has the same name by chance. `path` names
+/// it.
+void CheckNames(const Importance& importance, const GgufFile& file, const std::string& path);
+
+/// ImportanceOf for many, and one line about all that the matrix leaves unsaid.
 class ImportanceReport {
  public:
   void Add(const GgufTensor& tensor, const TensorImportance& importance);

@@ -98,7 +98,8 @@ void Attend(const Pass& pass, const LayerWeights& layer, size_t index) {
 // x += W_o · softmax(cap(s · rope(q) · rope(K)ᵀ)) · V, with q, k, v = W · norm(x) + b.
 void AttentionBlock(const Pass& pass, const LayerWeights& layer, size_t index) {
   Activity& a = pass.a;
-  pass.AssignNormed(layer.attention_norm, std::array{&layer.q, &layer.k, &layer.v});
+  pass.AssignNormed(layer.attention_norm, std::array{&layer.q, &layer.k, &layer.v},
+                    {Product::kQkv, index});
   const auto product = [](const Matrix& w, std::span<float> y, std::span<const float> bias) {
     return kernels::Projection{.w = &w, .y = y.data(), .bias = DataOrNull(bias)};
   };
@@ -109,6 +110,8 @@ void AttentionBlock(const Pass& pass, const LayerWeights& layer, size_t index) {
       a.input);
   pass.worker.Sync();
   if (!pass.products_only()) Attend(pass, layer, index);
+  pass.Tap({Product::kAttentionOutput, index}, a.attention, pass.tokens(),
+           layer.attention_out.cols);
   a.input.Assign(pass.worker, a.attention.data(), pass.tokens(), layer.attention_out.cols,
                  std::array{&layer.attention_out}, pass.activations);
   pass.AddProjection(layer.attention_out, a.input, layer.attention_out_bias,

@@ -192,7 +192,7 @@ void CheckContext(std::span<const Chunk> batch, const KvCache& kv, const RopeWei
 
 }  // namespace
 
-Logits Engine::Forward(std::span<const Chunk> batch, const Probe* probe) {
+Logits Engine::Forward(std::span<const Chunk> batch, const Observers& observers) {
   State& s = *state_;
   const size_t vocab = model_->config().vocab;
   CheckBatch(batch, model_->config(), options_.max_batch);
@@ -212,7 +212,7 @@ Logits Engine::Forward(std::span<const Chunk> batch, const Probe* probe) {
   }
   if (options_.deterministic) s.flat.min_tile_rows = 1;
   RunForward(s.team, *model_, FixedActivations(options_), s.flat,
-             {&s.kv.layout(), s.kv.pool(), s.context}, s.activity, probe);
+             {&s.kv.layout(), s.kv.pool(), s.context}, s.activity, observers);
   for (const Chunk& chunk : batch) s.kv.Publish(chunk.sequence);
   return {s.activity.logits.data(), rows, vocab};
 }

@@ -13,7 +13,7 @@
 #include "engine/model/model.h"
 #include "engine/run/generate.h"
 #include "engine/run/kv_cache.h"
-#include "engine/run/probe.h"
+#include "engine/run/product_tap.h"
 #include "engine/run/score.h"
 #include "tokenizer/tokenizer.h"
 
@@ -89,8 +89,8 @@ class Engine {
   /// all; positions must stay below the KV capacity. Error(kInvalidArgument) for a batch that
   /// breaks this or an id outside the vocabulary, Error(kOutOfMemory) when pages run out (nothing
   /// is changed then).
-  /// `probe`, if any, sees what each step leaves; the pass is slower then.
-  Logits Forward(std::span<const Chunk> batch, const Probe* probe = nullptr);
+  /// `observers`, if any, see what each step leaves, or what products get; the pass is slower then.
+  Logits Forward(std::span<const Chunk> batch, const Observers& observers = {});
 
   const Model& model() const { return *model_; }
   std::shared_ptr<const Model> shared_model() const { return model_; }

@@ -42,7 +42,7 @@ void Choose(const ExpertsConfig& config, std::span<const float> scores,
 
 // a.choices of this worker's tokens from the router's scores of h = norm(x), which stays in
 // a.normed.
-void Route(const Pass& pass, const LayerWeights& layer) {
+void Route(const Pass& pass, const LayerWeights& layer, size_t index) {
   Activity& a = pass.a;
   const ExpertsConfig& experts = pass.config.experts;
   const size_t dim = pass.config.dim;
@@ -51,6 +51,7 @@ void Route(const Pass& pass, const LayerWeights& layer) {
     kernels::Normalize(pass.NormOf(layer.ffn_norm), &a.x[t * dim], dim, &a.normed[t * dim]);
   }
   pass.worker.Sync();
+  pass.Tap({Product::kRouter, index}, a.normed, pass.tokens(), dim);
   a.input.Assign(pass.worker, a.normed.data(), pass.tokens(), dim, std::array{&layer.router},
                  pass.activations);
   kernels::MatMul(pass.worker, layer.router, a.input, a.router_scores.data(), experts.count,
@@ -86,7 +87,8 @@ void SortByExpert(const Pass& pass) {
 }
 
 // sum[t] += p · (W_down · unit(W · h_t) + b), over the tokens of one expert.
-void RunExpert(const Pass& pass, const FeedForwardWeights& ffn, std::span<const ExpertRow> rows) {
+void RunExpert(const Pass& pass, const FeedForwardWeights& ffn, std::span<const ExpertRow> rows,
+               size_t index, size_t expert) {
   Activity& a = pass.a;
   const size_t dim = pass.config.dim;
   const Range mine = pass.worker.Split(rows.size());
@@ -94,9 +96,10 @@ void RunExpert(const Pass& pass, const FeedForwardWeights& ffn, std::span<const 
     std::copy_n(&a.normed[rows[i].token * dim], dim, &a.expert_values[i * dim]);
   }
   pass.worker.Sync();
+  pass.Tap({Product::kGateUp, index, expert}, a.expert_values, rows.size(), dim);
   a.input.Assign(pass.worker, a.expert_values.data(), rows.size(), dim, ReadersOf(ffn),
                  pass.activations);
-  HiddenOf(pass, ffn, rows.size());
+  HiddenOf(pass, ffn, rows.size(), {Product::kDown, index, expert});
   kernels::MatMul(pass.worker, ffn.down, a.ffn_input, a.expert_values.data(), dim,
                   {.bias = DataOrNull(ffn.down_bias)});
   pass.worker.Sync();
@@ -111,9 +114,9 @@ void RunExpert(const Pass& pass, const FeedForwardWeights& ffn, std::span<const 
 
 }  // namespace
 
-void ExpertsBlock(const Pass& pass, const LayerWeights& layer) {
+void ExpertsBlock(const Pass& pass, const LayerWeights& layer, size_t index) {
   Activity& a = pass.a;
-  Route(pass, layer);
+  Route(pass, layer, index);
   if (pass.worker.rank == 0) SortByExpert(pass);
   const Range mine = pass.worker.Split(pass.tokens() * pass.config.dim);
   std::fill_n(a.expert_sum.begin() + static_cast<ptrdiff_t>(mine.begin), mine.size(), 0.0f);
@@ -121,7 +124,7 @@ void ExpertsBlock(const Pass& pass, const LayerWeights& layer) {
   for (size_t e = 0; e < layer.experts.size(); ++e) {
     const size_t begin = a.expert_begin[e];
     const auto rows = std::span(a.expert_rows).subspan(begin, a.expert_begin[e + 1] - begin);
-    if (!rows.empty()) RunExpert(pass, layer.experts[e], rows);
+    if (!rows.empty()) RunExpert(pass, layer.experts[e], rows, index, e);
   }
   pass.AddBranch(a.expert_sum, layer.ffn_post_norm);
 }

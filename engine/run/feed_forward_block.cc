@@ -25,9 +25,10 @@ void LookAtGates(const Pass& pass, const FeedForwardWeights& ffn, size_t index) 
   pass.Look(Step::kUp, index, pass.a.up, size);
 }
 
-// The units that the products take along, where they can.
+// The units that the products take along, where they can, and nobody wants to see what they make.
 bool IsFused(const Pass& pass, const FeedForwardWeights& ffn) {
-  return (pass.config.unit == Unit::kSwiGlu || pass.config.unit == Unit::kGeGlu) &&
+  return pass.tap == nullptr &&
+         (pass.config.unit == Unit::kSwiGlu || pass.config.unit == Unit::kGeGlu) &&
          ffn.gate_bias.empty() && ffn.up_bias.empty();
 }
 
@@ -57,7 +58,8 @@ std::array<const Matrix*, 2> ReadersOf(const FeedForwardWeights& ffn) {
   return {ffn.gate.data != nullptr ? &ffn.gate : &ffn.up, &ffn.up};
 }
 
-void HiddenOf(const Pass& pass, const FeedForwardWeights& ffn, size_t rows) {
+void HiddenOf(const Pass& pass, const FeedForwardWeights& ffn, size_t rows,
+              const ProductPlace& place) {
   Activity& a = pass.a;
   if (IsFused(pass, ffn)) {
     const auto gate =
@@ -72,14 +74,16 @@ void HiddenOf(const Pass& pass, const FeedForwardWeights& ffn, size_t rows) {
   pass.worker.Sync();
   ApplyUnit(pass, rows, a.gate, a.up);
   pass.worker.Sync();
-  a.ffn_input.Assign(pass.worker, (gated ? a.gate : a.up).data(), rows, pass.config.ffn_dim,
-                     std::array{&ffn.down}, pass.activations);
+  const std::span<float> hidden = gated ? a.gate : a.up;
+  pass.Tap(place, hidden, rows, pass.config.ffn_dim);
+  a.ffn_input.Assign(pass.worker, hidden.data(), rows, pass.config.ffn_dim, std::array{&ffn.down},
+                     pass.activations);
 }
 
 void FeedForwardHidden(const Pass& pass, const LayerWeights& layer, size_t index) {
-  pass.AssignNormed(layer.ffn_norm, ReadersOf(layer.ffn));
+  pass.AssignNormed(layer.ffn_norm, ReadersOf(layer.ffn), {Product::kGateUp, index});
   if (pass.probe != nullptr) LookAtGates(pass, layer.ffn, index);
-  HiddenOf(pass, layer.ffn, pass.tokens());
+  HiddenOf(pass, layer.ffn, pass.tokens(), {Product::kDown, index});
 }
 
 void FeedForwardOutput(const Pass& pass, const LayerWeights& layer) {

@@ -14,6 +14,15 @@ namespace {
 using kernels::Range;
 using kernels::Worker;
 
+void FillAngles(const Pass& pass, size_t t) {
+  for (size_t r = 0; r < pass.weights.ropes.size(); ++r) {
+    const RopeWeights& rope = pass.weights.ropes[r];
+    const std::span<const float> divisors = rope.DivisorsFor(pass.kv->context);
+    kernels::RopeTable(pass.batch.positions[t], pass.config.rotary_dim, rope.base,
+                       DataOrNull(divisors), rope.magnitude, pass.Angles(r, t));
+  }
+}
+
 // x[t] = c · E[token_t] (+ P[position_t]), and the angles of every position.
 void Embed(const Pass& pass) {
   const ModelConfig& config = pass.config;
@@ -30,12 +39,7 @@ void Embed(const Pass& pass) {
       kernels::DecodeMatrixRow(weights.positions, position, learned);
       kernels::Add(learned, config.dim, x);
     }
-    for (size_t r = 0; r < weights.ropes.size(); ++r) {
-      const RopeWeights& rope = weights.ropes[r];
-      const std::span<const float> divisors = rope.DivisorsFor(pass.kv->context);
-      kernels::RopeTable(position, config.rotary_dim, rope.base, DataOrNull(divisors),
-                         rope.magnitude, pass.Angles(r, t));
-    }
+    FillAngles(pass, t);
   }
   pass.worker.Sync();
 }
@@ -54,6 +58,7 @@ void Output(const Pass& pass) {
                        &a.normed[i * config.dim]);
   }
   pass.worker.Sync();
+  pass.Tap({Product::kOutput}, a.normed, wanted, config.dim);
   a.input.Assign(pass.worker, a.normed.data(), wanted, config.dim, std::array{&weights.output},
                  pass.activations);
   kernels::MatMul(pass.worker, weights.output, a.input, a.logits.data(), config.vocab,
@@ -78,12 +83,37 @@ void Layer(const Pass& pass, size_t index) {
   AttentionBlock(pass, layer, index);
   pass.Look(Step::kAttentionOutput, index, pass.a.x, size);
   if (!layer.experts.empty()) {
-    ExpertsBlock(pass, layer);
+    ExpertsBlock(pass, layer, index);
   } else {
     if (!parallel) FeedForwardHidden(pass, layer, index);
     FeedForwardOutput(pass, layer);
   }
   pass.Look(Step::kDown, index, pass.a.x, size);
+}
+
+// The second half of Layer, where it is one.
+void FeedForwardBlock(const Pass& pass, size_t index) {
+  const LayerWeights& layer = pass.weights.layers[index];
+  if (!layer.experts.empty()) return ExpertsBlock(pass, layer, index);
+  FeedForwardHidden(pass, layer, index);
+  FeedForwardOutput(pass, layer);
+}
+
+void RunOne(const Pass& pass, Block block, size_t layer) {
+  if (block == Block::kEmbedding) return Embed(pass);
+  const Range rows = pass.worker.Split(pass.tokens());
+  for (size_t t = rows.begin; t < rows.end; ++t) FillAngles(pass, t);
+  pass.worker.Sync();
+  switch (block) {
+    case Block::kAttention:
+      return AttentionBlock(pass, pass.weights.layers[layer], layer);
+    case Block::kFeedForward:
+      return FeedForwardBlock(pass, layer);
+    case Block::kLayer:
+      return Layer(pass, layer);
+    default:
+      return Output(pass);
+  }
 }
 
 void Run(const Pass& pass) {
@@ -134,15 +164,25 @@ size_t Activity::bytes() const { return memory_bytes_ + logits.capacity() * size
 
 void RunForward(kernels::Team& team, const Model& model, kernels::Activations activations,
                 const FlatBatch& batch, const KvTarget& kv, Activity& activity,
-                const Probe* probe) {
+                const Observers& observers) {
   team.Run([&](const Worker& worker) {
-    Run(Pass{worker, model.config(), model.weights(), activations, batch, &kv, activity, probe});
+    Run(Pass{worker, model.config(), model.weights(), activations, batch, &kv, activity,
+             observers.probe, observers.tap});
+  });
+}
+
+void RunBlock(kernels::Team& team, const ModelConfig& config, const Weights& weights,
+              kernels::Activations activations, const FlatBatch& batch, const KvTarget& kv,
+              Activity& activity, Block block, size_t layer, const ProductTap* tap) {
+  team.Run([&](const Worker& worker) {
+    RunOne(Pass{worker, config, weights, activations, batch, &kv, activity, nullptr, tap}, block,
+           layer);
   });
 }
 
 void RunProducts(const Worker& worker, const ModelConfig& config, const Weights& weights,
                  kernels::Activations activations, const FlatBatch& batch, Activity& activity) {
-  Run(Pass{worker, config, weights, activations, batch, nullptr, activity, nullptr});
+  Run(Pass{worker, config, weights, activations, batch, nullptr, activity, nullptr, nullptr});
 }
 
 }  // namespace crossover::engine

@@ -9,6 +9,7 @@
 
 #include "engine/model/model.h"
 #include "engine/run/probe.h"
+#include "engine/run/product_tap.h"
 #include "kernels/attention.h"
 #include "kernels/huge_pages.h"
 #include "kernels/matmul.h"
@@ -85,7 +86,18 @@ struct KvTarget {
 /// allocated.
 void RunForward(kernels::Team& team, const Model& model, kernels::Activations activations,
                 const FlatBatch& batch, const KvTarget& kv, Activity& activity,
-                const Probe* probe = nullptr);
+                const Observers& observers = {});
+
+/// What a pass is made of. kLayer is kAttention and kFeedForward, which models whose blocks read
+/// the same x (ModelConfig::parallel_blocks) do not have apart.
+enum class Block : uint8_t { kEmbedding, kAttention, kFeedForward, kLayer, kOutput };
+
+/// One of them alone, from `activity.x` to it (kOutput: to activity.logits, for the wanted rows),
+/// with `weights` of the model's shapes: for whoever goes through a model a layer at a time.
+/// Preconditions as RunForward; `layer` counts for the middle three.
+void RunBlock(kernels::Team& team, const ModelConfig& config, const Weights& weights,
+              kernels::Activations activations, const FlatBatch& batch, const KvTarget& kv,
+              Activity& activity, Block block, size_t layer, const ProductTap* tap = nullptr);
 
 /// The same pass without all that lies between its matrix products (embedding, rotation, attention,
 /// norms of what a layer adds, the cap on logits): what the products alone cost. Each meets an

@@ -155,7 +155,7 @@ std::string Locate(const Engine& engine, std::span<const TokenId> tokens) {
   while (!tokens.empty() && !found) {
     const size_t n = std::min(options.max_batch, tokens.size());
     const Chunk chunk{sequence.id(), tokens.first(n), n - 1};
-    again.Forward({&chunk, 1}, &probe);
+    again.Forward({&chunk, 1}, {.probe = &probe});
     tokens = tokens.subspan(n);
   }
   return found ? *found

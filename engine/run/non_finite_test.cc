@@ -129,7 +129,7 @@ TEST_CASE("non_finite: a probe changes no logit") {
   const auto run = [&](const Probe* probe) {
     const ScopedSequence sequence(engine);
     const Chunk chunk{sequence.id(), tokens, 0};
-    const Logits logits = engine.Forward({&chunk, 1}, probe);
+    const Logits logits = engine.Forward({&chunk, 1}, {.probe = probe});
     return std::vector<float>(logits.data, logits.data + logits.rows * logits.vocab);
   };
   size_t calls = 0;

@@ -22,8 +22,27 @@ kernels::Norm Pass::NormOf(const NormWeights& norm) const {
           .kind = config.norm};
 }
 
-void Pass::AssignNormed(const NormWeights& norm,
-                        std::span<const kernels::Matrix* const> readers) const {
+void Pass::Tap(const ProductPlace& place, std::span<const float> rows, size_t count,
+               size_t cols) const {
+  if (tap == nullptr) return;
+  (*tap)(worker, {place, rows.first(count * cols), count, cols});
+  worker.Sync();
+}
+
+void Pass::AssignNormed(const NormWeights& norm, std::span<const kernels::Matrix* const> readers,
+                        const ProductPlace& place) const {
+  if (tap != nullptr) {
+    // Norms that readers take in other forms would not stand in a.normed.
+    const Range rows = worker.Split(norm.empty() ? 0 : tokens());
+    for (size_t t = rows.begin; t < rows.end; ++t) {
+      kernels::Normalize(NormOf(norm), &a.x[t * config.dim], config.dim, &a.normed[t * config.dim]);
+    }
+    worker.Sync();
+    const std::span<float> input = norm.empty() ? a.x : a.normed;
+    Tap(place, input, tokens(), config.dim);
+    a.input.Assign(worker, input.data(), tokens(), config.dim, readers, activations);
+    return;
+  }
   if (norm.empty()) {
     a.input.Assign(worker, a.x.data(), tokens(), config.dim, readers, activations);
     return;

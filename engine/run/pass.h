@@ -20,15 +20,20 @@ struct Pass {
   const FlatBatch& batch;
   const KvTarget* const kv;
   Activity& a;
-  const Probe* const probe;  // null but where somebody looks for a mistake
+  const Probe* const probe;     // null but where somebody looks for a mistake
+  const ProductTap* const tap;  // null but where inputs are collected
 
   size_t tokens() const { return batch.tokens.size(); }
   bool products_only() const { return kv == nullptr; }
 
   void Look(Step step, size_t layer, std::span<const float> values, size_t count) const;
 
+  /// Shows the input of a product, rows[count][cols], where somebody collects.
+  void Tap(const ProductPlace& place, std::span<const float> rows, size_t count, size_t cols) const;
+
   /// a.input = norm(x), or x itself where there is no norm, in the forms that `readers` take.
-  void AssignNormed(const NormWeights& norm, std::span<const kernels::Matrix* const> readers) const;
+  void AssignNormed(const NormWeights& norm, std::span<const kernels::Matrix* const> readers,
+                    const ProductPlace& place) const;
 
   /// x += s · y, or x += s · norm(y), with y = W · input + b.
   void AddProjection(const kernels::Matrix& w, const kernels::MatMulInput& input,
@@ -57,10 +62,12 @@ void FeedForwardHidden(const Pass& pass, const LayerWeights& layer, size_t index
 void FeedForwardOutput(const Pass& pass, const LayerWeights& layer);
 
 /// x += Σ_e p_e · (W_down,e · hidden_e + b_e) over the experts that a token's router chooses.
-void ExpertsBlock(const Pass& pass, const LayerWeights& layer);
+void ExpertsBlock(const Pass& pass, const LayerWeights& layer, size_t index);
 
-/// Who reads a block's input, and the hidden values of the `rows` that are a.input.
+/// Who reads a block's input, and the hidden values of the `rows` that are a.input; `place`: of the
+/// product that reads these.
 std::array<const kernels::Matrix*, 2> ReadersOf(const FeedForwardWeights& ffn);
-void HiddenOf(const Pass& pass, const FeedForwardWeights& ffn, size_t rows);
+void HiddenOf(const Pass& pass, const FeedForwardWeights& ffn, size_t rows,
+              const ProductPlace& place);
 
 }  // namespace crossover::engine

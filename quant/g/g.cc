@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "quant/g/pack_block.h"
 #include "quant/g/search.h"
 
 namespace crossover::quant {
@@ -69,21 +70,6 @@ void ChooseCodes(const FourGroups<kGroup>& groups, const GFit<Lanes>& fit, float
   }
 }
 
-void PackBlock(const GShape& shape, float d, float z, const uint8_t* codes, uint8_t* block) {
-  const auto put = [&](float value) {
-    const Half half = Half::FromFloat(value);
-    std::memcpy(block, &half, sizeof(half));
-    block += sizeof(half);
-  };
-  put(d);
-  if (shape.zero) put(z);
-  VisitGBits(shape.bits, [&]<size_t kBits>() {
-    for (size_t i = 0; i < shape.group; i += kPlaneChunk, block += PlaneChunkBytes(kBits)) {
-      PackPlanes<kBits>(codes + i, block);
-    }
-  });
-}
-
 template <size_t kGroup>
 void EncodeRowOf(const GShape& shape, std::span<const float> row, const float* importance,
                  uint8_t* blocks) {
@@ -99,12 +85,27 @@ void EncodeRowOf(const GShape& shape, std::span<const float> row, const float* i
         shape.zero ? SearchGZero(group, shape.bits, offset) : SearchGSymmetric(group, shape.bits);
     ChooseCodes(groups, fit, max_code, offset, codes);
     for (size_t s = 0; s < count; ++s, blocks += GBlockBytes(shape)) {
-      PackBlock(shape, fit.d[s], fit.z[s] + offset, codes[s], blocks);
+      PackGBlock(shape, fit.d[s], fit.z[s] + offset, codes[s], blocks);
     }
   }
 }
 
 }  // namespace
+
+void PackGBlock(const GShape& shape, float d, float z, const uint8_t* codes, uint8_t* block) {
+  const auto put = [&](float value) {
+    const Half half = Half::FromFloat(value);
+    std::memcpy(block, &half, sizeof(half));
+    block += sizeof(half);
+  };
+  put(d);
+  if (shape.zero) put(z);
+  VisitGBits(shape.bits, [&]<size_t kBits>() {
+    for (size_t i = 0; i < shape.group; i += kPlaneChunk, block += PlaneChunkBytes(kBits)) {
+      PackPlanes<kBits>(codes + i, block);
+    }
+  });
+}
 
 void DecodeGBlock(const GShape& shape, const void* block, float* out) {
   const auto* bytes = static_cast<const uint8_t*>(block);
