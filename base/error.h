@@ -9,7 +9,7 @@
 namespace crossover {
 
 enum class ErrorCode {
-  kInvalidArgument,  // the caller's words or values are off
+  kInvalidArgument,  // the caller's arguments are wrong
   kNotFound,         // a file, tensor, key or name that is not there
   kCorruptFile,      // a file that contradicts itself or its format
   kUnsupported,      // well-formed, but not something Crossover can run

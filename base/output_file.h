@@ -63,7 +63,7 @@ class OutputFile {
 };
 
 /// Error(kIo) if the disk that an output will be on has less than `bytes` left, or if nothing can
-/// be written there: tells of it now rather than in ten minutes. Write errors still count: quotas
+/// be written there: reports it now rather than in ten minutes. Write errors still count: quotas
 /// and other programs have their say.
 void RequireSpace(const std::filesystem::path& path, uint64_t bytes);
 

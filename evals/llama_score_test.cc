@@ -98,7 +98,7 @@ TEST_CASE("llama scores: the line of a HellaSwag item that is off") {
   CHECK_THROWS_AS(ParseLlamaHellaSwag("", "h"), Error);
 }
 
-TEST_CASE("llama scores: WinoGrande's lines that are off") {
+TEST_CASE("llama scores: wrong lines of WinoGrande") {
   const test::TemporaryDirectory directory;
   const auto refusal = [&](const std::string& text) {
     WriteFile(directory / "winogrande-debiased-eval.csv", text);

@@ -16,7 +16,7 @@
 namespace crossover::evals {
 namespace {
 
-// Reads one object of a task file; whatever is off is said with the file and the key.
+// Reads one object of a task file; errors name the file and the key.
 class Reader {
  public:
   Reader(const Record& json, std::string where, std::initializer_list<std::string_view> known)

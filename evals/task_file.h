@@ -25,7 +25,7 @@ struct DataSource {
 };
 
 enum class ExampleOrder {
-  kSample,  // the harness's default: drawn anew for each item (evals/example_sampler.h)
+  kSample,  // the harness's default: drawn afresh for each item (evals/example_sampler.h)
   kFirst,   // the file's first ones
 };
 

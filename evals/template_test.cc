@@ -90,7 +90,7 @@ TEST_CASE("text filter: HellaSwag's clean-up") {
   CHECK(ApplyFilter("wikihow", "a [b\nc] d") == "a [b\nc] d");
   CHECK(ApplyFilter("wikihow", "a   b") == "a  b");
   CHECK(ApplyFilter("wikihow", "[a [b\nc [d [e] f] [") == "[a [b\nc f] [");
-  // Looking for its end anew from each bracket would take minutes.
+  // Looking for its end again from each bracket would take minutes.
   const std::string brackets(1'000'000, '[');
   CHECK(ApplyFilter("wikihow", brackets) == brackets);
 }

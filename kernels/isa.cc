@@ -81,7 +81,7 @@ constexpr std::array kLevels = {
 bool IsBuilt(const Level& level) { return (level.targets & (HWY_TARGETS)) != 0; }
 
 // Asked once, before a level is forced: forcing changes what SupportedTargets() returns, and in
-// Highway 1.0.3 each call of it chooses the best target anew. The fallback is always there.
+// Highway 1.0.3 each call of it chooses the best target again. The fallback is always there.
 int64_t CpuTargets() {
   static const int64_t targets = hwy::SupportedTargets() | HWY_SCALAR | HWY_EMU128;
   return targets;

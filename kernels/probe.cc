@@ -36,7 +36,7 @@ void ReadLoop(const uint8_t* data, size_t bytes, size_t passes) {
         sums[k] = hn::Xor(sums[k], hn::Load(d, from));
       }
     }
-    // Memory may have changed, for all the compiler knows: each pass reads anew.
+    // Memory may have changed, for all the compiler knows: each pass reads again.
     asm volatile("" : : : "memory");
   }
   for (size_t k = 1; k < kUnroll; ++k) sums[0] = hn::Xor(sums[0], sums[k]);

@@ -70,9 +70,9 @@ void RopeTable(size_t position, size_t rotary_dim, float base, const float* fact
 void Rope(float* x, size_t heads, size_t head_dim, size_t rotary_dim, RopeStyle style,
           const float* cos_sin);
 
-/// Max and log-sum-exp of a row of logits in the order and precision of llama-perplexity's protocol
-/// is the evals' business; this is the plain fast one: x ← softmax(x). -∞ gets 0; a row with a NaN,
-/// a +∞ or nothing but -∞ has no softmax and becomes NaN throughout.
+/// x ← softmax(x), in place, in float32. -∞ gets 0; a row with a NaN, a +∞ or nothing but -∞ has no
+/// softmax and becomes NaN throughout. Perplexity does not use it: its protocol fixes the order and
+/// precision of the sums (engine/run/log_softmax.h).
 void Softmax(size_t n, float* x);
 
 }  // namespace crossover::kernels

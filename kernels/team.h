@@ -58,10 +58,10 @@ struct Worker {
   Range Split(size_t n, size_t multiple = 1) const;
 
   /// Calls body(Range) on pieces of [0, n) until none is left, with bounds at multiples of
-  /// `multiple`, `least` multiples each or several times that, but for the last: first on this
-  /// worker's Split, from its front, then on what others have not come to, from its back. Threads
-  /// are never
-  /// equally fast (other processes, cores of two kinds), and a barrier waits for the slowest.
+  /// `multiple`. Each piece but the last is `least` multiples or several times that. A worker takes
+  /// pieces from the front of its own Split first, then from the back of what others have not
+  /// reached: threads are never equally fast (other processes, cores of two kinds), and a barrier
+  /// waits for the slowest.
   /// Called by all workers with the same arguments; no barrier at the end.
   template <class Body>
   void Share(size_t n, size_t multiple, size_t least, Body&& body) const {

@@ -102,7 +102,7 @@ TEST_CASE("team: shared work is done once, at multiples, also what its owner is 
   }
 }
 
-// All workers count the same calls, each call writes a worker's state anew, and a barrier keeps the
+// All workers count the same calls, each call resets the workers, and a barrier keeps the
 // workers within a few calls of each other: a step and the one 65536 later never meet.
 TEST_CASE("team: steps are not mixed up where their count wraps") {
   constexpr size_t kItems = 100, kSteps = 40;

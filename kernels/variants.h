@@ -34,7 +34,7 @@ std::vector<Layout> LayoutsOf(quant::Format format);
 /// The formats that K and V can be stored in.
 std::vector<quant::Format> KvFormats();
 
-/// Those of the models that are about.
+/// Head sizes of the supported model families.
 inline constexpr std::array<size_t, 5> kHeadDims{64, 80, 96, 128, 256};
 
 // ---- Steps on rows

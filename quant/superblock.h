@@ -1,5 +1,5 @@
 // What the K formats share: 256 weights in sub-blocks, whose scales (and minima) are themselves
-// quantised against one half-precision factor; the codes are then chosen anew for the scales that a
+// quantised against one half-precision factor; the codes are then chosen for the scales that a
 // reader will see.
 #pragma once
 

@@ -139,7 +139,7 @@ TEST_CASE("bench model decodes several sequences, and shares what they begin wit
   CHECK(shared[0].at("shared").at("tokens").get<int>() <= 56 + 5 * 24);
 }
 
-TEST_CASE("bench machine: cached, and measured anew where asked") {
+TEST_CASE("bench machine: cached, and measured again where asked") {
   const test::TemporaryDirectory cache;
   const auto run = [&](std::vector<std::string> flags) {
     flags.insert(flags.begin(), {"bench", "machine", "--quick", "--json", "--quiet"});

@@ -22,7 +22,7 @@ using nlohmann::json;
 using test::ProcessResult;
 using test::RunCrossover;
 
-TEST_CASE("words that are off: exit code 2, a line that says so and a hint") {
+TEST_CASE("a wrong command line: exit code 2, a line that says so and a hint") {
   const std::vector<std::vector<std::string>> calls{{},
                                                     {"dance"},
                                                     {"info"},

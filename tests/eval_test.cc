@@ -114,7 +114,7 @@ TEST_CASE("eval: an interrupted run goes on, and ends as one that was not") {
   CHECK(test::Contains(resumed.err, "answered by an earlier run"));
   CHECK(Lines(journal) == 120);
   CHECK(kept <= 120);
-  // Another question is asked anew.
+  // Another question is asked again.
   REQUIRE(RunCrossover(tasks.Words({"--resume", journal.string(), "--fewshot", "2"})).ok());
   CHECK(Lines(journal) > 120);
 }

@@ -70,7 +70,7 @@ TEST_CASE("-c bounds prompt and text together, and -n -1 fills it") {
   CHECK(Contains(small.err, "larger -c"));
 }
 
-TEST_CASE("a prompt that writes BOS itself gets no second one; tokenize tells of two") {
+TEST_CASE("a prompt that writes BOS itself gets no second one; tokenize warns of two") {
   const auto ids = RunCrossover({"--json", "tokenize", EmbeddedXs()}, {.input = "a"});
   const auto bos = json::parse(ids.out).at("ids")[0].get<int>();
   const ProcessResult text =

@@ -17,7 +17,7 @@ ByteLevelBpe::ByteLevelBpe(Vocabulary vocabulary, const TokenMap& ids,
     Warn(
         fmt::format("tokenizer.ggml.pre {}: text is cut into words as older converters' files "
                     "expect it, which may not be the way that the model was trained with; convert "
-                    "the model anew, or set the key to its pre-tokenizer",
+                    "the model again, or set the key to its pre-tokenizer",
                     pre.empty() ? "is missing" : "is 'default'"));
   }
   ReadBytes(ids);
@@ -82,7 +82,7 @@ void ByteLevelBpe::CheckReach(const std::vector<bool>& merged) {
   if (longer > 0 && vocabulary().merges.empty()) {
     throw Error(ErrorCode::kCorruptFile,
                 fmt::format("tokenizer.ggml.merges: missing or empty, but {} tokens have more than "
-                            "one byte and nothing would make them; convert the model anew",
+                            "one byte and nothing would make them; convert the model again",
                             longer));
   }
   if (2 * reached < longer) {

@@ -81,7 +81,7 @@ void Run(const BenchMachineFlags& flags, const GlobalOptions& globals) {
         "{}\nmedian, lowest and highest of the runs, undisturbed ones where there are enough; "
         "GB/s: 10^9 bytes\nread a second, GOP/s: 10^9 multiplications and additions.\n{}",
         bench::MachineTable(limits),
-        cached ? fmt::format("Measured {}; --remeasure measures anew.\n", limits.date) : "");
+        cached ? fmt::format("Measured {}; --remeasure measures again.\n", limits.date) : "");
   }
 }
 

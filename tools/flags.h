@@ -16,7 +16,7 @@ class Option;
 
 namespace crossover::tools {
 
-/// The words of the call don't go together: status 2, and the message above a pointer to the help.
+/// The command line is wrong: status 2, and the message above a pointer to the help.
 class UsageError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

@@ -35,7 +35,7 @@ struct KernelUse {
   std::string operation;
   std::string format;
   std::string layout;
-  size_t tokens = 0;  // 0: whatever their number
+  size_t tokens = 0;  // 0: however many there are
   std::string kernel;
   std::string reason;
 };

@@ -123,7 +123,7 @@ std::atomic<pid_t> speaker = 0;
 static_assert(std::atomic<pid_t>::is_always_lock_free);
 
 /// Threads that meet the same end, as all do that read a file which shrinks, leave the words to the
-/// first, whose end is theirs too. One that fails anew while it speaks goes on.
+/// first, whose end is theirs too. One that fails again while it speaks goes on.
 void SpeakAlone() {
   pid_t nobody = 0;
   if (speaker.compare_exchange_strong(nobody, gettid()) || nobody == gettid()) return;

@@ -1,5 +1,5 @@
-// crossover: subcommands in the manner of git; 0 done, 1 the work failed, 2 the call's words are
-// off.
+// crossover: subcommands as git has them. Exit status: 0 done, 1 the work failed, 2 the command
+// line is wrong.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>

@@ -45,7 +45,7 @@ double LimitMeter::ReadBandwidth() { return Read(prefetch_); }
 std::optional<double> LimitMeter::Peak(std::string_view unit) {
   for (const kernels::PeakLoop& loop : kernels::PeakLoops()) {
     if (loop.unit != unit || loop.run == nullptr) continue;
-    // Not calibrated anew each time: as often as took long enough before.
+    // Not calibrated again each time: as often as took long enough before.
     size_t& times = peak_times_[std::string(unit)];
     const auto run = [&](const kernels::Worker&, size_t n) { loop.run(n); };
     if (times == 0) times = Calibrate(team_, kPeakSeconds, run);

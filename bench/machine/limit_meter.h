@@ -1,4 +1,4 @@
-// The machine's limits of the moment. On a machine that others use they move by tens of per cent
+// The machine's limits at this moment. On a machine that others use they move by tens of per cent
 // within minutes, and figures taken a minute apart make no fraction: what is compared with a limit
 // has it measured right before and right after.
 #pragma once

@@ -35,7 +35,7 @@ std::string HostName();
 uint64_t MemoryBytes();
 
 /// Largest resident size of this process so far (VmHWM), or nothing where /proc does not tell.
-/// Unlike getrusage's, it starts anew at exec, so that a child does not inherit its parent's.
+/// Unlike getrusage's, it starts again at exec, so that a child does not inherit its parent's.
 std::optional<uint64_t> PeakRssBytes();
 
 /// Makes the next PeakRssBytes() count from now on; false where the kernel has no clear_refs.

@@ -35,7 +35,7 @@ struct SpeedResult {
 
   std::string limit_kind = {};       // "bandwidth", "arithmetic"
   std::optional<double> limit = {};  // tokens a second that the machine's limit allows
-  /// The same of the moment, for each sample; empty: the limit was measured once, at another time.
+  /// The same, measured beside each sample; empty: the limit was measured once, at another time.
   std::vector<double> limits = {};
   size_t sequences = 1;         // at a time
   double work = 0;              // a token's: bytes to read (bandwidth) or operations (arithmetic)
@@ -152,7 +152,7 @@ class ModelBench {
   double Work(const SpeedResult& speed) const;
   /// Tokens a second that the machine could do of them; 0 if the limit is not known.
   static double Limit(const SpeedResult& speed, const Limits& limits);
-  /// The limit of the moment that `speed` has, in a Limits that tells of nothing else.
+  /// Measures only the limit that applies to `speed` now; the other fields stay empty.
   static Limits Look(const SpeedResult& speed, LimitMeter& meter);
   /// The unit of arithmetic that most weights of a prompt's passes go through.
   std::string PrefillUnit(size_t tokens) const;

@@ -52,7 +52,7 @@ class CellFolder {
   bool Lock(int how) const;
   void RemoveAlone();
   bool OpenMarker();
-  /// Leaves marker_ empty, and errno, if it cannot be created anew.
+  /// Leaves marker_ empty, and errno, if it cannot be created again.
   void CreateMarker();
   Marks ReadMarks() const;
   static Marks MarksIn(std::string_view marker);

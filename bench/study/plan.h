@@ -50,7 +50,7 @@ struct PlanModel {
   uint32_t layers = 0;              // of a shape; 0: its own
 };
 
-/// Among a plan's recipes: the model's own file as it is, nothing quantised anew.
+/// Among a plan's recipes: the model's own file as it is, nothing quantised again.
 inline constexpr std::string_view kOwnFile = "file";
 
 struct Plan {

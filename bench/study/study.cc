@@ -195,7 +195,7 @@ class Study {
     if (InputsUnchanged(cell)) return;
     record.measurement.reset();
     record.error =
-        "the model or a text was changed after the study had begun; the same call measures it anew";
+        "the model or a text was changed after the study began; the same call measures it again";
   }
 
   void RunCell(const StudyCell& cell) {

@@ -99,7 +99,7 @@ std::shared_ptr<GgufFile> ReadNoting(const std::filesystem::path& path, LoadMode
 
 [[noreturn]] void FailMissing(const GgufFile& file, std::string_view key) {
   Fail(ErrorCode::kCorruptFile, file,
-       fmt::format("metadata key {} is missing; convert the model anew", Quoted(key)));
+       fmt::format("metadata key {} is missing; convert the model again", Quoted(key)));
 }
 
 }  // namespace

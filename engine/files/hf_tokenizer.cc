@@ -226,7 +226,7 @@ bool HasInnerSpaces(const Tokens& tokens) {
 void AddSentencePiece(const HfTokenizerFiles& files, const JsonObject& model, Tokens tokens,
                       GgufMetadata& out, std::vector<std::string>& warnings) {
   bool prefix = HfTextSteps(files.tokenizer, warnings).ReadSentencePiece(HasInnerSpaces(tokens));
-  // transformers builds the steps anew where its configuration speaks of the space.
+  // transformers builds the steps again where its configuration speaks of the space.
   if (files.config) prefix = files.config->FindBool("add_prefix_space").value_or(prefix);
   const std::string unknown = model.FindString("unk_token").value_or("");
   for (uint64_t id = 0; id < tokens.texts.size(); ++id) {

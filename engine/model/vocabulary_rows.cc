@@ -15,7 +15,7 @@ void CheckRows(std::string_view file, size_t rows, size_t tokens) {
       ErrorCode::kCorruptFile,
       fmt::format("{}: the model has {} rows of embeddings and logits for a vocabulary of {} "
                   "tokens (tokenizer.ggml.tokens); they do not belong together: convert "
-                  "the model anew",
+                  "the model again",
                   file, rows, tokens));
 }
 

@@ -21,7 +21,7 @@ constexpr std::string_view kCounts = ".counts";
 std::span<const float> Floats(const GgufFile& file, const GgufTensor& tensor) {
   if (tensor.format != quant::F32::kFormat) {
     throw Error(ErrorCode::kCorruptFile,
-                fmt::format("{}: {} is {}, not F32; make the importance matrix anew", file.path(),
+                fmt::format("{}: {} is {}, not F32; make the importance matrix again", file.path(),
                             Quoted(tensor.name), quant::Info(tensor.format).name));
   }
   return {reinterpret_cast<const float*>(tensor.data.data()), tensor.elements()};
@@ -37,14 +37,14 @@ std::vector<float> Means(const GgufFile& file, const GgufTensor& sums, const Ggu
     if (!std::isfinite(count) || count < 0) {
       throw Error(ErrorCode::kNonFinite,
                   fmt::format("{}: {} holds {}, where a number of tokens is due; make the "
-                              "importance matrix anew",
+                              "importance matrix again",
                               file.path(), Quoted(counts.name), count));
     }
     for (size_t c = e * columns; c < (e + 1) * columns; ++c) {
       if (count == 0 && values[c] != 0) {
         throw Error(ErrorCode::kCorruptFile,
                     fmt::format("{}: {} says that no token was counted, but {} holds {}; make the "
-                                "importance matrix anew",
+                                "importance matrix again",
                                 file.path(), Quoted(counts.name), Quoted(sums.name), values[c]));
       }
       if (count > 0) means[c] = values[c] / count;
@@ -58,7 +58,7 @@ void RequireSums(const GgufFile& file, const GgufTensor& counts) {
   const std::string weight = counts.name.substr(0, counts.name.size() - kCounts.size());
   if (file.FindTensor(weight + std::string(kSums)) != nullptr) return;
   throw Error(ErrorCode::kCorruptFile,
-              fmt::format("{}: {} has no {} beside it; make the importance matrix anew",
+              fmt::format("{}: {} has no {} beside it; make the importance matrix again",
                           file.path(), Quoted(counts.name), kSums));
 }
 
@@ -102,7 +102,7 @@ void Importance::ReadGguf(std::shared_ptr<const MappedFile> mapping) {
     const GgufTensor* counts = file->FindTensor(weight + std::string(kCounts));
     if (counts == nullptr || tensor.elements() % counts->elements() != 0) {
       throw Error(ErrorCode::kCorruptFile,
-                  fmt::format("{}: {} has no {} that fits it; make the importance matrix anew",
+                  fmt::format("{}: {} has no {} that fits it; make the importance matrix again",
                               file->path(), Quoted(name), kCounts));
     }
     columns_[weight] = Means(*file, tensor, *counts);
@@ -160,7 +160,7 @@ void Importance::Check(const std::string& path) const {
       if (!std::isfinite(value) || value < 0) {
         throw Error(ErrorCode::kNonFinite,
                     fmt::format("{}: {} holds {}, where a mean square is due; make the importance "
-                                "matrix anew",
+                                "matrix again",
                                 path, Quoted(name), value));
       }
     }

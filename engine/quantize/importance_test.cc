@@ -127,7 +127,7 @@ TEST_CASE("quantize: importance of either form lowers the error where it lies") 
   }
 }
 
-TEST_CASE("quantize: importance files that are off") {
+TEST_CASE("quantize: wrong importance files") {
   const Model model;
   const auto path = model.directory / "imatrix.dat";
   QuantizeOptions options;

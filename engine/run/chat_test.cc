@@ -61,7 +61,7 @@ GenerateOptions Greedy(size_t tokens = 12) {
   return options;
 }
 
-TEST_CASE("a turn costs the tokens that it adds, and answers as if all had been read anew") {
+TEST_CASE("a turn costs the tokens that it adds, and answers as if all had been read again") {
   Setup setup;
   Chat chat = setup.Begin(kTemplate, "You tell tales.");
   size_t conversation = 0;
@@ -78,7 +78,7 @@ TEST_CASE("a turn costs the tokens that it adds, and answers as if all had been 
   CHECK(chat.messages().size() == 7);
 }
 
-TEST_CASE("a template that writes the past anew is followed, at the price of reading it") {
+TEST_CASE("a template that writes the past again is followed, at the price of reading it") {
   Setup setup;
   Chat chat = setup.Begin(kTrimming);
   for (const char* message : {"Once upon a time", "Go on"}) {
@@ -138,7 +138,7 @@ TEST_CASE("words that a template loses are told once") {
   CHECK(told("{{ messages[-1].content }}", "").find("the user message") != std::string::npos);
 }
 
-TEST_CASE("clearing begins anew, with the system message") {
+TEST_CASE("clearing starts over, with the system message") {
   Setup setup;
   Chat chat = setup.Begin(kTemplate, "You tell tales.");
   const auto first = chat.Reply("Once upon a time", Greedy());

@@ -227,7 +227,7 @@ class TileBlock {
   size_t token_pairs_;
   std::span<const RowPair<Weights>> rows_;
   uint8_t* panels_;
-  float* finals_;  // of two pairs of token tiles, by turns
+  float* finals_;  // double-buffered: pair t of token tiles uses buffer t % 2
   float* sums_;
   // The decoder's place.
   const RowPair<Weights>* pair_ = nullptr;

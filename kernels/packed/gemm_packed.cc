@@ -1,10 +1,10 @@
-// Products of many tokens with the packed form, in float32 (or both operands
-// rounded to bfloat16).
+// Products of many tokens with the packed form, in float32 (or with both operands rounded to
+// bfloat16).
 //
-// A panel of 32 rows is decoded once to float32, columns outermost:
-// panel[k][32]. A tile of tokens then runs down it: y[t][0 … 32) += x[t][k] ·
-// panel[k][0 … 32), the activation broadcast, the sums of two row groups ×
-// kTokenTile tokens in registers. Nothing is summed across lanes.
+// A panel of 32 rows is decoded once to float32, columns outermost: panel[k][32]. A tile of tokens
+// then runs down it: y[t][0 … 32) += x[t][k] · panel[k][0 … 32). The activation is broadcast, and
+// the sums of two row groups × kTokenTile tokens stay in registers, so that
+// nothing is summed across lanes.
 #include <algorithm>
 #include <array>
 #include <cstring>

@@ -81,11 +81,11 @@ HWY_INLINE void FetchAhead(const uint8_t* ahead) {
   for (size_t i = 0; i < kAheadBytes; i += 64) __builtin_prefetch(ahead + i, 0, 2);
 }
 
-/// What fills gaps between tile instructions besides decoding: nothing,
+/// Fills the gaps between tile instructions with nothing but decoding.
 struct NoWork {
   HWY_INLINE void Some() const {}
 };
-/// or results on their way out, some at a time.
+/// Fills them also with the writing of finished results, a few at a time.
 struct Work {
   void (*some)(Work&) = nullptr;  // null: all is done
   HWY_INLINE void Some() {

@@ -36,7 +36,7 @@ QualityStudy::QualityStudy() : words_{"study", "plan.json", "--out", "out", "--t
   for (const std::string& line : WholeLines(ReadFile(out() / "results.jsonl"))) {
     json record = json::parse(line);
     measurement_[record.at("cell").get<std::string>()] = record.at("measurement").dump();
-    // Quiet ones, or each cell measures them anew.
+    // Quiet ones, or each cell measures them again.
     record.at("machine").at("limits").erase("disturbed");
     record.erase("measurement");
     record.update({{"cell", "m/F16"}, {"key", "of no cell"}, {"status", "failed"}, {"error", "-"}});

@@ -23,7 +23,7 @@ class QualityStudy {
   const std::filesystem::path& directory() const { return directory_.path(); }
   std::filesystem::path out() const { return directory_ / "out"; }
 
-  /// Begins anew, but for the machine's limits, which take seconds to measure and are not tried.
+  /// Starts over, but for the machine's limits, which take seconds to measure and are not tried.
   void Reset() const;
 
   /// What is wrong with what a run left that may have ended anywhere: a line that is no record, a
