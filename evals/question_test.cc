@@ -198,7 +198,9 @@ TEST_CASE("question: boolq and openbookqa") {
 // A template as plain as can be: [role:content] and then the assistant's turn.
 std::string Bracketed(std::span<const tokenizer::ChatMessage> messages) {
   std::string text;
-  for (const auto& [role, content] : messages) text += "[" + role + ":" + content + "]";
+  for (const tokenizer::ChatMessage& message : messages) {
+    text += "[" + message.role + ":" + message.content + "]";
+  }
   return text + "[assistant:";
 }
 
