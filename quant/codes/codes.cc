@@ -162,7 +162,7 @@ constexpr std::span<const float> StepsOf() {
 const CodeFace* CodesOf(Format format) {
   const CodeFace* found = nullptr;
   VisitFormat(format, [&]<class T>() {
-    if constexpr (T::kQuantized) {
+    if constexpr (requires { Codes<T>::kLevels; }) {
       static const CodeFace face{Codes<T>::kLevels, StepsOf<T>(),
                                  [](const uint8_t* codes, void* block) {
                                    Codes<T>::Put(codes, *static_cast<typename T::Block*>(block));

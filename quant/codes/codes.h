@@ -20,7 +20,8 @@ struct CodeFace {
   void (*put)(const uint8_t* codes, void* block);
 };
 
-/// Null for formats without codes: F32, F16, BF16.
+/// Null for formats without codes (F32, F16, BF16), and for those whose codes are no single weights
+/// or no even steps: codebooks, ternary weights, 4-bit floats, signs.
 const CodeFace* CodesOf(Format format);
 
 /// What the codes of a row can become, with the scales that its blocks have.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string_view>
 #include <vector>
 
 #include "quant/format_list.h"
@@ -17,7 +18,11 @@ TEST_CASE("codes: what a row decodes to is found again, and put back bit for bit
   for (const FormatInfo& info : Formats()) {
     CAPTURE(info.name);
     const CodeFace* face = CodesOf(info.format);
-    REQUIRE((face != nullptr) == info.quantized);
+    const std::string_view name = info.name;
+    const auto begins = [&](const char* start) { return name.starts_with(start); };
+    const bool uneven = begins("IQ1") || begins("IQ2") || begins("IQ3") || begins("TQ") ||
+                        begins("MXFP4") || begins("NVFP4") || begins("Q1_0");
+    REQUIRE((face != nullptr) == (info.quantized && !uneven));
     if (face == nullptr) continue;
     std::vector<uint8_t> blocks(info.row_bytes(row.size()));
     info.encode(row.data(), row.size(), nullptr, blocks.data());
