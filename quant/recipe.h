@@ -19,8 +19,9 @@ struct Recipe {
   Format base;         // the format of most tensors
 };
 
-/// All recipes: F32, F16, BF16, Q1_0, Q2_0, Q4_0 … Q8_0, Q2_K, Q3_K_S/M/L, Q4_K_S/M, Q5_K_S/M, Q6_K,
-/// IQ1_S … IQ4_XS, TQ1_0, TQ2_0, MXFP4, NVFP4; and one a format of the uniform family G2 … G8.
+/// All recipes: F32, F16, BF16, Q1_0, Q2_0, Q4_0 … Q8_0, Q2_K, Q3_K_S/M/L, Q4_K_S/M, Q5_K_S/M,
+/// Q6_K, IQ1_S … IQ4_XS, TQ1_0, TQ2_0, MXFP4, NVFP4; and one a format of the uniform family G2 …
+/// G8.
 std::span<const Recipe> Recipes();
 /// Their names for people: a blank between two, the family in one phrase.
 std::string RecipeNames();

@@ -164,7 +164,7 @@ std::vector<Hostile> HostileFields() {
       u64("rows.b", 65, "block of 32"),
       u64("size1.a", uint64_t{1} << 61, "2^63 elements"),
       u32("format.a", 4, "GGUF type id 4"),
-      u32("format.a", 16, "GGUF type id 16"),
+      u32("format.a", 36, "GGUF type id 36"),
       u32("format.a", 0x43520010, "GGUF type id 1129447440"),  // one bit in our range
       u32("format.a", 0xFFFFFFFF, "GGUF type id 4294967295"),
       u64("offset.b", 65, "multiple of the alignment"),

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <vector>
 
 #include "quant/g/pack_block.h"
@@ -85,28 +86,42 @@ Grid Fitted(const GShape& shape, std::span<const float> x, const float* importan
   return d == 0 ? grid : Grid{d, (q - v / d) / n};
 }
 
-Grid LeastSquares(const GShape& shape, std::span<const float> x, const float* importance) {
-  constexpr int kRanges = 40;
+/// The grid that a block was encoded with.
+Grid GridOf(const GShape& shape, const uint8_t* block) {
+  Half halves[2];
+  std::memcpy(halves, block, shape.zero ? 4 : 2);
+  const double shift = Middle(shape) - GOffset(shape.bits);
+  return {halves[0].ToFloat(), shape.zero ? halves[1].ToFloat() + shift : Middle(shape)};
+}
+
+/// The better of `best` and what codes and fit come to by turns from `grid`.
+void Descend(const GShape& shape, std::span<const float> x, const float* importance, Grid grid,
+             Grid& best) {
   constexpr int kTurns = 8;
-  Grid best = Stored(shape, RangeGrid(shape, x, 1));
   double best_error = Error(shape, x, importance, best);
+  double last = INFINITY;
+  for (int turn = 0; turn < kTurns; ++turn) {
+    const Grid stored = Stored(shape, grid);
+    const double error = Error(shape, x, importance, stored);
+    if (error < best_error) best_error = error, best = stored;
+    if (!(error < last)) break;
+    last = error;
+    grid = Fitted(shape, x, importance, grid);
+  }
+}
+
+Grid LeastSquares(const GShape& shape, std::span<const float> x, const float* importance,
+                  const Grid& searched) {
+  constexpr int kRanges = 40;
+  Grid best = searched;
+  Descend(shape, x, importance, searched, best);
   for (int i = 0; i < kRanges; ++i) {
-    const double share = 1 - 0.75 * i / kRanges;
+    Grid grid = RangeGrid(shape, x, 1 - 0.75 * i / kRanges);
+    Descend(shape, x, importance, grid, best);
+    if (shape.zero) continue;
     // Without a zero point codes reach one step further below than above: both ways are tried.
-    for (const double sign : {1.0, -1.0}) {
-      if (shape.zero && sign < 0) continue;
-      Grid grid = RangeGrid(shape, x, share);
-      grid.d *= sign;
-      double last = INFINITY;
-      for (int turn = 0; turn < kTurns; ++turn) {
-        const Grid stored = Stored(shape, grid);
-        const double error = Error(shape, x, importance, stored);
-        if (error < best_error) best_error = error, best = stored;
-        if (!(error < last)) break;
-        last = error;
-        grid = Fitted(shape, x, importance, grid);
-      }
-    }
+    grid.d = -grid.d;
+    Descend(shape, x, importance, grid, best);
   }
   return best;
 }
@@ -125,11 +140,12 @@ void EncodeGByRange(const GShape& shape, std::span<const float> row, void* block
 
 void EncodeGByLeastSquares(const GShape& shape, std::span<const float> row, const float* importance,
                            void* blocks) {
+  EncodeGRow(shape, row, importance, blocks);
   auto* block = static_cast<uint8_t*>(blocks);
   for (size_t at = 0; at < row.size(); at += shape.group, block += GBlockBytes(shape)) {
     const auto x = row.subspan(at, shape.group);
     const float* own = importance == nullptr ? nullptr : importance + at;
-    Write(shape, x, LeastSquares(shape, x, own), block);
+    Write(shape, x, LeastSquares(shape, x, own, GridOf(shape, block)), block);
   }
 }
 

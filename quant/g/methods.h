@@ -12,10 +12,10 @@ namespace crossover::quant {
 /// without, ±the largest magnitude over 2^bits - 1 steps.
 void EncodeGByRange(const GShape& shape, std::span<const float> row, void* blocks);
 
-/// The least Σ importance·(x - x̂)² that is found: from forty ranges, each narrower than the one
-/// before, codes and least-squares scale (and zero point) take turns until neither moves. No
-/// importance counts all columns alike. The family's own search weighs large weights more and tries
-/// fewer ranges.
+/// The least Σ importance·(x - x̂)² that is found: from what the family's own search finds, which
+/// weighs large weights more, and from forty ranges, each narrower than the one before, codes and
+/// least-squares scale (and zero point) take turns until neither moves. No importance counts all
+/// columns alike.
 void EncodeGByLeastSquares(const GShape& shape, std::span<const float> row, const float* importance,
                            void* blocks);
 
