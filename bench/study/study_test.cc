@@ -265,7 +265,7 @@ TEST_CASE("a cell whose model was changed meanwhile has no figures") {
   t.Run();
   const auto records = t.Records();
   REQUIRE(records.size() == 2);
-  CHECK(records[0].error.find("was changed after the study had begun") != std::string::npos);
+  CHECK(records[0].error.find("was changed after the study began") != std::string::npos);
   CHECK_FALSE(records[1].ok());
   CHECK(t.Run().measured == 2);
 }

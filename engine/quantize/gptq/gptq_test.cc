@@ -190,7 +190,7 @@ TEST_CASE(
   const HessianFactor factor = FactorHessian(team, HessianOf(team, x, kColumns), 0.01);
   const Doubles h = DampedHessian(x, kColumns, 0.01);
   for (const quant::FormatInfo& info : quant::Formats()) {
-    if (!info.quantized) continue;
+    if (quant::CodesOf(info.format) == nullptr) continue;
     CAPTURE(info.name);
     const Encoded encoded = EncodeBoth(team, factor, info, weights);
     double plain = 0, gptq = 0;
