@@ -144,13 +144,14 @@ std::vector<std::string> PublishedModels() {
   return names;
 }
 
-TEST_CASE("logits of a model converted from Hugging Face's form are the golden's") {
+TEST_CASE("logits of Hugging Face's form of a model, as it is and converted, are the golden's") {
   CHECK(PublishedModels().size() > 20);
   for (const std::string& name : PublishedModels()) {
     const test::TemporaryDirectory directory;
     Golden golden = OwnGolden(name);
     golden.model = directory / "published";
     CopyPublished(name, golden.model);
+    CheckGolden(golden, "auto", 2);  // as it is
     const fs::path converted = directory / "converted.gguf";
     const test::ProcessResult run =
         test::RunCrossover({"quantize", golden.model.string(), converted.string(), "F16"});

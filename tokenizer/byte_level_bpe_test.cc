@@ -169,6 +169,19 @@ std::string RandomText(std::mt19937& random, size_t length) {
   return text;
 }
 
+TEST_CASE("byte-level BPE: an unknown pre-tokenizer is told of by name, and GPT-2's taken") {
+  const auto made = Tokenizer::Create(ByteLevelVocabulary("klingon", {"h e", "1 2"}));
+  const auto& warnings = made->warnings();
+  REQUIRE(warnings.size() == 1);
+  CHECK(warnings[0].find("tokenizer.ggml.pre is 'klingon'") != std::string::npos);
+  const auto gpt2 = Tokenizer::Create(ByteLevelVocabulary("gpt-2", {"h e", "1 2"}));
+  CHECK(gpt2->warnings().empty());
+  CHECK(made->Encode("he 12's") == gpt2->Encode("he 12's"));
+  // A name of a hostile file stays one line.
+  const auto hostile = Tokenizer::Create(ByteLevelVocabulary("a\nb", {}));
+  CHECK(hostile->warnings()[0].find('\n') == std::string::npos);
+}
+
 TEST_CASE("any bytes survive Encode and Decode") {
   std::mt19937 random(3);
   for (std::string_view pre : {"gpt-2", "llama-bpe", "qwen2", "smollm", "default"}) {

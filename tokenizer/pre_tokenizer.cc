@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/error.h"
 
@@ -69,13 +70,20 @@ const std::vector<PreTokenizerFamily>& Families() {
 
 std::span<const PreTokenizerFamily> PreTokenizerFamilies() { return Families(); }
 
+const PreTokenizerFamily* KnownPreTokenizerFamily(std::string_view name) {
+  const auto has = [&](const PreTokenizerFamily& family) {
+    return std::ranges::find(family.names, name) != family.names.end();
+  };
+  const auto found = std::ranges::find_if(Families(), has);
+  return found == Families().end() ? nullptr : &*found;
+}
+
 const PreTokenizerFamily& FindPreTokenizerFamily(std::string_view name) {
+  if (const PreTokenizerFamily* family = KnownPreTokenizerFamily(name)) return *family;
   std::vector<std::string_view> known;
   for (const PreTokenizerFamily& family : Families()) {
-    if (std::ranges::find(family.names, name) != family.names.end()) return family;
-    for (std::string_view other : family.names) {
-      if (!other.empty()) known.push_back(other);
-    }
+    std::ranges::copy_if(family.names, std::back_inserter(known),
+                         [](std::string_view other) { return !other.empty(); });
   }
   throw Error(ErrorCode::kUnsupported,
               fmt::format("tokenizer.ggml.pre: unknown pre-tokenizer '{}'; known are {}", name,

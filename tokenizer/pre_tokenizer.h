@@ -19,6 +19,8 @@ struct PreTokenizerFamily {
   bool adds_bos = false;                   // where the file does not say
 };
 
+/// nullptr for a name of no family.
+const PreTokenizerFamily* KnownPreTokenizerFamily(std::string_view name);
 /// Error(kUnsupported) with the known names.
 const PreTokenizerFamily& FindPreTokenizerFamily(std::string_view name);
 std::span<const PreTokenizerFamily> PreTokenizerFamilies();

@@ -6,6 +6,7 @@
 
 #include "base/counted.h"
 #include "base/error.h"
+#include "base/visible_text.h"
 #include "tokenizer/byte_level_bpe.h"
 #include "tokenizer/check_vocabulary.h"
 #include "tokenizer/sentencepiece_bpe.h"
@@ -43,8 +44,17 @@ std::unique_ptr<const Tokenizer> Tokenizer::Create(Vocabulary vocabulary) {
   }
   const TokenMap ids = CheckVocabulary(vocabulary);
   if (!byte_level) return std::make_unique<SentencePieceBpe>(std::move(vocabulary), ids);
-  const PreTokenizerFamily& family = FindPreTokenizerFamily(vocabulary.pre);
-  return std::make_unique<ByteLevelBpe>(std::move(vocabulary), ids, family);
+  const PreTokenizerFamily* family = KnownPreTokenizerFamily(vocabulary.pre);
+  if (family == nullptr) {
+    // Ordinary words come out right by most patterns: better some tokens than none, and told.
+    family = &FindPreTokenizerFamily("gpt-2");
+    vocabulary.warnings.push_back(
+        fmt::format("tokenizer.ggml.pre is {}, a pre-tokenizer that is not known here: text is cut "
+                    "into words as GPT-2's, which may not be the way that the model was trained "
+                    "with, and results may be worse for it; docs/formats.md lists the known ones",
+                    QuotedText(vocabulary.pre)));
+  }
+  return std::make_unique<ByteLevelBpe>(std::move(vocabulary), ids, *family);
 }
 
 Tokenizer::Tokenizer(Vocabulary vocabulary, const TokenMap& ids, Defaults defaults)

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "engine/files/gguf_reader.h"
+#include "engine/files/hf_model.h"
 #include "engine/files/model_path.h"
 #include "engine/files/part_name.h"
 
@@ -112,7 +113,9 @@ uint64_t GgufTensor::elements() const {
 }
 
 std::shared_ptr<const GgufFile> GgufFile::Open(const std::filesystem::path& path, LoadMode mode) {
-  CheckIsNoDirectory(path);
+  if (IsHuggingFace(path)) {
+    return WithMemoryError(path, [&] { return OpenHuggingFace(path, mode); });
+  }
   const std::string unfinished = UnfinishedNote(path);
   // aria2c makes a file as long as it will be: what is missing would be zeros.
   if (!unfinished.empty() && std::filesystem::exists(path) &&

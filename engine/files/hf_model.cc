@@ -153,6 +153,12 @@ class TensorTaker {
     tensor.file = source.file;
     tensor.offset = source.offset;
     tensor.halved_heads = expected.halved_heads;
+    const uint64_t number = quant::Info(tensor.format).block_bytes;
+    if (reinterpret_cast<uintptr_t>(tensor.data.data()) % number != 0) {
+      tensor.file = MappedFile::FromMemory(tensor.data, source.file->path());
+      tensor.data = tensor.file->bytes();
+      tensor.offset = 0;
+    }
     return tensor;
   }
 
@@ -197,8 +203,9 @@ GgufTensor AsVector(const GgufTensor& tensor, float offset) {
   return FloatVector(tensor.name, ordered, tensor.file->path());
 }
 
-std::vector<GgufTensor> Tensors(const std::filesystem::path& directory, const HfConfig& config) {
-  SafetensorsMap map = OpenSafetensors(directory);
+std::vector<GgufTensor> Tensors(const std::filesystem::path& directory, const HfConfig& config,
+                                LoadMode mode) {
+  SafetensorsMap map = OpenSafetensors(directory, mode);
   if (config.layers > map.size()) {
     throw Error(ErrorCode::kCorruptFile,
                 fmt::format("{}: num_hidden_layers is {}, but there are {} tensors in all",
@@ -247,12 +254,13 @@ std::string ModelName(const std::filesystem::path& directory) {
 
 }  // namespace
 
-std::shared_ptr<const GgufFile> OpenHuggingFace(const std::filesystem::path& directory) {
+std::shared_ptr<const GgufFile> OpenHuggingFace(const std::filesystem::path& directory,
+                                                LoadMode mode) {
   const JsonObject config = JsonObject::Read(directory / "config.json");
   const HfConfig facts = ReadHfConfig(config);
   GgufMetadata metadata = HfConfigMetadata(config, facts, ModelName(directory));
   // First, because they show that config.json's sizes are true before memory is taken for them.
-  std::vector<GgufTensor> tensors = Tensors(directory, facts);
+  std::vector<GgufTensor> tensors = Tensors(directory, facts, mode);
 
   std::optional<std::string> chat_template;
   const auto jinja = JoinPath(directory, "chat_template.jinja");

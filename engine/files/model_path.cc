@@ -19,16 +19,6 @@ namespace fs = std::filesystem;
 constexpr size_t kKindBytes = 512;  // of a file's beginning: a tar archive's mark is the farthest
 constexpr size_t kNamedFiles = 3;
 
-// So that a command in a message can be pasted into a shell.
-std::string ShellWord(const std::string& text) {
-  constexpr std::string_view kPlain =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/+=:@%-";
-  if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) return text;
-  std::string quoted = "'";
-  for (const char c : text) quoted += c == '\'' ? "'\\''" : std::string(1, c);
-  return quoted + "'";
-}
-
 std::vector<std::string> NamesWithExtension(const fs::path& directory, const char* extension) {
   std::vector<std::string> names;
   std::error_code error;
@@ -40,17 +30,11 @@ std::vector<std::string> NamesWithExtension(const fs::path& directory, const cha
   return names;
 }
 
-std::string FolderName(const fs::path& directory) {
-  const fs::path whole = fs::absolute(directory).lexically_normal();
-  const std::string name = (whole.has_filename() ? whole : whole.parent_path()).filename().string();
-  return name.empty() ? "model" : name;
-}
-
 }  // namespace
 
-void CheckIsNoDirectory(const fs::path& path) {
+bool IsHuggingFace(const fs::path& path) {
   std::error_code ignored;
-  if (!fs::is_directory(path, ignored)) return;
+  if (!fs::is_directory(path, ignored)) return false;
   const auto fail = [&](const std::string& what) {
     throw Error(ErrorCode::kUnsupported, fmt::format("{}: {}", path.string(), what));
   };
@@ -61,14 +45,12 @@ void CheckIsNoDirectory(const fs::path& path) {
     fail(fmt::format("is a directory; name the GGUF file in it: {}{}", fmt::join(files, ", "),
                      more > 0 ? " …" : ""));
   }
-  if (!NamesWithExtension(path, ".safetensors").empty() ||
-      fs::exists(path / "config.json", ignored)) {
-    fail(
-        fmt::format("is a model directory of Hugging Face's; make a GGUF file of it first: "
-                    "crossover quantize {} {} BF16",
-                    ShellWord(path.string()), ShellWord(FolderName(path) + "-bf16.gguf")));
+  if (fs::exists(path / "config.json", ignored)) return true;
+  if (!NamesWithExtension(path, ".safetensors").empty()) {
+    fail("is a directory of weights without config.json, which Hugging Face's models have");
   }
-  fail("is a directory; name a GGUF file");
+  fail("is a directory; name a GGUF file, or a directory as Hugging Face distributes models");
+  return false;
 }
 
 std::string WhatInstead(const MappedFile& file) {

@@ -8,9 +8,9 @@
 
 namespace crossover::engine {
 
-/// Error(kUnsupported) if `path` is a directory: names the command that converts it if it is a
-/// model as Hugging Face distributes them, or the GGUF files in it.
-void CheckIsNoDirectory(const std::filesystem::path& path);
+/// Whether `path` is a directory with a model as Hugging Face distributes them. Error(kUnsupported)
+/// for another directory: names the GGUF files in it, if there are some.
+bool IsHuggingFace(const std::filesystem::path& path);
 
 /// "FILE: what it is instead, and what to do", for a file whose beginning is not what its reader
 /// wants; empty if nothing is known of it.

@@ -24,18 +24,17 @@ std::string Opening(const fs::path& path) {
   return RefusalOf([&] { GgufFile::Open(path); });
 }
 
-TEST_CASE("a directory as a model: the command that converts it, or the files in it") {
+TEST_CASE("a directory as a model: Hugging Face's, or the files in it") {
   const test::TemporaryDirectory directory;
   CHECK(Contains(Opening(directory.path()), "is a directory"));
   WriteFile(directory / "a.gguf", "x");
   CHECK(Contains(Opening(directory.path()), "in it: a.gguf"));
   const fs::path folder = directory / "my models";
   fs::create_directory(folder);
+  WriteFile(folder / "model.safetensors", "x");
+  CHECK(Contains(Opening(folder), "without config.json"));
   WriteFile(folder / "config.json", "{}");
-  CHECK(Contains(Opening(folder),
-                 "crossover quantize '" + folder.string() + "' 'my models-bf16.gguf' BF16"));
-  fs::rename(folder, directory / "qwen");
-  CHECK(Contains(Opening(directory / "qwen" / ""), " qwen-bf16.gguf BF16"));
+  CHECK(Contains(Opening(folder), "config.json: 'architectures' is missing"));
 }
 
 TEST_CASE("what a file is instead of a model is said, and what to do") {

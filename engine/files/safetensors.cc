@@ -152,7 +152,7 @@ bool IsPlainName(const std::string& name) {
          name.find('\0') == std::string::npos;
 }
 
-SafetensorsMap OpenShards(const std::filesystem::path& directory) {
+SafetensorsMap OpenShards(const std::filesystem::path& directory, LoadMode mode) {
   const JsonObject index = JsonObject::Read(JoinPath(directory, kIndex));
   const JsonObject places = index.Object("weight_map");
   std::map<std::string, SafetensorsMap> shards;
@@ -164,8 +164,8 @@ SafetensorsMap OpenShards(const std::filesystem::path& directory) {
     const auto file = shard.get<std::string>();
     auto it = shards.find(file);
     if (it == shards.end()) {
-      it =
-          shards.emplace(file, ParseSafetensors(MappedFile::Open(JoinPath(directory, file)))).first;
+      it = shards.emplace(file, ParseSafetensors(MappedFile::Open(JoinPath(directory, file), mode)))
+               .first;
     }
     const auto tensor = it->second.find(name);
     if (tensor == it->second.end()) {
@@ -213,16 +213,16 @@ SafetensorsMap ParseSafetensors(std::shared_ptr<const MappedFile> mapping) {
   return tensors;
 }
 
-SafetensorsMap OpenSafetensors(const std::filesystem::path& directory) {
+SafetensorsMap OpenSafetensors(const std::filesystem::path& directory, LoadMode mode) {
   // An index names its files; beside it a model.safetensors is a leftover.
-  if (std::filesystem::exists(JoinPath(directory, kIndex))) return OpenShards(directory);
+  if (std::filesystem::exists(JoinPath(directory, kIndex))) return OpenShards(directory, mode);
   if (!std::filesystem::exists(JoinPath(directory, kSingle))) {
     throw Error(ErrorCode::kNotFound,
                 fmt::format("{}: holds neither {} nor {}; name a directory as Hugging Face "
                             "distributes models, or a GGUF file",
                             directory.string(), kSingle, kIndex));
   }
-  return ParseSafetensors(MappedFile::Open(JoinPath(directory, kSingle)));
+  return ParseSafetensors(MappedFile::Open(JoinPath(directory, kSingle), mode));
 }
 
 }  // namespace crossover::engine

@@ -34,6 +34,7 @@ SafetensorsMap ParseSafetensors(std::shared_ptr<const MappedFile> mapping);
 /// DIR/model.safetensors, or the files that DIR/model.safetensors.index.json lists.
 /// Error(kNotFound) if there is neither, or a listed file is absent; Error(kCorruptFile) if a
 /// tensor is not in the file that the index names for it.
-SafetensorsMap OpenSafetensors(const std::filesystem::path& directory);
+SafetensorsMap OpenSafetensors(const std::filesystem::path& directory,
+                               LoadMode mode = LoadMode::kMmap);
 
 }  // namespace crossover::engine

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -55,6 +56,10 @@ std::shared_ptr<const Model> Model::FromFile(std::shared_ptr<const GgufFile> fil
   const Architecture& architecture = FindArchitecture(*file);
   std::shared_ptr<Model> model(new Model);
   model->config_ = architecture.read_config(*file);
+  const auto halved = [](const GgufTensor& tensor) { return tensor.halved_heads != 0; };
+  if (std::ranges::any_of(file->tensors(), halved)) {
+    model->config_.rope_style = kernels::RopeStyle::kNeox;
+  }
   const size_t rows = model->config_.vocab;
   CheckRows(file->path(), rows, CountTokens(*file, rows));
   CheckKeys(*file, architecture.keys, model->config_);

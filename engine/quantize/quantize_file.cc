@@ -238,7 +238,7 @@ double BitsPerWeight(const std::vector<QuantizedTensor>& tensors) {
 QuantizeReport QuantizeFile(const std::filesystem::path& in, const std::filesystem::path& out,
                             const quant::Recipe& recipe, const QuantizeOptions& options) {
   const auto start = std::chrono::steady_clock::now();
-  const auto file = std::filesystem::is_directory(in) ? OpenHuggingFace(in) : GgufFile::Open(in);
+  const auto file = GgufFile::Open(in);
   CheckOutputIsNoInput(*file, out);
   CheckUnpacked(*file);
   std::optional<Importance> importance;
