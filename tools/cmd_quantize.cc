@@ -272,8 +272,8 @@ void AddQuantize(CLI::App& app, const GlobalOptions& globals) {
   const Subcommand command(app, "quantize", "Write a model with other weight formats");
   command
       .Add("in", flags->in,
-           "GGUF file with F32, F16 or BF16 weights, or a Hugging Face directory of a "
-           "llama or qwen2 model (config.json, tokenizer.json, *.safetensors)")
+           "GGUF file with F32, F16 or BF16 weights, or a Hugging Face directory "
+           "(config.json, tokenizer.json, *.safetensors)")
       .Required();
   command.Add("out", flags->out, "GGUF file to write").Required();
   AddRecipe(command, flags->recipe).Required();
