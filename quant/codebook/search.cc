@@ -87,7 +87,7 @@ void CodebookSearch::TakeGrid(size_t dims, std::span<const int8_t> coordinates) 
   coordinates_.assign(coordinates.begin(), coordinates.end());
   levels_ = coordinates_;
   std::ranges::sort(levels_);
-  levels_.erase(std::ranges::unique(levels_).begin(), levels_.end());
+  levels_.erase(std::unique(levels_.begin(), levels_.end()), levels_.end());
   halves_ = 1;
   for (size_t k = 0; k < dims / 2; ++k) halves_ *= levels_.size();
   const size_t points = coordinates_.size() / dims;
