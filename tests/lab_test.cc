@@ -98,11 +98,32 @@ TEST_CASE("lab: a recipe of allocate's is what quantize makes, to the size it pr
     if (!recipe.at("tensors").contains(tensor.at("name"))) continue;
     CHECK(tensor.at("format") == recipe.at("tensors").at(tensor.at("name").get<std::string>()));
   }
-  const ProcessResult table =
-      RunCrossover({"allocate", Model("xs"), "--bpw", "4", "--formats", "G2_64Z,G4_64Z,G6_64Z"});
+  const ProcessResult table = RunCrossover(
+      {"allocate", Model("xs"), "--bpw", "4", "--even", "--formats", "G2_64Z,G4_64Z,G6_64Z"});
   CHECK(table.ok());
   CHECK(Contains(table.out, "bpw"));
   CHECK(Contains(table.out, "4.0"));
+}
+
+TEST_CASE(
+    "lab: on a text that nothing saw, measured bits beat a mixture made by hand of their size") {
+  const test::TemporaryDirectory directory;
+  const auto at = [&](const std::string& name) { return (directory / name).string(); };
+  const std::string text = WriteCalibration(directory);
+  RunForJson(
+      {"imatrix", Model("s"), "-f", text, "-o", at("i.gguf"), "-c", "256", "--chunks", "40"});
+  const json hand =
+      RunForJson({"quantize", Model("s"), at("q.gguf"), "Q3_K_M", "--imatrix", at("i.gguf")});
+  const double bpw = hand.at("effective_bpw");
+  const double by_hand = Divergence(at("q.gguf"), "s");
+  RunForJson({"allocate", Model("s"), "--bpw", fmt::format("{}", bpw), "--imatrix", at("i.gguf"),
+              "-o", at("r.json"), "--calibrate", text, "-c", "256", "--chunks", "6"});
+  const json made =
+      RunForJson({"quantize", Model("s"), at("q.gguf"), at("r.json"), "--imatrix", at("i.gguf")});
+  CHECK(made.at("effective_bpw") <= bpw);
+  const double measured = Divergence(at("q.gguf"), "s");
+  INFO(fmt::format("{} {}", by_hand, measured));
+  CHECK(measured < 0.9 * by_hand);
 }
 
 TEST_CASE("lab: imatrix killed at once, and again, ends with the bytes of a run that was not") {
@@ -156,6 +177,8 @@ TEST_CASE("lab: input that cannot be used ends with one line that says why") {
            {{"quantize", xs, out, at("no.json")}, 1, "no recipe"},
            {{"quantize", xs, out, at("absent.json")}, 1, "absent.json"},
            {{"allocate", xs, "--bpw", "1"}, 1, "too few"},
+           {{"allocate", xs, "--bpw", "4", "--calibrate", at("short.txt")}, 1, "too short"},
+           {{"allocate", xs, "--bpw", "4", "--even", "--chunks", "3"}, 2, "no effect"},
            {{"allocate", xs, "--bpw", "nan"}, 2, "bpw"},
            {{"allocate", xs, "--bpw", "4", "--formats", "Q9"}, 2, "Q9"},
            {{"allocate", xs, "--bpw", "4", "--formats", "F16"}, 2, "F16"},

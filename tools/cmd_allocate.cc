@@ -44,7 +44,7 @@ struct AllocateFlags {
   std::vector<std::string> formats = {"Q2_K", "Q3_K", "IQ4_XS", "IQ4_NL", "Q4_K",
                                       "Q5_0", "Q5_K", "Q6_K",   "Q8_0"};
   size_t rows = 128;
-  bool kl = false;
+  bool even = false;
   std::string calibration;
   size_t context = 512;
   size_t chunks = 0;
@@ -103,7 +103,7 @@ nlohmann::ordered_json RecipeJson(const engine::Allocation& allocation,
   json["bpw"] = allocation.bpw;
   json["loss"] = allocation.loss;
   json["importance"] = flags.importance;
-  json["sensitivity"] = flags.kl ? "divergence" : "none";
+  json["sensitivity"] = flags.even ? "none" : "divergence";
   json["tensors"] = nlohmann::ordered_json::object();
   for (const engine::AllocatedTensor& tensor : allocation.tensors) {
     json["tensors"][tensor.name] = quant::Info(tensor.format).name;
@@ -166,8 +166,8 @@ void PrintRoles(const engine::Allocation& allocation) {
 }
 
 void Run(const AllocateFlags& flags, const GlobalOptions& globals) {
-  if (!flags.kl && (!flags.calibration.empty() || flags.chunks != 0)) {
-    throw UsageError("--calibrate and --chunks belong to --kl");
+  if (flags.even && (!flags.calibration.empty() || flags.chunks != 0)) {
+    throw UsageError("--calibrate and --chunks have no effect with --even");
   }
   RefuseOutputOverInput(flags.out, {flags.model, flags.importance});
   const std::vector<quant::Format> formats = FormatsOf(flags.formats);
@@ -186,7 +186,7 @@ void Run(const AllocateFlags& flags, const GlobalOptions& globals) {
                                              }});
   bar.reset();
   std::vector<double> sensitivity;
-  if (flags.kl) {
+  if (!flags.even) {
     sensitivity = Sensitivity(flags, file, errors, importance ? &*importance : nullptr, globals);
   }
   const engine::Allocator allocator(*file, errors, sensitivity);
@@ -223,11 +223,10 @@ void AddAllocate(CLI::App& app, const GlobalOptions& globals) {
       .Range(1, 1 << 30)
       .Type("N")
       .ShowDefault();
-  command.Switch("--kl", flags->kl,
-                 "Weigh each tensor's error by the divergence that it alone makes on a text");
   command
       .Add("--calibrate", flags->calibration,
-           "That text (default: the one that comes with the program)")
+           "Text on which the divergence that each tensor alone makes weighs its error (default: "
+           "the one that comes with the program)")
       .NotEmpty();
   command.Add("-c,--ctx-size", flags->context, "Tokens a chunk of it")
       .Range(4, 1 << 20)
@@ -238,6 +237,8 @@ void AddAllocate(CLI::App& app, const GlobalOptions& globals) {
            fmt::format("At most so many chunks of it (default: {})", kKlChunks))
       .Range(1, 1 << 30)
       .Type("N");
+  command.Switch("--even", flags->even,
+                 "Weigh all tensors' errors alike: quick, and worse than mixtures made by hand");
   command.Examples(
       "  crossover imatrix model-f16.gguf -o imatrix.gguf\n"
       "  crossover allocate model-f16.gguf --bpw 3.5 --imatrix imatrix.gguf -o recipe.json\n"
